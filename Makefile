@@ -1,0 +1,42 @@
+# Two commands for a new machine with Python 3.11+ and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fix schemas clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp for each extra: reinstalled only when pyproject.toml (or, for the plain install, a source) changes.
+$(VENV)/.demo: $(BIN)/python pyproject.toml $(shell find consumer schemas deploy/demo -type f 2>/dev/null)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.demo ## a usage record becomes a signed webhook, before your eyes (ARGS=--keep goes on running)
+	$(BIN)/tollbell demo $(ARGS)
+
+test: $(VENV)/.test ## format, lint, types, layers and all tests, on real servers (ARGS='-k crossing' picks some)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest $(ARGS)
+
+fix: $(VENV)/.test ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
+	$(BIN)/python -m schemas.export
+
+clean: ## away with .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
