@@ -1,0 +1,128 @@
+"""JSON bytes into models, with errors that a producer's engineer understands: which field, what is wrong."""
+
+import json
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from schemas import amounts
+
+T = TypeVar("T")
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+_PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+# A number that Python's int or Decimal may refuse when read untyped: 400 digits, or an exponent of five.
+_HUGE_NUMBER: Final = re.compile(rb"[0-9]{400}|[eE][+-]?[0-9]{5}")
+_untyped: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class RejectReason(StrEnum):
+    """Why a record went to the dead letters. Finite: a metric's label and a header."""
+
+    NOT_JSON = "not_json"
+    NOT_CLOUDEVENT = "not_cloudevent"
+    INVALID = "invalid"
+    CONTRADICTORY = "contradictory"
+    IN_FUTURE = "in_future"
+    REFUSED = "refused_by_database"
+
+
+class Rejected(Exception):
+    """A record cannot be understood; carries the reason, and one line for a person that repeats no input."""
+
+    def __init__(self, reason: RejectReason, error: str) -> None:
+        super().__init__(error)
+        self.reason = reason
+        self.error = error
+
+
+def invalid(path: str, problem: str) -> Rejected:
+    """Return the rejection that says *path* *problem*."""
+    return Rejected(RejectReason.INVALID, f"{path}: {problem}")
+
+
+def check_text(value: bytes) -> None:
+    """Check what the models' fast decoding passes over: the encoding, and numbers no reader could hold.
+
+    Raises:
+        Rejected: not UTF-8 (RFC 8259 section 8.1), or a number of 400 digits or a five-digit exponent that
+            is not inside a string.
+    """
+    try:
+        value.decode()
+    except UnicodeDecodeError as exc:
+        raise Rejected(RejectReason.NOT_JSON, f"not UTF-8 at byte {exc.start}") from None
+    if _HUGE_NUMBER.search(value):
+        read_all(value)
+
+
+def read(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw, *, at: str = "") -> T:
+    """Return *raw* decoded; *at* is the path of *raw* in its record.
+
+    Raises:
+        Rejected: NOT_JSON, or INVALID with the path of the field.
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as exc:
+        raise _named(str(exc), at) from None
+    except msgspec.DecodeError as exc:
+        raise Rejected(RejectReason.NOT_JSON, f"not JSON: {_broken(bytes(raw), exc)}") from None
+    except RecursionError:
+        raise Rejected(RejectReason.NOT_JSON, "nested deeper than any record needs") from None
+
+
+def read_all(raw: bytes) -> dict[str, Any]:
+    """Return the whole object, numbers exact: fractions as Decimal.
+
+    Raises:
+        Rejected: NOT_JSON, also for a number that cannot be held.
+    """
+    try:
+        return read(_untyped, raw)
+    except (ValueError, ArithmeticError):
+        raise Rejected(RejectReason.NOT_JSON, "a number is too large to be read") from None
+
+
+def read_amounts(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, *, at: str) -> StructT:
+    """Return the model of amounts in *raw*, each within the contract's limits.
+
+    Raises:
+        Rejected: INVALID: a string that is no JSON number (`NaN`, `1_000`), not finite, too many digits.
+    """
+    if amounts.has_foreign_string(bytes(raw)):
+        _check_strings(decoder, raw, at)
+    values = read(decoder, raw, at=at)
+    for name, value in msgspec.structs.asdict(values).items():
+        if isinstance(value, Decimal) and (problem := amounts.problem(value)):
+            raise invalid(f"{at}.{name}", problem)
+    return values
+
+
+def _check_strings(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, at: str) -> None:
+    fields = {f.encode_name for f in msgspec.structs.fields(decoder.type)}
+    for name, member in read(_members, raw, at=at).items():
+        text = bytes(member).strip()
+        if name in fields and text.startswith(b'"') and not amounts.GRAMMAR.fullmatch(text):
+            raise invalid(f"{at}.{name}", "is a string that is not a JSON number")
+
+
+def _named(message: str, at: str) -> Rejected:
+    found = _PATH.match(message)
+    what, path = (found["what"], found["path"] or "$") if found else (message, "$")
+    where = f"{at}{path[1:]}" if at else path.removeprefix("$.").removeprefix("$")
+    # The one pattern that the models use; its text would say nothing to a producer's engineer.
+    plain = "has a control character" if "matching regex" in what else what.replace("`", "")
+    return Rejected(RejectReason.INVALID, f"{where or 'record'}: {plain[:1].lower()}{plain[1:]}")
+
+
+def _broken(raw: bytes, exc: msgspec.DecodeError) -> str:
+    try:
+        json.loads(raw)  # accepts what is no character, and so tells the two apart
+    except (ValueError, RecursionError):
+        return str(exc).removeprefix("JSON is malformed: ")
+    return "a \\u escape that is no character (half of a surrogate pair)"

@@ -1,0 +1,154 @@
+"""Rules: when to notify. One spec class a rule type; the field names are the API's and the rules file's."""
+
+import functools
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, NewType
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic.functional_validators import BeforeValidator
+
+from schemas import amounts
+
+RuleId = NewType("RuleId", str)
+MAX_THRESHOLDS: Final = 100
+MAX_CHANNELS: Final = 20
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class RuleType(StrEnum):
+    """What a rule watches."""
+
+    BALANCE_THRESHOLD = "entitlements.balance.threshold"
+
+
+class ThresholdType(StrEnum):
+    """What a threshold compares; the two old names are the reference product's deprecated aliases."""
+
+    USAGE_PERCENTAGE = "usage_percentage"
+    USAGE_VALUE = "usage_value"
+    BALANCE_VALUE = "balance_value"
+    PERCENT = "PERCENT"
+    NUMBER = "NUMBER"
+
+    @property
+    def canonical(self) -> "ThresholdType":
+        """The name of which this is an alias, or itself."""
+        return _ALIASES.get(self, self)
+
+
+_ALIASES: Final = {
+    ThresholdType.PERCENT: ThresholdType.USAGE_PERCENTAGE,
+    ThresholdType.NUMBER: ThresholdType.USAGE_VALUE,
+}
+
+
+def _exact(value: object) -> Decimal:
+    """Take a number without going through a binary float: ints and Decimals as they are, strings by JSON's grammar."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns ValueError into its own error
+    text = str(value)
+    if not isinstance(value, Decimal) and not amounts.GRAMMAR.fullmatch(text.encode()):
+        raise ValueError("must be a number, such as 80 or 99.5")
+    exact = Decimal(text)
+    if problem := amounts.problem(exact):
+        raise ValueError(problem)
+    return exact
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(lambda value: value, return_type=Any)]
+
+
+class Model(BaseModel):
+    """What the models of configuration share: camelCase outside, immutable, and no field that nobody reads."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_enum_values=False,
+    )
+
+
+class Threshold(Model):
+    """One of a rule's lines. Usage kinds are reached from below, `balance_value` from above."""
+
+    type: ThresholdType
+    value: Exact
+
+    @model_validator(mode="after")
+    def _positive(self) -> "Threshold":
+        if self.type.canonical is ThresholdType.BALANCE_VALUE:
+            if self.value < 0:
+                raise ValueError("value: must be 0 or more")
+        elif self.value <= 0:
+            raise ValueError("value: must be above 0")
+        return self
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Canonical type and exact value: the same for `80`, `80.0` and `PERCENT 80`; part of an event's identity."""
+        value = amounts.EXACT.normalize(self.value)
+        return f"{self.type.canonical}:{value:f}"
+
+
+class BalanceThresholdSpec(Model):
+    """Configuration of `entitlements.balance.threshold`."""
+
+    type: Literal[RuleType.BALANCE_THRESHOLD]
+    thresholds: Annotated[tuple[Threshold, ...], Field(min_length=1, max_length=MAX_THRESHOLDS)]
+    features: Annotated[tuple[Key, ...], Field(min_length=1)] | None = None
+    emit: Literal["each"] = "each"
+    rearm: Literal["period"] = "period"
+    notify_on: Annotated[tuple[Literal["triggered"], ...], Field(min_length=1)] = ("triggered",)
+    on_create: Literal["evaluate"] = "evaluate"
+
+    @functools.cached_property
+    def distinct(self) -> dict[str, Threshold]:
+        """The thresholds by identity: the same one twice in a rule is one, as first written."""
+        found: dict[str, Threshold] = {}
+        for threshold in self.thresholds:
+            found.setdefault(threshold.identity, threshold)
+        return found
+
+
+class RuleConfig(BalanceThresholdSpec):
+    """A rule as a person writes it; `channels` are keys in a rules file."""
+
+    name: Name
+    channels: Annotated[tuple[Key, ...], Field(min_length=1, max_length=MAX_CHANNELS)]
+    key: Key | None = None
+    disabled: bool = False
+    metadata: Annotated[dict[str, str], Field(default_factory=dict)]
+
+    @property
+    def spec(self) -> BalanceThresholdSpec:
+        """What is judged."""
+        return BalanceThresholdSpec.model_validate(
+            {name: getattr(self, name) for name in BalanceThresholdSpec.model_fields}
+        )
+
+
+class Rule(Model):
+    """A rule as the judgement sees it. `channels` are ids, in the order of the rule."""
+
+    id: RuleId
+    namespace: str
+    name: Name
+    spec: BalanceThresholdSpec
+    channels: tuple[str, ...]
+
+    @property
+    def type(self) -> RuleType:
+        """The rule's type."""
+        return self.spec.type
+
+    def matches(self, feature_id: str, feature_key: str) -> bool:
+        """Return whether the rule is about this feature: by id or by key, or about all."""
+        features = self.spec.features
+        return features is None or feature_key in features or (bool(feature_id) and feature_id in features)
