@@ -1,0 +1,14 @@
+"""Tollbell, the service: one way through.
+
+The file for each arrow:
+
+```
+record ─► parse ─► judge ─► write ─────────► claim ─► send ─► verdict ─► record the attempt
+consume/  consume/ decide/  store/outbox.py  store/   deliver/ decide/    store/deliveries.py
+fetch.py  parse.py judge.py                  deliveries webhook verdict
+```
+
+Start reading at `consume/ingest.py`; then `decide/judge.py`, `decide/levels.py`, `store/outbox.py`,
+`deliver/attempt.py`.
+Stages never import each other: the outbox table is their interface, so each role runs alone (`run --only …`).
+"""

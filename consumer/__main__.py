@@ -1,0 +1,5 @@
+"""`python -m consumer` is `tollbell`."""
+
+from consumer.cli import main
+
+main()

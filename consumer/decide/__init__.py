@@ -1,0 +1,1 @@
+"""All judgement. Pure: nothing awaited, no clock, no randomness, nothing logged."""

@@ -1,0 +1,64 @@
+"""The only definition of "reached". Exact: multiplied, never divided, in a context that traps anything inexact."""
+
+from decimal import Decimal
+from typing import Final, assert_never
+
+from consumer.decide.model import Level, Reason
+from schemas.amounts import EXACT
+from schemas.rules import Threshold, ThresholdType
+
+_HUNDRED: Final = Decimal(100)
+
+
+def unknown(threshold: Threshold, level: Level) -> Reason | None:
+    """Return why *threshold* cannot be judged at *level*, or None where it can.
+
+    A percentage of an allowance of zero or less has no meaning; a missing amount is never taken for 0.
+    """
+    match threshold.type.canonical:
+        case ThresholdType.USAGE_PERCENTAGE:
+            if level.usage is None or level.allowance is None or level.allowance <= 0:
+                return Reason.NO_ALLOWANCE
+        case ThresholdType.BALANCE_VALUE:
+            if level.balance is None:
+                return Reason.NO_BALANCE
+        case _:
+            if level.usage is None:
+                return Reason.NO_BALANCE
+    return None
+
+
+def reached(threshold: Threshold, level: Level) -> bool:
+    """Return whether *level* has reached *threshold*: exactly 100 % of the allowance has reached 100 %.
+
+    Call it only where `unknown` is None.
+    """
+    match threshold.type:
+        case ThresholdType.USAGE_PERCENTAGE | ThresholdType.PERCENT:
+            assert level.usage is not None and level.allowance is not None  # noqa: S101, PT018 - `unknown` said so
+            return EXACT.multiply(_HUNDRED, level.usage) >= EXACT.multiply(threshold.value, level.allowance)
+        case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
+            assert level.usage is not None  # noqa: S101 - `unknown` said so
+            return level.usage >= threshold.value
+        case ThresholdType.BALANCE_VALUE:
+            assert level.balance is not None  # noqa: S101 - `unknown` said so
+            return level.balance <= threshold.value
+        case _:
+            assert_never(threshold.type)
+
+
+def advancement(threshold: Threshold, level: Level) -> tuple[int, Decimal, int]:
+    """Return what thresholds reached at once are ordered by: usage kinds by absolute level, then balance falling.
+
+    On a tie of levels the value comes before the percentage, so that the percentage is the most advanced.
+    """
+    match threshold.type:
+        case ThresholdType.USAGE_PERCENTAGE | ThresholdType.PERCENT:
+            allowance = level.allowance if level.allowance is not None else _HUNDRED
+            return (0, EXACT.multiply(threshold.value, allowance), 1)
+        case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
+            return (0, EXACT.multiply(threshold.value, _HUNDRED), 0)
+        case ThresholdType.BALANCE_VALUE:
+            return (1, -threshold.value, 0)
+        case _:
+            assert_never(threshold.type)

@@ -1,0 +1,98 @@
+"""One line for each unit of work: the event's name first, its fields flat after it.
+
+`json` for machines, `text` for a terminal. Both are made of the same fields, so a line seen by eye can be searched for.
+Fields are given as keywords; a value of type `Secret` prints its mask, as everywhere.
+"""
+
+import datetime as dt
+import json
+import logging
+import sys
+import traceback
+from typing import Literal
+
+Format = Literal["json", "text"]
+LIBRARIES = ("aiokafka", "asyncio", "aiohttp", "asyncpg")
+
+
+class Log:
+    """A named logger whose calls take an event name and flat fields."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """Say something only a developer wants."""
+        self._logger.debug(event, extra={"fields": fields})
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Say something a person may want."""
+        self._logger.info(event, extra={"fields": fields})
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Say something a person should look at."""
+        self._logger.warning(event, extra={"fields": fields})
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Say something a person must act on."""
+        self._logger.error(event, extra={"fields": fields})
+
+    def failure(self, event: str, exc: BaseException, /, **fields: object) -> None:
+        """Say that *exc* is a mistake of ours, with its traceback; its arguments stay out, they may hold secrets."""
+        where = "".join(traceback.format_tb(exc.__traceback__))
+        self._logger.error(event, extra={"fields": {**fields, "error": type(exc).__name__, "traceback": where}})
+
+    @property
+    def is_debug(self) -> bool:
+        """Whether debug lines are wanted: ask before making many."""
+        return self._logger.isEnabledFor(logging.DEBUG)
+
+
+def get(name: str) -> Log:
+    """Return the log called *name*."""
+    return Log(f"tollbell.{name}")
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{key}={_plain(value)}" for key, value in _fields(record).items())
+        return f"{_time(record)} {record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure(level: str, fmt: Format | None = None) -> None:
+    """Send every line to standard error at *level*; *fmt* defaults to text on a terminal, else JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    chosen = fmt or ("text" if sys.stderr.isatty() else "json")
+    handler.setFormatter(_Text() if chosen == "text" else _Json())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("tollbell").setLevel(level.upper())
+    for library in LIBRARIES:  # they log every broken connection as an error; we say it once, in our words
+        logging.getLogger(library).setLevel(logging.CRITICAL if level != "debug" else logging.INFO)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _time(record: logging.LogRecord) -> str:
+    at = dt.datetime.fromtimestamp(record.created, dt.UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or " " in text or "\n" in text or '"' in text else text

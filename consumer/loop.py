@@ -1,0 +1,55 @@
+"""The one loop: run a step again and again, wait between, and outlive what a step may meet."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from consumer import clock, log
+from consumer.errors import Refused, Unavailable
+
+FIRST_PAUSE: Final = 0.2  # seconds after a failure; doubled with each further one
+LONGEST_PAUSE: Final = 5.0
+logger = log.get("loop")
+
+
+async def every(
+    once: Callable[[], Awaitable[object]],
+    seconds: float,
+    *,
+    name: str,
+    wake: asyncio.Event | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run *once*, then wait *seconds* (±10 %, or until *wake* is set), until *stop* is set.
+
+    A step that meets an unavailable server is logged once until it works again, and tried again with growing pauses. A
+    step that fails otherwise is our mistake: logged with its traceback, and tried again likewise, so that one broken
+    duty never stops the others.
+
+    Raises:
+        Refused: a server answered, and it will not work like this.
+    """
+    failures = 0
+    while stop is None or not stop.is_set():
+        pause = seconds * (1 + clock.jitter() / 10)
+        try:
+            await once()
+        except Unavailable as exc:
+            if not failures:
+                logger.warning("loop.waiting", name=name, error=str(exc))
+            failures += 1
+        except Refused:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the one place
+            failures += 1
+            logger.failure("loop.failed", exc, name=name)
+        else:
+            if failures:
+                logger.info("loop.resumed", name=name, failures=failures)
+            failures = 0
+        if failures:
+            pause = max(pause, min(FIRST_PAUSE * 2 ** min(failures, 10), LONGEST_PAUSE))
+        if wake is None or failures:
+            await (clock.sleep(pause) if stop is None else clock.wait(stop, pause))
+        else:
+            await clock.wait(wake, pause)
