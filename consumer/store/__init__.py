@@ -1,0 +1,1 @@
+"""Postgres: one module a concern, one SQL file a statement."""

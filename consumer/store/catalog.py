@@ -1,0 +1,101 @@
+"""Rules as all replicas see them: loaded whole, with the revision that says whether to load again."""
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from consumer.store.database import Database
+from schemas.rules import BalanceThresholdSpec, Rule, RuleId
+
+CHANNEL: Final = "tollbell_catalog"  # of LISTEN and NOTIFY
+
+
+class Catalog:
+    """Enabled rules, immutable, indexed by namespace and feature.
+
+    Attributes:
+        revision: of the configuration it shows; grows with every change.
+    """
+
+    def __init__(self, revision: int, rules: Iterable[Rule]) -> None:
+        self.revision = revision
+        self._for_all: dict[str, list[Rule]] = {}
+        self._by_feature: dict[tuple[str, str], list[Rule]] = {}
+        self.size = 0
+        for rule in sorted(rules, key=lambda rule: rule.id):
+            self.size += 1
+            if rule.spec.features is None:
+                self._for_all.setdefault(rule.namespace, []).append(rule)
+            for feature in dict.fromkeys(rule.spec.features or ()):
+                self._by_feature.setdefault((rule.namespace, feature), []).append(rule)
+        self._found: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+
+    def matching(self, namespace: str, feature_id: str, feature_key: str) -> Sequence[Rule]:
+        """Return the rules about a feature, by id or key, and those about all, in id order, each once."""
+        wanted = (namespace, feature_id, feature_key)
+        if (found := self._found.get(wanted)) is None:
+            names = {name for name in (feature_id, feature_key) if name}
+            rules = {
+                rule.id: rule
+                for rule in (
+                    *self._for_all.get(namespace, ()),
+                    *(rule for name in names for rule in self._by_feature.get((namespace, name), ())),
+                )
+            }
+            found = tuple(rules[key] for key in sorted(rules))
+            if len(self._found) >= _FEATURES_REMEMBERED:
+                self._found.clear()
+            self._found[wanted] = found
+        return found
+
+
+_FEATURES_REMEMBERED: Final = 10_000  # distinct (namespace, feature); hostile ids must not fill the memory
+EMPTY: Final = Catalog(0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The configuration's revision and the database's clock, read together."""
+
+    revision: int
+    now: dt.datetime
+
+
+async def revision(database: Database) -> Revision:
+    """Return the current revision.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    row = await database.row("catalog/revision")
+    assert row is not None  # noqa: S101 - the migration inserts the one row
+    return Revision(row["revision"], row["now"])
+
+
+async def load(database: Database) -> Catalog:
+    """Return the enabled rules as one consistent picture.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    rows = await database.rows("catalog/load")
+    rules = [_rule(row["id"], row["namespace"], row["name"], row["spec"], row["channels"]) for row in rows if row["id"]]
+    return Catalog(rows[0]["revision"], rules)
+
+
+def read_spec(text: str) -> BalanceThresholdSpec:
+    """Return a stored spec; numbers exact."""
+    return BalanceThresholdSpec.model_validate(json.loads(text, parse_float=Decimal))
+
+
+def _rule(rule_id: str, namespace: str, name: str, spec: str, channels: list[str]) -> Rule:
+    return Rule.model_construct(
+        id=RuleId(rule_id),
+        namespace=namespace,
+        name=name,
+        spec=read_spec(spec),
+        channels=tuple(channels),
+    )

@@ -1,0 +1,166 @@
+"""Postgres: the pool, and its errors in our words. Nothing here knows a table."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Final, Self
+
+import asyncpg
+
+from consumer import clock
+from consumer.errors import DataRefused, Refused, StoreUnavailable
+from consumer.store.queries import load
+
+CONNECT_TIMEOUT: Final = 5.0  # seconds; an unreachable server must not look like a slow one
+COMMAND_TIMEOUT: Final = 30.0  # seconds; the longest statement of ours takes well under one
+ATTEMPTS: Final = 5  # of a statement that lost a race to another (40001, 40P01): one nearly always suffices
+SETTINGS: Final = {
+    "application_name": "tollbell",
+    "timezone": "UTC",
+    # A session that hangs inside a transaction would pin dead rows for everybody (performance.md B.3).
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",  # our statements are short; compiling one costs more than it saves
+}
+_REFUSED: Final = (
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidSchemaNameError,
+)
+_LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+# What the server says of itself (57P0x, 53xxx), and what the driver says when nobody answers.
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidTransactionStateError,
+)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's exceptions into ours.
+
+    Raises:
+        DataRefused: the statement's data is at fault (the driver's DataError, SQLSTATE classes 21 to 23).
+        Refused: a database, table or right is missing.
+        StoreUnavailable: nobody answered, or the connection broke; whether the statement took effect is unknown.
+    """
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.CardinalityViolationError, asyncpg.IntegrityConstraintViolationError) as exc:
+        raise DataRefused(_line(exc)) from exc
+    except _REFUSED as exc:
+        raise Refused(f"Postgres: {_line(exc)}") from exc
+    except _AWAY as exc:
+        raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
+    except UnicodeEncodeError as exc:
+        raise DataRefused("a text is not valid Unicode") from exc
+
+
+def _line(exc: BaseException) -> str:
+    text = str(exc).strip().partition("\n")[0]
+    return text or type(exc).__name__
+
+
+class Connection:
+    """A connection of the pool that runs our statements by name."""
+
+    def __init__(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+        self._raw = raw
+
+    async def rows(self, name: str, /, **arguments: object) -> list[asyncpg.Record]:
+        """Run the statement *name*; return its rows."""
+        query = load(name)
+        return await self._raw.fetch(query.sql, *query.arguments(arguments))
+
+    async def row(self, name: str, /, **arguments: object) -> asyncpg.Record | None:
+        """Run the statement *name*; return its first row, or None."""
+        query = load(name)
+        return await self._raw.fetchrow(query.sql, *query.arguments(arguments))
+
+    async def script(self, sql: str) -> None:
+        """Run a migration's text."""
+        await self._raw.execute(sql)
+
+
+class Database:
+    """A pool. Every method raises what `translated` raises."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, size: int) -> Self:
+        """Return a pool of at most *size* connections; the first one is made at once.
+
+        Raises:
+            StoreUnavailable: nobody answers there.
+            Refused: the database or the user does not exist.
+        """
+        with translated():
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=size,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT,
+                max_inactive_connection_lifetime=300,
+                server_settings=SETTINGS,
+            )
+        return cls(pool)
+
+    async def close(self) -> None:
+        """Close all connections; those that do not end within 5 s are cut."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Give a connection inside a transaction; committed at the end, rolled back on any exception."""
+        with translated():
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw, raw.transaction():
+                yield Connection(raw)
+
+    async def rows(self, name: str, /, **arguments: object) -> list[asyncpg.Record]:
+        """Run one statement as its own transaction; again where it lost a race to another."""
+        for attempt in range(ATTEMPTS):
+            try:
+                with translated():
+                    async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw:
+                        return await Connection(raw).rows(name, **arguments)
+            except _LOST_RACE as exc:
+                if attempt == ATTEMPTS - 1:
+                    raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
+                await clock.sleep(0.01 * 2**attempt * (1.5 + clock.jitter() / 2))
+        raise AssertionError("the loop returns or raises")
+
+    async def row(self, name: str, /, **arguments: object) -> asyncpg.Record | None:
+        """Run one statement; return its first row, or None."""
+        rows = await self.rows(name, **arguments)
+        return rows[0] if rows else None
+
+    async def now(self) -> dt.datetime:
+        """Return the database's clock: also the cheapest sign of life."""
+        row = await self.row("database/now")
+        assert row is not None  # noqa: S101 - a SELECT of one value has one row
+        now: dt.datetime = row["now"]
+        return now
+
+
+def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Return *rows* turned into *width* columns, as `unnest` wants them; empty columns for no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

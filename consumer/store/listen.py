@@ -1,0 +1,46 @@
+"""LISTEN on a connection of its own: never the pool's, which forgets listeners when a connection goes back."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import asyncpg
+
+from consumer import clock
+from consumer.store.database import CONNECT_TIMEOUT, SETTINGS, translated
+
+HEARTBEAT: Final = 10.0  # seconds; asyncpg does not notice a dead peer until a command is run
+
+
+async def listen(url: str, events: Mapping[str, asyncio.Event]) -> None:
+    """Set the event of a channel at every notification, and all of them at once after connecting; until cancelled.
+
+    Notifications sent while nobody was connected are lost: hence "all at once", and the callers' polls.
+
+    Raises:
+        StoreUnavailable: the connection broke or could not be made; call again.
+    """
+    with translated():
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=CONNECT_TIMEOUT,
+            server_settings={**SETTINGS, "application_name": "tollbell-listen"},
+        )
+        try:
+            for channel, event in events.items():
+                await connection.add_listener(channel, _setter(event))
+            for event in events.values():
+                event.set()
+            while True:
+                await clock.sleep(HEARTBEAT)
+                await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()
+
+
+def _setter(event: asyncio.Event) -> Callable[..., None]:
+    def on_notification(*_: object) -> None:
+        event.set()
+
+    return on_notification

@@ -1,0 +1,103 @@
+"""The schema: numbered SQL files, forward only, each applied once, in one transaction, under a lock.
+
+A file's name is `<release>_<number>_<what>.sql`. Each release runs on its own schema and on the next one's, so one
+migrates first, then rolls the replicas. A file that was applied is never edited: its checksum is remembered.
+"""
+
+import hashlib
+import importlib.resources
+from dataclasses import dataclass
+from typing import Final
+
+from consumer.errors import Refused
+from consumer.store.database import Connection, Database
+
+_LOCK: Final = 0x_7011_BE11  # of pg_advisory_xact_lock: any number that nobody else takes
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migration (
+    name       text PRIMARY KEY,
+    release    integer NOT NULL,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file."""
+
+    name: str
+    release: int
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Of the text, so that an edited file is noticed."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Return all migrations of this release, in order."""
+    folder = importlib.resources.files("consumer.store") / "migrations"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [
+        Migration(file.name.removesuffix(".sql"), int(file.name.partition("_")[0]), file.read_text(encoding="utf-8"))
+        for file in files
+    ]
+
+
+async def migrate(database: Database) -> list[str]:
+    """Apply what is missing; return the names of what was applied. Safe to run from several processes at once.
+
+    Raises:
+        Refused: the schema is newer than this release, or an applied file was edited; nothing was changed.
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    async with database.transaction() as connection:
+        await connection.script(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        await connection.script(_TABLE)
+        applied = await _applied(connection)
+        known = migrations()
+        if unknown := sorted(applied.keys() - {one.name for one in known}):
+            raise Refused(
+                f"Postgres: the schema has {unknown[-1]}, which this release does not know: use a newer release"
+            )
+        done = []
+        for one in known:
+            if one.name not in applied:
+                await connection.script(one.sql)
+                await connection.rows(
+                    "database/remember_migration", name=one.name, release=one.release, checksum=one.checksum
+                )
+                done.append(one.name)
+            elif applied[one.name] != one.checksum:
+                raise Refused(f"Postgres: {one.name} was applied with other contents: migrations are never edited")
+        return done
+
+
+async def check(database: Database) -> None:
+    """See that this release can run on the schema: its own, or the next release's.
+
+    Raises:
+        Refused: it is older (migrate first), or newer than the next release's (use a newer release).
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    own = migrations()
+    release = own[-1].release
+    try:
+        rows = await database.rows("database/migrations")
+    except Refused as exc:
+        raise Refused("Postgres: there is no schema of ours here: run `tollbell migrate` first") from exc
+    names = {row["name"] for row in rows}
+    if missing := [one.name for one in own if one.name not in names]:
+        raise Refused(
+            f"Postgres: the schema is older than this release ({missing[0]} is missing): run `tollbell migrate`"
+        )
+    newest = max(row["release"] for row in rows)
+    if newest > release + 1:
+        raise Refused(f"Postgres: the schema is of release {newest}, this is {release}: use a newer release")
+
+
+async def _applied(connection: Connection) -> dict[str, str]:
+    return {row["name"]: row["checksum"] for row in await connection.rows("database/migrations")}

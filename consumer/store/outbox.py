@@ -1,0 +1,112 @@
+"""The outbox: memory, events and deliveries of a batch, in the one statement that keeps the promises."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consumer.decide.model import Document
+from consumer.store.database import Database, columns
+from consumer.store.memory import EntitlementKey, marks_json
+
+
+class Result(StrEnum):
+    """What became of a document and its events."""
+
+    WRITTEN = "written"
+    CHANGED = "changed"  # another version was found: reload, judge again, write again
+    RULE_GONE = "rule_gone"  # a rule of its events was disabled or deleted: judge again with the new catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to be written with its document."""
+
+    id: str
+    identity: bytes  # 32 bytes, equal for what is the same event
+    rule_id: str
+    type: str
+    action: str
+    payload: bytes
+    occurred_at: dt.datetime
+    recorded_at: dt.datetime  # Kafka's timestamp of the record
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A document that changed, and the events that led there, in order."""
+
+    key: EntitlementKey
+    document: Document  # as judged; its version is the one that was read
+    about: bytes  # JSON
+    events: tuple[NewEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a change: events already made under another id are not in *event_ids*."""
+
+    result: Result
+    event_ids: frozenset[str]
+    deliveries: int
+
+
+async def write(database: Database, changes: Sequence[Change]) -> list[Written]:
+    """Write *changes*, each whole or not at all; return what became of each, in order.
+
+    Safe to repeat, and to run beside any other writer: a document is written only over the version it was judged on.
+
+    Raises:
+        DataRefused: Postgres refuses something in it; nothing of any change was written.
+        StoreUnavailable: nobody answered; whether it was written is unknown.
+    """
+    documents = [
+        (
+            change.key.namespace,
+            change.key.id,
+            change.document.version,
+            change.document.period_from,
+            change.document.period_to,
+            change.document.as_of,
+            change.about.decode(),
+            marks_json(change.document.marks),
+        )
+        for change in changes
+    ]
+    events = [
+        (n, e.id, e.identity, e.rule_id, e.type, e.action, e.payload, e.occurred_at, e.recorded_at)
+        for n, change in enumerate(changes, 1)
+        for e in change.events
+    ]
+    namespaces, ids, versions, froms, tos, as_of, abouts, marks = columns(documents, 8)
+    numbers, event_ids, identities, rules, types, actions, payloads, occurred, recorded = columns(events, 9)
+    rows = await database.rows(
+        "outbox/write",
+        namespaces=namespaces,
+        ids=ids,
+        versions=versions,
+        periods_from=froms,
+        periods_to=tos,
+        as_of=as_of,
+        abouts=abouts,
+        marks=marks,
+        event_documents=numbers,
+        event_ids=event_ids,
+        identities=identities,
+        rules=rules,
+        types=types,
+        actions=actions,
+        payloads=payloads,
+        occurred=occurred,
+        recorded=recorded,
+    )
+    return [Written(Result(row["result"]), frozenset(row["event_ids"]), row["deliveries"]) for row in rows]
+
+
+async def notify(database: Database) -> None:
+    """Tell all deliverers that something is due. Call it after the commit, at most once in a few milliseconds.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached; deliverers poll.
+    """
+    await database.rows("outbox/notify")

@@ -1,0 +1,2 @@
+-- The clock that all replicas share.
+SELECT clock_timestamp() AS now

@@ -1,0 +1,3 @@
+-- In the transaction of the migration itself.
+INSERT INTO schema_migration (name, release, checksum)
+VALUES (@name, @release, @checksum)

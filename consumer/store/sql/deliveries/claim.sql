@@ -1,0 +1,46 @@
+-- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
+-- locked by another is skipped, and a leased one is not due before its lease has run out.
+-- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`.
+-- Lock order: none is waited for (SKIP LOCKED).
+WITH slot AS MATERIALIZED (
+    SELECT *
+    FROM unnest(@channels::text[], @free::int[]) AS s (channel_id, free)
+),
+picked AS MATERIALIZED (
+    SELECT d.id, d.token, d.attempts, d.interrupted
+    FROM slot s
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.token, d.attempts, d.interrupted
+        FROM delivery d
+        WHERE d.channel_id = s.channel_id
+          AND d.due_at <= clock_timestamp()
+        ORDER BY d.due_at, d.id
+        LIMIT s.free
+        FOR UPDATE SKIP LOCKED
+    ) d
+),
+lost AS (
+    INSERT INTO attempt (delivery_id, number, started_at, outcome, duration_ms, detail, body)
+    SELECT p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    FROM picked p
+    WHERE p.token IS NOT NULL
+    ON CONFLICT DO NOTHING
+),
+leased AS (
+    UPDATE delivery d
+    SET due_at = clock_timestamp() + @lease::interval,
+        token = gen_random_uuid(),
+        state = CASE WHEN d.state = 'PENDING' THEN 'SENDING' ELSE d.state END,
+        attempts = d.attempts + (p.token IS NOT NULL)::int,
+        interrupted = d.interrupted + (p.token IS NOT NULL)::int,
+        step = d.step + (p.token IS NOT NULL AND d.interrupted >= @free_interruptions::int)::int
+    FROM picked p
+    WHERE d.id = p.id
+    RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, p.token IS NOT NULL AS was_lost
+)
+SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.was_lost,
+       e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret
+FROM leased l
+JOIN event e ON e.id = l.event_id
+JOIN channel c ON c.id = l.channel_id
+ORDER BY l.id
