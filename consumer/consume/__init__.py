@@ -1,0 +1,1 @@
+"""Record → source event → judged → written."""

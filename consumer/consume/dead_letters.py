@@ -1,0 +1,124 @@
+"""Records that can't be understood, produced to the dead-letter topic: alone, as they were, with the reason."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from consumer import log
+from consumer.consume.batch import KafkaRecord
+from consumer.consume.parse import Reject
+from consumer.errors import SourceUnavailable
+
+# A broker takes 1 MiB a record by default (message.max.bytes); the rest is room for the record's own overhead.
+MAX_BYTES: Final = 1_048_576 - 4_096
+OWN_PREFIX: Final = "tollbell-"
+logger = log.get("consume")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record, and why it is here."""
+
+    record: KafkaRecord
+    reject: Reject
+
+
+class Sink(Protocol):
+    """Where dead letters go."""
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when *letters* are durable."""
+        ...
+
+
+class DeadLetters:
+    """The dead-letter topic's producer."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Produce *letters*; return when the brokers have all of them.
+
+        Raises:
+            SourceUnavailable: they could not take one now; some may be there, and will be there twice when repeated.
+        """
+        if not letters:
+            return
+        try:
+            await asyncio.gather(*[await self._send(letter, MAX_BYTES) for letter in letters])
+        except MessageSizeTooLargeError:
+            await self._send_one_by_one(letters)
+        except KafkaError as exc:
+            raise SourceUnavailable(f"dead letters: {type(exc).__name__}") from exc
+        for letter in letters:
+            record = letter.record
+            logger.warning(
+                "record.dead_lettered",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=letter.reject.reason.value,
+                error=letter.reject.error,
+            )
+
+    async def _send_one_by_one(self, letters: Sequence[DeadLetter]) -> None:
+        """The topic takes less than the default: cut what does not fit to half of that, again and again."""
+        for letter in letters:
+            limit = MAX_BYTES
+            while True:
+                try:
+                    await (await self._send(letter, limit))
+                    break
+                except MessageSizeTooLargeError as exc:
+                    limit //= 2
+                    if not limit:
+                        raise SourceUnavailable("dead letters: the topic takes no record at all") from exc
+                except KafkaError as exc:
+                    raise SourceUnavailable(f"dead letters: {type(exc).__name__}") from exc
+
+    async def _send(self, letter: DeadLetter, limit: int) -> "asyncio.Future[object]":
+        key, value, headers = cut(letter, limit)
+        sent: asyncio.Future[object] = await self._producer.send(self._topic, key=key, value=value, headers=headers)
+        return sent
+
+
+def cut(letter: DeadLetter, limit: int) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """Return key, value and headers of *letter* in at most *limit* bytes; a header `tollbell-cut` says what was cut."""
+    record = letter.record
+    own = [
+        ("tollbell-reason", letter.reject.reason.value.encode()),
+        ("tollbell-error", letter.reject.error.encode(errors="replace")),
+        ("tollbell-topic", record.topic.encode()),
+        ("tollbell-partition", str(record.partition).encode()),
+        ("tollbell-offset", str(record.offset).encode()),
+        ("tollbell-time", str(record.timestamp).encode()),
+    ]
+    theirs = [(name, text) for name, text in record.headers if not name.startswith(OWN_PREFIX)]
+    room = limit - _size(own) - 200
+    lengths: list[str] = []
+    key = record.key
+    if key is not None and len(key) > room // 4:
+        lengths.append(f"key={len(key)}")
+        key = key[: max(room // 4, 0)]
+    room -= len(key or b"")
+    if _size(theirs) > room // 2:
+        lengths.append(f"headers={len(theirs)}")
+        theirs = []
+    room -= _size(theirs)
+    value = record.value
+    if value is not None and len(value) > room:
+        lengths.append(f"value={len(value)}")
+        value = value[: max(room, 0)]
+    if lengths:
+        own.append(("tollbell-cut", " ".join(lengths).encode()))
+    return key, value, theirs + own
+
+
+def _size(headers: Sequence[tuple[str, bytes | None]]) -> int:
+    return sum(len(name) * 4 + len(text or b"") + 10 for name, text in headers)

@@ -1,0 +1,207 @@
+"""Poll a batch, take it to its effects, then commit its offsets: in this order, so that nothing is lost.
+
+A crash between effects and commit brings the batch again, and every effect is guarded against that. So is a zombie, a
+paused process whose partitions have moved on: no write depends on who holds a partition.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+
+from consumer import clock, log
+from consumer.consume.batch import KafkaRecord
+from consumer.consume.ingest import Ingest
+from consumer.consume.kafka import FETCH_BYTES, translated
+from consumer.consume.starts import Starts
+from consumer.errors import Refused, StoreUnavailable, Unavailable
+
+POLL_MS: Final = 200
+BATCH_RECORDS: Final = 1000  # more blocks the loop for longer; fewer make more statements (performance.md A.1, B.2)
+COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for ever
+REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in hand
+AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back
+STUCK_AFTER: Final = 60.0  # seconds with records to read and none read (aiokafka#847, #1037)
+Batches = Mapping[TopicPartition, Sequence[KafkaRecord]]
+logger = log.get("consume")
+
+
+class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's classes are not typed
+    """The consumer's loop.
+
+    Attributes:
+        waiting_for: why nothing is read now, for `/readyz`; None while all is well.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, ingest: Ingest, starts: Starts, topics: Sequence[str]) -> None:
+        self._consumer = consumer
+        self._ingest = ingest
+        self._starts = starts
+        self._topics = list(dict.fromkeys(topics))
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._done: dict[TopicPartition, int] = {}
+        self._moved_at: dict[TopicPartition, float] = {}
+        self.waiting_for: str | None = "Kafka: no partitions assigned yet"
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        self._consumer.subscribe(topics=self._topics, listener=self)
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Let the batch in hand finish; what we remember of documents may change under another's hands now."""
+        await clock.wait(self._idle, REVOKE_TIMEOUT)
+        self._ingest.memory.forget()
+        for tp in revoked:
+            self._done.pop(tp, None)
+            self._moved_at.pop(tp, None)
+            self._ingest.metrics.lag(tp.topic, tp.partition, None)
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Say so. Positions are Kafka's committed offsets; what has none asks in `_poll`."""
+        self.waiting_for = None
+        logger.info("partitions.assigned", partitions=len(assigned))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take batches until *stop* is set; the batch in hand is finished and committed.
+
+        Raises:
+            Refused: Kafka or Postgres answers, and it will not work like this.
+        """
+        while not stop.is_set():
+            batches = await self._poll(stop)
+            if not batches:
+                continue
+            self._idle.clear()
+            try:
+                await self._take(batches)
+            except Unavailable as exc:
+                self._rewind(batches)
+                self._idle.set()
+                await self._wait_out(exc, stop)
+            finally:
+                self._idle.set()
+
+    async def _poll(self, stop: asyncio.Event) -> Batches:
+        poll = asyncio.create_task(self._consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS), name="poll")
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({poll, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not poll.done():  # a rebalance may keep a poll waiting; what it would return is read again
+                return {}
+            with translated("reading"):
+                batches: Batches = poll.result()
+                return batches
+        except Unavailable as exc:
+            await self._begin(exc, stop)
+            return {}
+        finally:
+            poll.cancel()
+            stopped.cancel()
+
+    async def _begin(self, exc: Unavailable, stop: asyncio.Event) -> None:
+        """Resolve what a poll complained of: partitions without a usable offset; wait out anything else."""
+        try:
+            match exc.__cause__:
+                case NoOffsetForPartitionError() as cause:
+                    await self._starts.begin([tp for tp in cause.args if isinstance(tp, TopicPartition)])
+                case OffsetOutOfRangeError() as cause:
+                    await self._starts.begin(list(cause.args[0]))
+                case _:
+                    await self._wait_out(exc, stop)
+        except Unavailable as again:
+            await self._wait_out(again, stop)
+
+    async def _take(self, batches: Batches) -> None:
+        for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
+            await self._ingest.batch(part)
+        await self._commit({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        mine = self._consumer.assignment()
+        offsets = {tp: offset for tp, offset in offsets.items() if tp in mine}
+        if not offsets:
+            return
+        try:
+            with translated("committing offsets"):
+                async with asyncio.timeout(COMMIT_TIMEOUT):
+                    await self._consumer.commit(offsets)
+        except Unavailable as exc:
+            if not isinstance(exc.__cause__, CommitFailedError | IllegalStateError):
+                raise
+            # The group moved on while we worked: the new owner reads these again, and makes nothing twice.
+            logger.info("offsets.not_committed", partitions=len(offsets), why="rebalance")
+            return
+        now = clock.monotonic()
+        for tp, offset in offsets.items():
+            self._done[tp] = offset
+            self._moved_at[tp] = now
+
+    def _rewind(self, batches: Batches) -> None:
+        """Read *batches* again next time: their effects are not known to be durable."""
+        mine = self._consumer.assignment()
+        for tp, records in batches.items():
+            if tp in mine and records:
+                self._consumer.seek(tp, records[0].offset)
+
+    async def _wait_out(self, exc: Unavailable, stop: asyncio.Event) -> None:
+        """Pause all partitions until Postgres answers; polling goes on, or Kafka would take us for dead."""
+        self.waiting_for = str(exc)
+        logger.warning("consume.waiting", error=str(exc))
+        while not stop.is_set():
+            self._consumer.pause(*self._consumer.assignment())
+            try:
+                self._rewind(await self._consumer.getmany(timeout_ms=round(AWAY_PAUSE * 1000)))
+                await self._ingest.database.now()
+                break
+            except StoreUnavailable as away:
+                self.waiting_for = str(away)
+            except KafkaError:
+                await clock.wait(stop, AWAY_PAUSE)
+        self._consumer.resume(*self._consumer.paused())
+        self.waiting_for = None
+        logger.info("consume.resumed")
+
+    async def measure(self) -> None:
+        """Set the lag of our partitions, and see that they move.
+
+        Raises:
+            SourceUnavailable: Kafka does not answer.
+            Refused: a partition has records, and gave none for a minute: a new process helps, waiting does not.
+        """
+        mine = sorted(self._consumer.assignment())
+        with translated("asking for end offsets"):
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                ends = await self._consumer.end_offsets(mine) if mine else {}
+                done = {tp: self._done.get(tp) or await self._consumer.committed(tp) for tp in mine}
+        now = clock.monotonic()
+        for tp, end in ends.items():
+            offset = done[tp]
+            if offset is None:
+                continue
+            self._ingest.metrics.lag(tp.topic, tp.partition, max(end - offset, 0))
+            if end <= offset or self.waiting_for:
+                self._moved_at[tp] = now
+            elif now - self._moved_at.setdefault(tp, now) > STUCK_AFTER:
+                raise Refused(f"Kafka: {tp.topic}/{tp.partition} has {end - offset} records and gives none: start anew")
+
+
+def bounded(records: Sequence[KafkaRecord], limit_bytes: int) -> list[list[KafkaRecord]]:
+    """Return *records* in order, in parts of at most *limit_bytes* of values (or of one record)."""
+    parts: list[list[KafkaRecord]] = [[]]
+    size = 0
+    for record in records:
+        size += len(record.value or b"")
+        if parts[-1] and size > limit_bytes:
+            parts.append([])
+            size = len(record.value or b"")
+        parts[-1].append(record)
+    return parts if parts[-1] else []

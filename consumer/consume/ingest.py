@@ -1,0 +1,199 @@
+"""One batch: parse → judge → write. Start reading here.
+
+When `ingest` returns, every effect of the batch is durable: its events and memory in Postgres, its dead letters in
+Kafka. Only then may its offsets be committed. Repeating a batch, whole or in part, by whomever, makes nothing twice.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from consumer import clock, ids, log
+from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
+from consumer.consume.dead_letters import DeadLetter, Sink
+from consumer.consume.parse import Ignored, Reject, parse
+from consumer.consume.rulebook import Rulebook
+from consumer.decide.model import Reason
+from consumer.errors import DataRefused, StoreUnavailable
+from consumer.metrics import Metrics
+from consumer.store import outbox
+from consumer.store.database import Database
+from consumer.store.memory import EntitlementKey, Memory
+from consumer.store.outbox import Result, Written
+from schemas.events import Action
+from schemas.reading import RejectReason
+
+MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
+logger = log.get("consume")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a batch came to, for metrics and the log line."""
+
+    records: int = 0
+    ignored: int = 0
+    uncovered: int = 0
+    events: int = 0
+    deliveries: int = 0
+    dead_letters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Takes batches of records to their effects."""
+
+    database: Database
+    memory: Memory
+    rulebook: Rulebook
+    dead_letters: Sink
+    metrics: Metrics
+    announce: Callable[[], None]  # says that something is due
+    future_tolerance: dt.timedelta
+
+    async def batch(self, records: Sequence[KafkaRecord]) -> Tally:
+        """Take *records*, in offset order within each partition, to their effects; return when all are durable.
+
+        Raises:
+            StoreUnavailable: Postgres is away; some effects may have been written, and repeating adds nothing.
+            SourceUnavailable: Kafka takes no dead letter now; likewise.
+        """
+        started = clock.monotonic()
+        tally = Tally(records=len(records))
+        wanted, rejected = self._parse(records, tally)
+        rejected += await self._write(wanted, tally)
+        await self.dead_letters.send(rejected)
+        self._count(tally, rejected)
+        if tally.events or rejected:
+            logger.info(
+                "batch.ingested",
+                records=tally.records,
+                events=tally.events,
+                deliveries=tally.deliveries,
+                dead_letters=len(rejected),
+                duration_ms=round((clock.monotonic() - started) * 1000),
+            )
+        return tally
+
+    def _parse(self, records: Sequence[KafkaRecord], tally: Tally) -> tuple[list[Wanted], list[DeadLetter]]:
+        latest = self.rulebook.clock.now() + self.future_tolerance
+        catalog = self.rulebook.catalog
+        wanted: list[Wanted] = []
+        rejected: list[DeadLetter] = []
+        for record in records:
+            match parse(record.value, record.headers, latest=latest):
+                case Reject() as reject:
+                    rejected.append(DeadLetter(record, reject))
+                case Ignored():
+                    tally.ignored += 1
+                case source:
+                    rules = catalog.matching(source.namespace, source.feature_id, source.feature_key)
+                    if rules:
+                        wanted.append(Wanted(record, source, rules))
+                    else:
+                        tally.uncovered += 1
+        return wanted, rejected
+
+    async def _write(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
+        """Judge and write *wanted*; halve what Postgres refuses until the bad record is alone; return those."""
+        try:
+            await self._settle(wanted, tally)
+        except DataRefused as exc:
+            if len(wanted) == 1:
+                reject = Reject(RejectReason.REFUSED, f"Postgres refuses it: {exc}")
+                return [DeadLetter(wanted[0].record, reject)]
+            half = len(wanted) // 2
+            return await self._write(wanted[:half], tally) + await self._write(wanted[half:], tally)
+        except StoreUnavailable:
+            self.memory.forget()  # an outcome is unknown: nothing that we remember counts
+            raise
+        return []
+
+    async def _settle(self, wanted: Sequence[Wanted], tally: Tally) -> None:
+        """Judge and write *wanted*, and again what was judged on a memory or a rule that has changed."""
+        for _ in range(MAX_ROUNDS):
+            if not wanted:
+                return
+            documents = await self.memory.load(one.key for one in wanted)
+            folded = fold(wanted, documents)
+            changed = {key: state for key, state in folded.items() if state.is_changed}
+            results = await self._write_changes(changed)
+            wanted = await self._again(folded, results, tally)
+        raise StoreUnavailable("other writers were faster every time: the batch is taken again")
+
+    async def _write_changes(self, changed: dict[EntitlementKey, Folded]) -> dict[EntitlementKey, Written]:
+        if not changed:
+            return {}
+        changes = [change(key, changed[key], ids.new) for key in changed]
+        written = await outbox.write(self.database, changes)
+        if any(one.deliveries for one in written):
+            self.announce()
+        return dict(zip(changed, written, strict=True))
+
+    async def _again(
+        self,
+        folded: dict[EntitlementKey, Folded],
+        results: dict[EntitlementKey, Written],
+        tally: Tally,
+    ) -> list[Wanted]:
+        """Remember and count what is settled; return the records to judge again."""
+        again: list[Wanted] = []
+        rule_gone = False
+        for key, state in folded.items():
+            written = results.get(key)
+            if written is None:
+                self._settled(key, state, state.document.version, tally)
+            elif written.result is Result.WRITTEN:
+                self._settled(key, state, state.before.version + 1, tally, written)
+            else:
+                again.extend(state.wanted)
+                self.memory.forget([key])
+                if written.result is Result.RULE_GONE:
+                    rule_gone = True
+                    self._count_reasons((crossing.rule.type, Reason.RULE_GONE) for crossing, _ in state.crossings)
+        if rule_gone:
+            await self.rulebook.refresh()
+        return [self._with_current_rules(one) for one in again]
+
+    def _with_current_rules(self, one: Wanted) -> Wanted:
+        source = one.source
+        rules = self.rulebook.catalog.matching(source.namespace, source.feature_id, source.feature_key)
+        return replace(one, rules=rules)
+
+    def _settled(
+        self,
+        key: EntitlementKey,
+        state: Folded,
+        version: int,
+        tally: Tally,
+        written: Written | None = None,
+    ) -> None:
+        self.memory.remember({key: replace(state.document, version=version)} if version else {})
+        self._count_reasons(state.reasons)
+        if written is None:
+            return
+        tally.events += len(written.event_ids)
+        tally.deliveries += written.deliveries
+        if state.crossings:
+            self.metrics.events(state.crossings[0][0].rule.type.value, Action.TRIGGERED.value, len(written.event_ids))
+        if missing := len(state.crossings) - len(written.event_ids):
+            self._count_reasons([(state.crossings[0][0].rule.type, Reason.DUPLICATE)] * missing)
+
+    def _count_reasons(self, reasons: Iterable[tuple[object, Reason]]) -> None:
+        for (rule_type, reason), count in Counter(reasons).items():
+            self.metrics.judged(str(rule_type), reason.value, count)
+
+    def _count(self, tally: Tally, rejected: Sequence[DeadLetter]) -> None:
+        tally.dead_letters = len(rejected)
+        judged = tally.records - tally.ignored - tally.uncovered - tally.dead_letters
+        for result, count in (
+            ("judged", judged),
+            ("no_rule", tally.uncovered),
+            ("ignored", tally.ignored),
+            ("dead_letter", tally.dead_letters),
+        ):
+            self.metrics.records(result, count)
+        for reason, count in Counter(letter.reject.reason for letter in rejected).items():
+            self.metrics.dead_letters(reason.value, count)

@@ -1,0 +1,109 @@
+"""Bytes → source event | Reject | Ignored. Pure: the time it is comes as an argument.
+
+CloudEvents 1.0, JSON. Structured mode: the value is the whole event. Binary mode only where both `ce_specversion` and
+`ce_id` are headers (OpenMeter sends other `ce_*` headers beside a structured value): the value is the data.
+The type decides what a record is, never the topic.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from schemas import openmeter, sources
+from schemas.reading import Rejected, RejectReason, check_text, read
+from schemas.sources import Snapshot, SourceEvent
+
+Headers = Sequence[tuple[str, bytes | None]]
+_MODE: Final = ("ce_specversion", "ce_id")
+_MAX_DETAIL: Final = 500  # characters of an error that reach a header and a log line
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that can't be understood: for the dead letters."""
+
+    reason: RejectReason
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A record that is none of ours: a tombstone, or a CloudEvent of another type."""
+
+
+IGNORED: Final = Ignored()
+Parsed = SourceEvent | Reject | Ignored
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    """CloudEvents 1.0 section 3: the required attributes, and what we read beside them."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    data: msgspec.Raw = msgspec.Raw(b"")
+    subject: str | None = None
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+_KNOWN: Final = frozenset({sources.SNAPSHOT_TYPE, openmeter.SNAPSHOT_TYPE})
+
+
+def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Parsed:
+    """Return what a record is. *latest*: the last moment that is not the future, by the database's clock.
+
+    Never raises for what the bytes may be.
+    """
+    if not value:
+        return IGNORED
+    try:
+        check_text(value)
+        envelope = _read_envelope(value, headers)
+        if envelope.specversion != "1.0" or not envelope.id or not envelope.source or not envelope.type:
+            raise Rejected(RejectReason.NOT_CLOUDEVENT, "specversion must be 1.0; id, source and type not empty")
+        if envelope.type not in _KNOWN:
+            return IGNORED
+        source = _read_data(envelope)
+        if isinstance(source, Snapshot):
+            _check_future(source, latest)
+    except Rejected as exc:
+        return Reject(exc.reason, exc.error[:_MAX_DETAIL])
+    return source
+
+
+def _read_envelope(value: bytes, headers: Headers) -> _Envelope:
+    attributes = {name: text for name, text in headers if name.startswith("ce_") and text is not None}
+    try:
+        if any(name not in attributes for name in _MODE):
+            return read(_envelope, value)
+        return msgspec.convert(
+            {name.removeprefix("ce_"): text.decode() for name, text in attributes.items()}
+            | {"data": msgspec.Raw(value)},
+            _Envelope,
+        )
+    except (UnicodeDecodeError, msgspec.ValidationError) as exc:
+        raise Rejected(RejectReason.NOT_CLOUDEVENT, f"headers ce_*: {exc}".replace("`", "")) from None
+    except Rejected as exc:
+        if exc.reason is RejectReason.INVALID:
+            raise Rejected(RejectReason.NOT_CLOUDEVENT, f"not a CloudEvent: {exc.error}") from None
+        raise
+
+
+def _read_data(envelope: _Envelope) -> SourceEvent:
+    data = bytes(envelope.data)
+    if not data:
+        raise Rejected(RejectReason.INVALID, "data: is missing")
+    if envelope.type == openmeter.SNAPSHOT_TYPE:
+        return openmeter.read_snapshot(data)
+    return sources.read_native_snapshot(data, subject=envelope.subject)
+
+
+def _check_future(source: Snapshot, latest: dt.datetime) -> None:
+    """One wrong clock must not silence an entitlement for a year: what is ahead moves no memory."""
+    for name, time in (("calculatedAt", source.calculated_at), ("the period's start", source.period_from)):
+        if time > latest:
+            raise Rejected(RejectReason.IN_FUTURE, f"data: {name} is ahead of the database's clock")

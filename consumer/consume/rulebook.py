@@ -1,0 +1,44 @@
+"""The rules in force, kept current: told by Postgres, and asked every second in case nobody told."""
+
+import asyncio
+
+from consumer import clock, log
+from consumer.metrics import Metrics
+from consumer.store import catalog
+from consumer.store.catalog import EMPTY, Catalog
+from consumer.store.database import Database
+
+logger = log.get("catalog")
+
+
+class Rulebook:
+    """Holds the current catalog, swapped whole, and the database's clock."""
+
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._checked_at: float | None = None
+        self.catalog: Catalog = EMPTY
+        self.clock = clock.DatabaseClock()
+        self.changed = asyncio.Event()  # set by a notification: look now
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the catalog was last known to be current; infinite before the first look."""
+        return float("inf") if self._checked_at is None else clock.monotonic() - self._checked_at
+
+    async def refresh(self) -> None:
+        """Make the catalog current.
+
+        Raises:
+            StoreUnavailable: Postgres cannot be reached; the catalog stays as it was.
+        """
+        asked_at = clock.monotonic()
+        self.changed.clear()
+        seen = await catalog.revision(self._database)
+        self.clock.synchronise(seen.now)
+        if seen.revision != self.catalog.revision:
+            self.catalog = await catalog.load(self._database)
+            logger.info("catalog.loaded", revision=self.catalog.revision, rules=self.catalog.size)
+        self._checked_at = asked_at
+        self._metrics.catalog_checked(asked_at)
