@@ -1,0 +1,1 @@
+"""Claim → send → verdict → record the attempt."""

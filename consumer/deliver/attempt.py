@@ -1,0 +1,100 @@
+"""One delivery: render, send, judge, record. HTTP never inside a transaction."""
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consumer import clock, log
+from consumer.decide.outcome import Outcome, OutcomeClass
+from consumer.decide.verdict import RetryIn, Verdict, verdict
+from consumer.deliver import formats
+from consumer.deliver.recorder import Recorder
+from consumer.deliver.webhook import Webhook, WebhookRequest
+from consumer.encryption import Cipher
+from consumer.errors import Refused
+from consumer.metrics import Metrics
+from consumer.store.deliveries import Claimed, Ended
+from schemas import urls
+from schemas.secret import Secret
+
+logger = log.get("deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts."""
+
+    webhook: Webhook
+    recorder: Recorder
+    cipher: Cipher
+    metrics: Metrics
+    schedule: Sequence[dt.timedelta]
+
+    async def attempt(self, delivery: Claimed) -> Outcome:
+        """Make one attempt at *delivery*; return when it is recorded."""
+        request = self._request(delivery)
+        try:
+            outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
+        except asyncio.CancelledError:
+            # The drain's deadline, which cancels once: whether the receiver has it is unknown, and that is recorded.
+            outcome = _unsent(OutcomeClass.INTERRUPTED, "stopped before an answer came: this replica is shutting down")
+        await self._ended(delivery, outcome)
+        return outcome
+
+    async def _ended(self, delivery: Claimed, outcome: Outcome) -> None:
+        decided = verdict(
+            outcome,
+            step=delivery.step,
+            interrupted=delivery.interrupted,
+            schedule=self.schedule,
+            jitter=clock.jitter(),
+        )
+        await self.recorder.record(Ended(delivery, outcome, decided))
+        self.metrics.attempt("success" if outcome.is_success else outcome.kind.value, outcome.duration_ms / 1000)
+        if outcome.is_success:
+            self.metrics.arrived(max((clock.now() - delivery.recorded_at).total_seconds(), 0.0))
+        _say(delivery, outcome, decided)
+
+    def _request(self, delivery: Claimed) -> WebhookRequest | Outcome:
+        try:
+            body = formats.render(delivery.format, delivery.payload)
+        except (KeyError, ValueError, TypeError) as exc:
+            return _unsent(OutcomeClass.RENDERING, f"format {delivery.format}: {type(exc).__name__}")
+        row = f"channel/{delivery.channel_id}"
+        try:
+            signing = self.cipher.decrypt(delivery.signing_secret, row=f"{row}/signing_secret")
+            sealed = delivery.headers
+            opened = self.cipher.decrypt(sealed, row=f"{row}/headers").reveal() if sealed else "{}"
+        except Refused as exc:
+            return _unsent(OutcomeClass.REQUEST, str(exc))
+        return WebhookRequest(
+            url=delivery.url,
+            webhook_id=delivery.event_id,
+            body=body,
+            headers={name: Secret(value) for name, value in json.loads(opened).items()},
+            secrets=[signing],
+        )
+
+
+def _unsent(kind: OutcomeClass, detail: str) -> Outcome:
+    return Outcome(kind=kind, started_at=clock.now(), duration_ms=0, detail=detail)
+
+
+def _say(delivery: Claimed, outcome: Outcome, decided: Verdict) -> None:
+    fields: dict[str, object] = {
+        "event_id": delivery.event_id,
+        "channel_id": delivery.channel_id,
+        "to": urls.redacted(delivery.url),
+        "attempt": delivery.number,
+        "outcome": outcome.kind.value,
+        "status": outcome.status,
+        "duration_ms": outcome.duration_ms,
+        "verdict": type(decided).__name__,
+    }
+    if isinstance(decided, RetryIn):
+        fields["retry_in_s"] = round(decided.delay.total_seconds(), 3)
+    if outcome.detail:
+        fields["detail"] = outcome.detail
+    logger.info("delivery.attempted", **{name: value for name, value in fields.items() if value is not None})

@@ -1,0 +1,139 @@
+"""Claim what is due, run it with bounded concurrency, fairly by channel; drain."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import random
+from collections import Counter
+from typing import Final
+
+from consumer import clock, log
+from consumer.decide.outcome import OutcomeClass
+from consumer.deliver.attempt import Attempts
+from consumer.deliver.slots import Limits, allot
+from consumer.errors import Unavailable
+from consumer.metrics import Metrics
+from consumer.store import deliveries
+from consumer.store.database import Database
+from consumer.store.deliveries import Claimed
+
+POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
+LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
+RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
+logger = log.get("deliver")
+
+
+class Dispatch:
+    """The deliverer's loop.
+
+    Attributes:
+        waiting_for: why nothing is claimed now, for `/readyz`; None while all is well.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        attempts: Attempts,
+        metrics: Metrics,
+        limits: Limits,
+        timeout: dt.timedelta,
+        *,
+        wake: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._attempts = attempts
+        self._metrics = metrics
+        self._limits = limits
+        self._timeout = timeout
+        self._lease = timeout + LEASE_MARGIN
+        self._in_flight: Counter[str] = Counter()
+        self._namespaces: dict[str, str] = {}
+        self._slow: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._has_more = False
+        self._next_due = POLL
+        self._wake = wake
+        self.waiting_for: str | None = None
+
+    async def once(self) -> None:
+        """Claim what may start now, and start it.
+
+        Raises:
+            StoreUnavailable: Postgres cannot be reached.
+        """
+        channels = await deliveries.due_channels(self._database)
+        due = [channel for channel in channels if channel.due_in <= 0]
+        self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
+        random.shuffle(due)  # the order is the fairness: no channel is always first
+        slots = allot(due, self._in_flight, self._slow, self._limits, self._namespaces)
+        # A channel that is due and got fewer slots than it might use has more: look again when a slot is free.
+        self._has_more = bool(due)
+        if not slots:
+            return
+        self._namespaces.update({channel.id: channel.namespace for channel in due})
+        asked_at = clock.monotonic()
+        claimed = await deliveries.claim(self._database, slots, self._lease)
+        self._has_more = len(claimed) == sum(slots.values()) or len(slots) < len(due)
+        self._metrics.interrupted(sum(one.was_lost for one in claimed))
+        for one in claimed:
+            self._start(one, asked_at)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Dispatch until *stop* is set."""
+        failures = 0
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                await self.once()
+            except Unavailable as exc:
+                failures += 1
+                self.waiting_for = str(exc)
+                if failures == 1:
+                    logger.warning("deliver.waiting", error=str(exc))
+                await clock.wait(stop, min(0.2 * 2 ** min(failures, 5), 5.0))
+                continue
+            if failures:
+                logger.info("deliver.resumed", failures=failures)
+            failures = 0
+            self.waiting_for = None
+            await clock.wait(self._wake, max(min(POLL * (1 + clock.jitter() / 4), self._next_due), 0.001))
+
+    async def drain(self, deadline: float) -> None:
+        """Let what is in flight end until *deadline* (monotonic); then stop it, and record it as interrupted."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=max(deadline - clock.monotonic(), 0))
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_TIMEOUT):
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+                await self._attempts.recorder.flushed()
+
+    def _start(self, delivery: Claimed, asked_at: float) -> None:
+        self._in_flight[delivery.channel_id] += 1
+        task = asyncio.create_task(self._run_one(delivery, asked_at), name=f"delivery-{delivery.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_one(self, delivery: Claimed, asked_at: float) -> None:
+        channel = delivery.channel_id
+        try:
+            # The lease is the database's; by our own clock it began at the latest when we asked for it.
+            if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():
+                await deliveries.hand_back(self._database, [delivery])
+                return
+            outcome = await self._attempts.attempt(delivery)
+            if outcome.kind is OutcomeClass.TIMEOUT:
+                self._slow.add(channel)
+            else:
+                self._slow.discard(channel)
+        except Unavailable as exc:
+            logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
+        finally:
+            self._in_flight[channel] -= 1
+            if not self._in_flight[channel]:
+                del self._in_flight[channel]
+                self._namespaces.pop(channel, None)
+            if self._has_more:
+                self._wake.set()

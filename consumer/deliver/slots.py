@@ -1,0 +1,67 @@
+"""Who may start how many requests now. Pure: the fairness of the dispatcher, in one place."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from consumer.store.deliveries import DueChannel
+
+SLOW_SHARE = 4  # channels that timed out share one slot in four: 63 black holes of 8 must not fill 500
+NAMESPACE_SHARE = 2  # one namespace has at most one slot in two while another has something due
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Requests in flight: of the process, and of one channel in it."""
+
+    total: int
+    channel: int
+
+
+def allot(
+    due: Sequence[DueChannel],
+    in_flight: Mapping[str, int],
+    slow: Collection[str],
+    limits: Limits,
+    namespaces: Mapping[str, str],
+) -> dict[str, int]:
+    """Return how many deliveries of each channel of *due* may be claimed and started at once.
+
+    One slot a turn for each channel, in the order of *due* (shuffle it), so that the room is shared evenly; never more
+    than can start now.
+
+    Args:
+        due: channels with something due now.
+        in_flight: requests in flight, by channel.
+        slow: channels whose last attempt timed out.
+        limits: of the process and of a channel.
+        namespaces: of the channels in flight.
+    """
+    used = Counter(in_flight)
+    of_slow = sum(count for busy, count in used.items() if busy in slow)
+    of_namespace: Counter[str] = Counter()
+    for busy, count in used.items():
+        of_namespace[namespaces.get(busy, "")] += count
+    room = limits.total - used.total()
+    most = limits.total if len({channel.namespace for channel in due}) == 1 else -(-limits.total // NAMESPACE_SHARE)
+    given: Counter[str] = Counter()
+    waiting = list(due)
+    while waiting and room > 0:
+        still: list[DueChannel] = []
+        for channel in waiting:
+            is_slow = channel.id in slow
+            if (
+                room <= 0
+                or used[channel.id] >= limits.channel
+                or (is_slow and of_slow >= max(limits.total // SLOW_SHARE, 1))
+                or of_namespace[channel.namespace] >= most
+            ):
+                continue
+            given[channel.id] += 1
+            used[channel.id] += 1
+            of_slow += is_slow
+            of_namespace[channel.namespace] += 1
+            room -= 1
+            still.append(channel)
+        waiting = still
+    return dict(given)

@@ -1,0 +1,1 @@
+"""What the process itself answers over HTTP."""
