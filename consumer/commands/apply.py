@@ -1,0 +1,171 @@
+"""`tollbell apply FILE`: channels and rules by key, planned, shown, and changed in one transaction."""
+
+import asyncio
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from consumer import encryption, ids
+from consumer.commands import yaml_file
+from consumer.commands.common import open_database
+from consumer.store import configuration, migrate
+from consumer.store.configuration import Edit, StoredChannel, StoredRule
+from schemas import signing_secrets
+from schemas.channels import ChannelConfig
+from schemas.rules import RuleConfig
+from schemas.rules_file import RulesFile
+from schemas.secret import Secret
+
+Sign = Literal["+", "~", "-", "="]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the plan."""
+
+    sign: Sign
+    what: Literal["channel", "rule"]
+    key: str
+    detail: str = ""
+    made_secret: Secret | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.what} {self.key}{': ' if self.detail else ''}{self.detail}"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
+@click.option("--prune", is_flag=True, help="Delete what has a key and is not in FILE.")
+def apply(file: Path, *, dry_run: bool, prune: bool) -> None:
+    """Make channels and rules what FILE says. Idempotent: everything is found again by its key.
+
+    The plan: + made, ~ changed, - deleted, = as it was.
+    A signing secret that FILE leaves out is made, and printed once.
+    """
+    asyncio.run(_apply(file, dry_run=dry_run, prune=prune))
+
+
+async def _apply(path: Path, *, dry_run: bool, prune: bool) -> None:
+    file = yaml_file.read(path, RulesFile, os.environ)
+    async with open_database() as (database, settings):
+        cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
+        await migrate.check(database)
+        # Planned twice, as one editor: without a change there is no new revision for the replicas to load.
+        async with configuration.edit(database, cipher, file.namespace, keep=False) as edit:
+            steps = await change(edit, file, prune=prune)
+        if not dry_run and any(step.sign != "=" for step in steps):
+            async with configuration.edit(database, cipher, file.namespace) as edit:
+                steps = await change(edit, file, prune=prune)
+    for step in steps:
+        click.echo(str(step))
+        if step.made_secret and not dry_run:
+            click.echo(f"  signing secret, shown only now: {step.made_secret.reveal()}")
+    if dry_run:
+        click.echo("nothing was changed (--dry-run)")
+
+
+async def change(edit: Edit, file: RulesFile, *, prune: bool) -> list[Step]:
+    """Make the namespace's configuration what *file* says; return what that took.
+
+    Raises:
+        Refused: a channel to be deleted is in use by a rule that stays.
+    """
+    channels = {channel.key: channel for channel in await edit.channels() if channel.key is not None}
+    rules = {rule.key: rule for rule in await edit.rules() if rule.key is not None}
+    steps: list[Step] = []
+    channel_ids: dict[str, str] = {}
+    for wanted_channel in file.channels:
+        key = str(wanted_channel.key)
+        step, channel = await _put_channel(edit, file.namespace, wanted_channel, channels.get(key))
+        channel_ids[key] = channel.id
+        steps.append(step)
+    for wanted_rule in file.rules:
+        stored_rule = rules.get(str(wanted_rule.key))
+        steps.append(await _put_rule(edit, file.namespace, wanted_rule, stored_rule, channel_ids))
+    if prune:
+        kept_rules, kept_channels = {rule.key for rule in file.rules}, {channel.key for channel in file.channels}
+        for rule in sorted((rule for key, rule in rules.items() if key not in kept_rules), key=lambda rule: rule.id):
+            await edit.delete_rule(rule)
+            steps.append(Step("-", "rule", str(rule.key)))
+        for channel in (channel for key, channel in channels.items() if key not in kept_channels):
+            await edit.delete_channel(channel)
+            steps.append(Step("-", "channel", str(channel.key)))
+    return steps
+
+
+async def _put_channel(
+    edit: Edit,
+    namespace: str,
+    wanted: ChannelConfig,
+    stored: StoredChannel | None,
+) -> tuple[Step, StoredChannel]:
+    made = signing_secrets.generate() if stored is None and wanted.signing_secret is None else None
+    channel = StoredChannel(
+        id=stored.id if stored else ids.new(),
+        namespace=namespace,
+        key=wanted.key,
+        type=wanted.type,
+        name=wanted.name,
+        url=wanted.url,
+        format=wanted.format,
+        headers=wanted.custom_headers or {},
+        signing_secret=_secret(wanted, stored, made),
+        metadata=wanted.metadata,
+        disabled_by=_disabled_by(wanted, stored),
+    )
+    sign, detail = _compare(stored, channel)
+    if sign != "=":
+        await edit.put_channel(channel)
+    return Step(sign, "channel", str(wanted.key), detail, made), channel
+
+
+def _secret(wanted: ChannelConfig, stored: StoredChannel | None, made: Secret | None) -> Secret:
+    """Return the signing secret: left out of the file, the stored one stays."""
+    chosen = wanted.signing_secret or (stored.signing_secret if stored else made)
+    assert chosen is not None  # noqa: S101 - made where neither is there
+    return chosen
+
+
+def _disabled_by(wanted: ChannelConfig, stored: StoredChannel | None) -> configuration.DisabledBy | None:
+    """Return who disabled the channel: a file that says nothing, or repeats `disabled: true`, leaves who did."""
+    before = stored.disabled_by if stored else None
+    if wanted.disabled is None:
+        return before
+    return (before or "person") if wanted.disabled else None
+
+
+async def _put_rule(
+    edit: Edit,
+    namespace: str,
+    wanted: RuleConfig,
+    stored: StoredRule | None,
+    channel_ids: dict[str, str],
+) -> Step:
+    rule = StoredRule(
+        id=stored.id if stored else ids.new(),
+        namespace=namespace,
+        key=wanted.key,
+        name=wanted.name,
+        spec=wanted.spec,
+        channels=tuple(dict.fromkeys(channel_ids[key] for key in wanted.channels)),
+        metadata=wanted.metadata,
+        disabled=wanted.disabled,
+    )
+    if stored is not None:
+        # A threshold is its exact value: 80 in the file and 80 in the store, however written, are no change.
+        rule = replace(rule, spec=stored.spec) if stored.spec == rule.spec else rule
+    sign, detail = _compare(stored, rule)
+    if sign != "=":
+        await edit.put_rule(rule)
+    return Step(sign, "rule", str(wanted.key), detail)
+
+
+def _compare(stored: StoredChannel | StoredRule | None, wanted: StoredChannel | StoredRule) -> tuple[Sign, str]:
+    if stored is None:
+        return "+", ""
+    changed = [name for name in type(wanted).__slots__ if getattr(stored, name) != getattr(wanted, name)]
+    return ("~", ", ".join(changed)) if changed else ("=", "")

@@ -1,0 +1,36 @@
+"""What several commands begin with."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+
+from consumer import config, log
+from consumer.config import Settings
+from consumer.store.database import Database
+
+
+def settings() -> Settings:
+    """Return the settings of the environment, and set up logging by them.
+
+    Raises:
+        ConfigInvalid: one is unknown, missing or wrong.
+    """
+    read = config.read(os.environ)
+    log.configure(read.log_level, read.log_format)
+    return read
+
+
+@contextlib.asynccontextmanager
+async def open_database() -> AsyncIterator[tuple[Database, Settings]]:
+    """Give the database and the settings. A command does not wait for Postgres: it says that it is away.
+
+    Raises:
+        ConfigInvalid: a setting is wrong.
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    read = settings()
+    database = await Database.connect(read.database_url.reveal(), size=4)
+    try:
+        yield database, read
+    finally:
+        await database.close()

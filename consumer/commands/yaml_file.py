@@ -1,0 +1,114 @@
+"""A YAML file whose errors name the line. Numbers exact, keys once, `${NAME}` from the environment."""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from consumer.errors import ConfigInvalid
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Location = tuple[int | str, ...]
+MAX_BYTES: Final = 10 * 1024 * 1024
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NUMBER_TAGS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
+    "tag:yaml.org,2002:bool": lambda text: text.lower() in {"true", "yes", "on"},
+    "tag:yaml.org,2002:null": lambda _: None,
+}
+
+
+class _Reader:
+    """Turns nodes into values, remembering the line of each."""
+
+    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._environment = environment
+        self.lines: dict[Location, int] = {}
+
+    def fail(self, line: int, problem: str) -> ConfigInvalid:
+        return ConfigInvalid(f"{self._path.name}, line {line}: {problem}")
+
+    def value(self, node: yaml.Node, at: Location = ()) -> Any:
+        self.lines[at] = node.start_mark.line + 1
+        match node:
+            case yaml.MappingNode():
+                return self._mapping(node, at)
+            case yaml.SequenceNode():
+                return [self.value(child, (*at, n)) for n, child in enumerate(node.value)]
+            case _:
+                return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            key = key_node.value
+            if not isinstance(key, str):
+                raise self.fail(line, "a key must be a plain text")
+            if key in found:
+                raise self.fail(line, f"{key} stands twice")
+            found[key] = self.value(child, (*at, key))
+            self.lines[(*at, key)] = line
+        return found
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        text = str(node.value)
+        if node.tag in _SCALARS:
+            return _SCALARS[node.tag](text)
+        if node.tag in _NUMBER_TAGS:
+            return Decimal(text) if _JSON_NUMBER.fullmatch(text) else text
+        return _VARIABLE.sub(lambda found: self._variable(found[1], node), text)
+
+    def _variable(self, name: str, node: yaml.Node) -> str:
+        if name not in self._environment:
+            raise self.fail(node.start_mark.line + 1, f"${{{name}}}: the environment has no {name}")
+        return self._environment[name]
+
+
+def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> ModelT:
+    """Return the model in the file at *path*.
+
+    Raises:
+        ConfigInvalid: the file can't be read, is no YAML, or breaks a rule: its line, the field, what is allowed.
+            Never a value: it may be a secret.
+    """
+    reader = _Reader(path, environment)
+    try:
+        text = path.read_text(encoding="utf-8")
+        if len(text) > MAX_BYTES:
+            raise ConfigInvalid(f"{path.name}: is larger than {MAX_BYTES} bytes")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        given = reader.value(root) if root is not None else {}
+        return model.model_validate(given)
+    except OSError as exc:
+        raise ConfigInvalid(f"{path}: cannot be read: {exc.strerror}") from None
+    except UnicodeDecodeError as exc:
+        raise ConfigInvalid(f"{path.name}: is not UTF-8 at byte {exc.start}") from None
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        raise reader.fail(line, f"is no YAML: {exc.problem}") from None
+    except (yaml.YAMLError, RecursionError) as exc:
+        raise ConfigInvalid(f"{path.name}: is no YAML: {type(exc).__name__}") from None
+    except ValidationError as exc:
+        raise _explained(exc, reader) from None
+
+
+def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
+    first = exc.errors(include_input=False, include_url=False)[0]
+    at: Location = tuple(first["loc"])
+    known = at
+    while known and known not in reader.lines:
+        known = known[:-1]
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")
+    problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        problem = "there is no such field"
+    elif first["type"] == "missing":
+        problem = "is missing"
+    return reader.fail(reader.lines.get(known, 1), f"{field}: {problem}" if field else problem)
