@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fix schemas clean
+.PHONY: help demo test fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,15 @@ fix: $(VENV)/.test ## format, and mend what the linter can mend
 
 schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
 	$(BIN)/python -m schemas.export
+
+LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-options --no-emit-index-url \
+	--no-emit-trusted-host --no-emit-find-links
+lock: ## pin, with hashes, what the container image is made of (run it with the oldest Python that is supported)
+	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && export CUSTOM_COMPILE_COMMAND='make lock' \
+	  && $(PYTHON) -m venv "$$tools" && "$$tools/bin/pip" install --quiet pip-tools==7.6.2 \
+	  && "$$tools/bin/pip-compile" $(LOCK) --output-file deploy/requirements.txt pyproject.toml \
+	  && "$$tools/bin/pip-compile" $(LOCK) --build-deps-for wheel --only-build-deps \
+	       --output-file deploy/requirements-build.txt pyproject.toml
 
 clean: ## away with .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

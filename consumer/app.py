@@ -27,7 +27,7 @@ from consumer.deliver.dispatch import Dispatch
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.slots import Limits
 from consumer.deliver.webhook import Webhook
-from consumer.errors import Refused, Unavailable
+from consumer.errors import Refused, TollbellError, Unavailable
 from consumer.metrics import Metrics
 from consumer.serve import health
 from consumer.store import catalog, deliveries, migrate, outbox
@@ -78,9 +78,17 @@ class _Stopped(Exception):
 
 
 class App:
-    """One process."""
+    """One process.
+
+    Raises:
+        ConfigInvalid: a setting that a role needs is missing or wrong.
+    """
 
     def __init__(self, settings: Settings, roles: Collection[Role]) -> None:
+        if Role.CONSUME in roles:
+            self._source = kafka(settings)
+        if Role.DELIVER in roles:
+            self._cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
         self._settings = settings
         self._roles = frozenset(roles)
         self._metrics = Metrics()
@@ -125,7 +133,7 @@ class App:
                     tasks.create_task(roles[role](database), name=role.value)
         except* _Stopped:
             pass
-        except* Refused as group:
+        except* TollbellError as group:
             raise _first(group) from group
 
     async def _connect(self) -> Database:
@@ -176,7 +184,7 @@ class App:
 
     async def _consume(self, database: Database) -> None:
         settings = self._settings
-        source = kafka(settings)
+        source = self._source
         rulebook = Rulebook(database, self._metrics)
         async with contextlib.AsyncExitStack() as stack:
             wanted = (*settings.input_topics, settings.topic_dead_letters)
@@ -237,7 +245,6 @@ class App:
     async def _deliver(self, database: Database) -> None:
         settings = self._settings
         recorder = Recorder(database)
-        cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
         webhook = Webhook(
             settings.delivery_timeout,
             allowed=settings.delivery_allow_cidrs,
@@ -246,7 +253,7 @@ class App:
         async with webhook:
             dispatch = Dispatch(
                 database,
-                Attempts(webhook, recorder, cipher, self._metrics, settings.retry_schedule),
+                Attempts(webhook, recorder, self._cipher, self._metrics, settings.retry_schedule),
                 self._metrics,
                 Limits(settings.delivery_concurrency, settings.delivery_channel_concurrency),
                 settings.delivery_timeout,
@@ -301,10 +308,10 @@ async def _close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
             await client.stop()
 
 
-def _first(group: BaseExceptionGroup[Refused]) -> Refused:
+def _first(group: BaseExceptionGroup[TollbellError]) -> TollbellError:
     """Return one of what several roles met: the reader mends one thing at a time."""
     found: BaseException = group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
-    assert isinstance(found, Refused)  # noqa: S101 - the group holds nothing else
+    assert isinstance(found, TollbellError)  # noqa: S101 - the group holds nothing else
     return found

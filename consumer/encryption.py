@@ -5,7 +5,6 @@ may be listed in any order to decrypt; the first one encrypts.
 """
 
 import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Sequence
@@ -58,7 +57,7 @@ class Cipher:
             )
         try:
             return Secret(cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], row.encode()).decode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut short
             raise Refused(f"{row}: the stored secret was changed or belongs elsewhere: set it anew") from None
 
 
@@ -72,7 +71,7 @@ def parse_keys(text: str) -> Cipher:
     for n, part in enumerate(filter(None, (part.strip() for part in text.split(","))), 1):
         try:
             key = base64.b64decode(part, validate=True)
-        except binascii.Error:
+        except ValueError:
             raise ConfigInvalid(
                 f"TOLLBELL_ENCRYPTION_KEYS: key {n} is not base64: `tollbell keygen` prints one"
             ) from None

@@ -95,4 +95,6 @@ def _time(record: logging.LogRecord) -> str:
 
 def _plain(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if not text or " " in text or "\n" in text or '"' in text else text
+    if text.isprintable():
+        return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
+    return json.dumps(text)  # what an escape sequence would do to a terminal, it does not

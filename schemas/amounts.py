@@ -10,7 +10,9 @@ import msgspec
 MAX_DIGITS: Final = 38  # the contract's limit; a 128-bit integer has as many
 MAX_EXPONENT: Final = 38
 
-GRAMMAR: Final = re.compile(rb'"?-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"?')  # RFC 8259 section 6
+# The same for JSON Schema, of an amount that is given as a string.
+STRING_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+GRAMMAR: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")  # RFC 8259 section 6
 # A string behind a colon that is not a number of RFC 8259: only then need each amount be looked at alone.
 _FOREIGN_STRING: Final = re.compile(
     rb':[ \t\r\n]*"(?!-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")',
@@ -46,7 +48,7 @@ Amount = Annotated[
     msgspec.Meta(
         description="An exact decimal: a JSON number, or a string of the JSON number grammar; "
         "at most 38 significant digits, exponent within ±38.",
-        extra_json_schema={"type": ["number", "string"], "format": "decimal"},
+        extra_json_schema={"pattern": STRING_PATTERN},
     ),
 ]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NewType
 
-from pydantic import Field, InstanceOf, PlainSerializer
+from pydantic import Field, InstanceOf, PlainSerializer, WithJsonSchema
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas import headers, signing_secrets, urls
@@ -39,7 +39,9 @@ def _headers(values: dict[str, Secret]) -> dict[str, Secret]:
 
 
 Url = Annotated[str, AfterValidator(_url)]
-SecretText = Annotated[InstanceOf[Secret], BeforeValidator(_secret), PlainSerializer(str)]
+SecretText = Annotated[
+    InstanceOf[Secret], BeforeValidator(_secret), PlainSerializer(str), WithJsonSchema({"type": "string"})
+]
 SigningSecret = Annotated[SecretText, AfterValidator(_signing_secret)]
 Headers = Annotated[dict[str, SecretText], AfterValidator(_headers)]
 
@@ -49,10 +51,16 @@ class ChannelConfig(Model):
 
     type: Literal["WEBHOOK"]
     name: Name
-    url: Url
-    key: Key | None = None
-    custom_headers: Headers | None = None
-    signing_secret: SigningSecret | None = None
-    format: Format = "openmeter"
-    disabled: bool | None = None
-    metadata: Annotated[dict[str, str], Field(default_factory=dict)]
+    url: Annotated[Url, Field(description="Where to POST: http or https, no user, no fragment.")]
+    key: Annotated[Key | None, Field(description="By which `tollbell apply` finds it again.")] = None
+    custom_headers: Annotated[
+        Headers | None, Field(description="Sent with every webhook; stored encrypted. At most 50.")
+    ] = None
+    signing_secret: Annotated[
+        SigningSecret | None, Field(description="`whsec_` and base64 of 24 to 75 bytes; made where absent.")
+    ] = None
+    format: Annotated[Format, Field(description="The payload's form.")] = "openmeter"
+    disabled: Annotated[
+        bool | None, Field(description="Left out: as it was. While true, no event makes a delivery for it.")
+    ] = None
+    metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]

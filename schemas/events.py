@@ -5,12 +5,13 @@ Structs rather than pydantic models: amounts are written as JSON numbers with al
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from schemas.rules import Rule, Threshold
 from schemas.sources import About
+from schemas.times import Time
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -29,6 +30,53 @@ class Action(StrEnum):
     """What happened to the threshold."""
 
     TRIGGERED = "triggered"
+
+
+_TEXT: Final = {"type": "string"}
+_MAYBE_TEXT: Final = {"type": ["string", "null"]}  # a record may say null; it is repeated as it came
+_NUMBER: Final = {"type": "number"}
+_PERIOD: Final = {"type": "object", "properties": {"from": _TEXT, "to": _TEXT}, "required": ["from", "to"]}
+# What the record has, in the reference product's form: open objects, of which JSON Schema names what is always there.
+FeatureData = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description="The feature: id, key and what else the record says.",
+        extra_json_schema={"properties": {"id": _MAYBE_TEXT, "key": _TEXT}, "required": ["key"]},
+    ),
+]
+EntitlementData = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description="The entitlement and its current usage period (`from` inclusive, `to` exclusive).",
+        extra_json_schema={
+            "properties": {"id": _TEXT, "type": {"enum": ["metered"]}, "currentUsagePeriod": _PERIOD},
+            "required": ["id", "type", "currentUsagePeriod"],
+        },
+    ),
+]
+ValueData = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description="The level at that moment, exact. `totalAvailableGrantAmount` is the allowance.",
+        extra_json_schema={
+            "properties": {
+                "usage": _NUMBER,
+                "balance": _NUMBER,
+                "overage": _NUMBER,
+                "totalAvailableGrantAmount": _NUMBER,
+                "hasAccess": {"type": "boolean"},
+            },
+            "required": ["hasAccess"],
+        },
+    ),
+]
+PartyData = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description="As the record has it.",
+        extra_json_schema={"properties": {"id": _MAYBE_TEXT, "key": _MAYBE_TEXT}},
+    ),
+]
 
 
 class ThresholdPart(msgspec.Struct, frozen=True):
@@ -68,20 +116,20 @@ class BalanceThresholdData(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Literal["triggered"]
     rule: RulePart
     threshold: ThresholdPart
-    feature: dict[str, Any]
-    entitlement: dict[str, Any]
-    value: dict[str, Any]
+    feature: FeatureData
+    entitlement: EntitlementData
+    value: ValueData
     crossing: CrossingPart
-    subject: dict[str, Any] | None = None
-    customer: dict[str, Any] | None = None
+    subject: PartyData | None = None
+    customer: PartyData | None = None
 
 
 class BalanceThresholdEvent(msgspec.Struct, frozen=True):
-    """The body of a webhook. `timestamp`: when the threshold was crossed."""
+    """The body of a webhook. `id`: the event's, the same on every retry. `timestamp`: when it was crossed."""
 
     id: str
     type: Literal["entitlements.balance.threshold"]
-    timestamp: str
+    timestamp: Time
     data: BalanceThresholdData
 
 

@@ -63,6 +63,25 @@ class Entitlement(msgspec.Struct, frozen=True, rename="camel"):
     deleted_at: Time | None = None
 
 
+class Recurrence(msgspec.Struct, frozen=True):
+    """What repeats: an ISO 8601 interval, counted from the anchor."""
+
+    anchor: Time
+    interval: str
+
+
+class RecurrenceSince(msgspec.Struct, frozen=True):
+    """The recurrence since some time."""
+
+    value: Recurrence
+
+
+class UsagePeriod(msgspec.Struct, frozen=True):
+    """The entitlement's recurrences, the latest last. Read for the payload alone."""
+
+    recurrences: list[RecurrenceSince]
+
+
 class Namespace(msgspec.Struct, frozen=True):
     """The namespace, as an object."""
 
@@ -76,6 +95,7 @@ class Value(msgspec.Struct, frozen=True, rename="camel"):
     usage: Amount | None = None
     overage: Amount | None = None
     total_available_grant_amount: Amount | None = None
+    has_access: bool | None = None
 
 
 class SnapshotData(msgspec.Struct, frozen=True, rename="camel"):
@@ -195,15 +215,14 @@ def _entitlement(record: dict[str, Any], subject: dict[str, Any] | None) -> dict
 
 def _recurrence(record: dict[str, Any]) -> dict[str, Any] | None:
     """Make `{anchor, interval, intervalISO}` of the latest recurrence; None where the record has no such thing."""
-    recurrences = (record.get("usagePeriod") or {}).get("recurrences") or []
-    value = recurrences[-1].get("value") if recurrences else None
-    if not isinstance(value, dict):
+    try:
+        latest = msgspec.convert(record.get("usagePeriod"), UsagePeriod).recurrences[-1].value
+    except (msgspec.ValidationError, IndexError):
         return None
-    interval = value.get("interval")
-    if not isinstance(interval, str) or not _INTERVAL.fullmatch(interval):
+    if not _INTERVAL.fullmatch(latest.interval):
         return None
     return {
-        "anchor": value.get("anchor"),
-        "interval": _INTERVALS.get(interval, interval),
-        "intervalISO": interval,
+        "anchor": latest.anchor,
+        "interval": _INTERVALS.get(latest.interval, latest.interval),
+        "intervalISO": latest.interval,
     }

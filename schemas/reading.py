@@ -1,10 +1,11 @@
 """JSON bytes into models, with errors that a producer's engineer understands: which field, what is wrong."""
 
+import itertools
 import json
 import re
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
@@ -13,9 +14,16 @@ from schemas import amounts
 T = TypeVar("T")
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
+_ENUM_VALUE: Final = re.compile(r"^Invalid enum value .*$", re.DOTALL)
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 # A number that Python's int or Decimal may refuse when read untyped: 400 digits, or an exponent of five.
-_HUGE_NUMBER: Final = re.compile(rb"[0-9]{400}|[eE][+-]?[0-9]{5}")
+# Looked for at the start of digits alone: 9 MB of 399-digit numbers took 3 s otherwise.
+_HUGE_NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{400}|[eE][+-]?[0-9]{5}")
+# Records have 8 levels. Python's own limit depends on the caller's depth: what is parsed must be readable later on.
+MAX_LEVELS: Final = 100
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # an open one runs to the end: linear in any input
+_LEVEL: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_LEVEL: Final = bytes(byte for byte in range(256) if byte not in _LEVEL)
 _untyped: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -26,6 +34,7 @@ class RejectReason(StrEnum):
     NOT_JSON = "not_json"
     NOT_CLOUDEVENT = "not_cloudevent"
     INVALID = "invalid"
+    TOO_LARGE = "too_large"
     CONTRADICTORY = "contradictory"
     IN_FUTURE = "in_future"
     REFUSED = "refused_by_database"
@@ -46,16 +55,25 @@ def invalid(path: str, problem: str) -> Rejected:
 
 
 def check_text(value: bytes) -> None:
-    """Check what the models' fast decoding passes over: the encoding, and numbers no reader could hold.
+    """Check what the models' fast decoding passes over: the encoding, and how deep it goes.
 
     Raises:
-        Rejected: not UTF-8 (RFC 8259 section 8.1), or a number of 400 digits or a five-digit exponent that
-            is not inside a string.
+        Rejected: not UTF-8 (RFC 8259 section 8.1), or more than 100 levels.
     """
     try:
         value.decode()
     except UnicodeDecodeError as exc:
         raise Rejected(RejectReason.NOT_JSON, f"not UTF-8 at byte {exc.start}") from None
+    if value.count(b"[") + value.count(b"{") > MAX_LEVELS and _levels(value) > MAX_LEVELS:
+        raise Rejected(RejectReason.NOT_JSON, "nested deeper than any record needs")
+
+
+def check_numbers(value: bytes) -> None:
+    """Check that all of *value*, an object that was read, can be read untyped later on.
+
+    Raises:
+        Rejected: it holds a number that no reader could.
+    """
     if _HUGE_NUMBER.search(value):
         read_all(value)
 
@@ -72,20 +90,18 @@ def read(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw, *, at: str 
         raise _named(str(exc), at) from None
     except msgspec.DecodeError as exc:
         raise Rejected(RejectReason.NOT_JSON, f"not JSON: {_broken(bytes(raw), exc)}") from None
-    except RecursionError:
-        raise Rejected(RejectReason.NOT_JSON, "nested deeper than any record needs") from None
 
 
 def read_all(raw: bytes) -> dict[str, Any]:
-    """Return the whole object, numbers exact: fractions as Decimal.
+    """Return the whole object of *raw*, which was read by a model before; numbers exact: fractions as Decimal.
 
     Raises:
-        Rejected: NOT_JSON, also for a number that cannot be held.
+        Rejected: INVALID: a number that cannot be held.
     """
     try:
-        return read(_untyped, raw)
-    except (ValueError, ArithmeticError):
-        raise Rejected(RejectReason.NOT_JSON, "a number is too large to be read") from None
+        return _untyped.decode(raw)
+    except (msgspec.ValidationError, ValueError, ArithmeticError):
+        raise invalid("record", "holds a number too large to be read") from None
 
 
 def read_amounts(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, *, at: str) -> StructT:
@@ -104,10 +120,10 @@ def read_amounts(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, *, at
 
 
 def _check_strings(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, at: str) -> None:
-    fields = {f.encode_name for f in msgspec.structs.fields(decoder.type)}
+    fields = {f.encode_name for f in msgspec.structs.fields(decoder.type) if bool not in get_args(f.type)}
     for name, member in read(_members, raw, at=at).items():
         text = bytes(member).strip()
-        if name in fields and text.startswith(b'"') and not amounts.GRAMMAR.fullmatch(text):
+        if name in fields and text.startswith(b'"') and not amounts.GRAMMAR.fullmatch(text[1:-1]):
             raise invalid(f"{at}.{name}", "is a string that is not a JSON number")
 
 
@@ -115,14 +131,24 @@ def _named(message: str, at: str) -> Rejected:
     found = _PATH.match(message)
     what, path = (found["what"], found["path"] or "$") if found else (message, "$")
     where = f"{at}{path[1:]}" if at else path.removeprefix("$.").removeprefix("$")
-    # The one pattern that the models use; its text would say nothing to a producer's engineer.
-    plain = "has a control character" if "matching regex" in what else what.replace("`", "")
+    if "matching regex" in what:  # the one pattern that the models use; its text would say nothing to a person
+        plain = "has a control character"
+    else:
+        plain = _ENUM_VALUE.sub("is none of the values that are allowed", what).replace("`", "")
     return Rejected(RejectReason.INVALID, f"{where or 'record'}: {plain[:1].lower()}{plain[1:]}")
 
 
+def _levels(value: bytes) -> int:
+    brackets = _STRING.sub(b"", value).translate(None, _NO_LEVEL)
+    return max(itertools.accumulate(map(_LEVEL.__getitem__, brackets)), default=0)
+
+
 def _broken(raw: bytes, exc: msgspec.DecodeError) -> str:
+    def no_json(constant: str) -> None:
+        raise ValueError(constant)
+
     try:
-        json.loads(raw)  # accepts what is no character, and so tells the two apart
-    except (ValueError, RecursionError):
+        json.loads(raw.decode(), parse_constant=no_json)  # accepts what is no character, and so tells the two apart
+    except ValueError:
         return str(exc).removeprefix("JSON is malformed: ")
     return "a \\u escape that is no character (half of a surrogate pair)"

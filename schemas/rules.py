@@ -5,7 +5,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, NewType
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.functional_validators import BeforeValidator
 
@@ -50,16 +58,31 @@ def _exact(value: object) -> Decimal:
     """Take a number without going through a binary float: ints and Decimals as they are, strings by JSON's grammar."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns ValueError into its own error
-    text = str(value)
-    if not isinstance(value, Decimal) and not amounts.GRAMMAR.fullmatch(text.encode()):
-        raise ValueError("must be a number, such as 80 or 99.5")
-    exact = Decimal(text)
+    if isinstance(value, float | str):
+        value = str(value)
+        if not amounts.GRAMMAR.fullmatch(value.encode()):
+            raise ValueError("must be a number, such as 80 or 99.5")
+    try:
+        exact = Decimal(value)
+    except ArithmeticError:
+        raise ValueError(f"has an exponent beyond ±{amounts.MAX_EXPONENT}") from None
     if problem := amounts.problem(exact):
         raise ValueError(problem)
     return exact
 
 
-Exact = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(lambda value: value, return_type=Any)]
+Exact = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    PlainSerializer(lambda value: value, return_type=Any),
+    WithJsonSchema(
+        {
+            "description": "Exact: a number, or a string of JSON's number grammar. Usage above 0, balance 0 or more.",
+            "type": ["number", "string"],
+            "pattern": amounts.STRING_PATTERN,
+        }
+    ),
+]
 
 
 class Model(BaseModel):
@@ -93,7 +116,7 @@ class Threshold(Model):
     @functools.cached_property
     def identity(self) -> str:
         """Canonical type and exact value: the same for `80`, `80.0` and `PERCENT 80`; part of an event's identity."""
-        value = amounts.EXACT.normalize(self.value)
+        value = amounts.EXACT.normalize(self.value.copy_abs())  # never below 0; -0 is 0
         return f"{self.type.canonical}:{value:f}"
 
 
@@ -101,12 +124,20 @@ class BalanceThresholdSpec(Model):
     """Configuration of `entitlements.balance.threshold`."""
 
     type: Literal[RuleType.BALANCE_THRESHOLD]
-    thresholds: Annotated[tuple[Threshold, ...], Field(min_length=1, max_length=MAX_THRESHOLDS)]
-    features: Annotated[tuple[Key, ...], Field(min_length=1)] | None = None
-    emit: Literal["each"] = "each"
-    rearm: Literal["period"] = "period"
+    thresholds: Annotated[
+        tuple[Threshold, ...],
+        Field(min_length=1, max_length=MAX_THRESHOLDS, description="Each makes an event of its own."),
+    ]
+    features: Annotated[
+        Annotated[tuple[Key, ...], Field(min_length=1)] | None,
+        Field(description="Ids or keys of the features it is about; all of them where absent."),
+    ] = None
+    emit: Annotated[Literal["each"], Field(description="Every threshold that is reached makes an event.")] = "each"
+    rearm: Annotated[Literal["period"], Field(description="A threshold fires once for each usage period.")] = "period"
     notify_on: Annotated[tuple[Literal["triggered"], ...], Field(min_length=1)] = ("triggered",)
-    on_create: Literal["evaluate"] = "evaluate"
+    on_create: Annotated[
+        Literal["evaluate"], Field(description="What is reached already fires at the entitlement's next record.")
+    ] = "evaluate"
 
     @functools.cached_property
     def distinct(self) -> dict[str, Threshold]:
@@ -121,10 +152,12 @@ class RuleConfig(BalanceThresholdSpec):
     """A rule as a person writes it; `channels` are keys in a rules file."""
 
     name: Name
-    channels: Annotated[tuple[Key, ...], Field(min_length=1, max_length=MAX_CHANNELS)]
-    key: Key | None = None
-    disabled: bool = False
-    metadata: Annotated[dict[str, str], Field(default_factory=dict)]
+    channels: Annotated[
+        tuple[Key, ...], Field(min_length=1, max_length=MAX_CHANNELS, description="Keys of channels of the same file.")
+    ]
+    key: Annotated[Key | None, Field(description="By which `tollbell apply` finds it again.")] = None
+    disabled: Annotated[bool, Field(description="While true, no record makes an event of it.")] = False
+    metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]
 
     @property
     def spec(self) -> BalanceThresholdSpec:

@@ -19,11 +19,13 @@ SNAPSHOT_TYPE: Final = "tollbell.usage.snapshot"
 ZERO: Final = Decimal(0)
 _CONTRADICTION: Final = Decimal("1e-9")  # OpenMeter's own tolerance for "both above zero"
 
+# Python's `$` also matches before a last line break: hence what follows must not be one.
+_NO_CONTROL: Final = "^[^\\x00-\\x1f\\x7f-\\x9f]*(?!\\n)$"
 Identifier = Annotated[
     str,
-    msgspec.Meta(min_length=1, max_length=256, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$"),
+    msgspec.Meta(min_length=1, max_length=256, pattern=_NO_CONTROL),
 ]
-Loose = Annotated[str, msgspec.Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$", description="May be empty.")]
+Loose = Annotated[str, msgspec.Meta(pattern=_NO_CONTROL, description="May be empty.")]
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,7 +91,7 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """The feature; `id` and `name` are optional, further fields reach the payload as they are."""
+    """The feature, by which rules find the record. Further fields reach the payload as they are."""
 
     key: Identifier
     id: Identifier | None = None
@@ -103,7 +105,7 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class NativeEntitlement(msgspec.Struct, frozen=True, rename="camel"):
-    """The entitlement; only metered ones are judged, while they are active."""
+    """The entitlement; only metered ones are judged, while they are active. Further fields reach the payload."""
 
     id: Identifier
     period: Period
@@ -141,8 +143,8 @@ class NativeSnapshotEvent(msgspec.Struct, frozen=True):
     """A `tollbell.usage.snapshot`: a CloudEvent 1.0 in structured mode."""
 
     specversion: Literal["1.0"]
-    id: str
-    source: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    source: Annotated[str, msgspec.Meta(min_length=1)]
     type: Literal["tollbell.usage.snapshot"]
     data: NativeSnapshot[NativeValue]
     subject: str | None = None

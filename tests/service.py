@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer import encryption
+from consumer import clock, encryption
 
 ROOT = Path(__file__).parents[1]
 Line = dict[str, Any]
@@ -134,6 +134,12 @@ class Replica:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     return sample.value
         raise AssertionError(f"no series {name}{labels}")
+
+    async def reaches(self, name: str, least: float, seconds: float = 30, **labels: str) -> None:
+        """Return once a sample of /metrics is at least *least*."""
+        async with asyncio.timeout(seconds):
+            while await self.metric(name, **labels) < least:
+                await clock.wait(asyncio.Event(), 0.05)
 
     async def terminate(self, seconds: float = 40) -> int:
         """Send SIGTERM and return the status."""

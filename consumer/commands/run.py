@@ -23,10 +23,6 @@ def run(only: str | None) -> None:
     """Run the service until SIGTERM or SIGINT; then drain."""
     roles = _roles(only)
     read = settings()
-    if Role.CONSUME in roles:
-        read.needed("kafka_bootstrap_servers")
-    if Role.DELIVER in roles:
-        read.needed("encryption_keys")
 
     async def start() -> None:
         await App(read, roles).run()

@@ -14,7 +14,9 @@ from consumer.errors import ConfigInvalid
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Location = tuple[int | str, ...]
 MAX_BYTES: Final = 10 * 1024 * 1024
+MAX_VALUES: Final = 100_000  # aliases of aliases: a billion values in ten lines
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NAMES: Final = re.compile(r"(?<=alias |nchor |andle ).*", re.DOTALL)  # what stands behind * or ! may be a secret
 _NUMBER_TAGS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
@@ -36,6 +38,8 @@ class _Reader:
 
     def value(self, node: yaml.Node, at: Location = ()) -> Any:
         self.lines[at] = node.start_mark.line + 1
+        if len(self.lines) > MAX_VALUES:
+            raise self.fail(self.lines[at], f"holds more than {MAX_VALUES} values")
         match node:
             case yaml.MappingNode():
                 return self._mapping(node, at)
@@ -62,13 +66,20 @@ class _Reader:
         if node.tag in _SCALARS:
             return _SCALARS[node.tag](text)
         if node.tag in _NUMBER_TAGS:
-            return Decimal(text) if _JSON_NUMBER.fullmatch(text) else text
+            return _number(text)
         return _VARIABLE.sub(lambda found: self._variable(found[1], node), text)
 
     def _variable(self, name: str, node: yaml.Node) -> str:
         if name not in self._environment:
             raise self.fail(node.start_mark.line + 1, f"${{{name}}}: the environment has no {name}")
         return self._environment[name]
+
+
+def _number(text: str) -> Decimal | str:
+    try:
+        return Decimal(text) if _JSON_NUMBER.fullmatch(text) else text
+    except ArithmeticError:  # an exponent of twenty digits: the model says what is allowed
+        return text
 
 
 def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> ModelT:
@@ -92,7 +103,7 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Mod
         raise ConfigInvalid(f"{path.name}: is not UTF-8 at byte {exc.start}") from None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise reader.fail(line, f"is no YAML: {exc.problem}") from None
+        raise reader.fail(line, f"is no YAML: {_NAMES.sub('', str(exc.problem))}") from None
     except (yaml.YAMLError, RecursionError) as exc:
         raise ConfigInvalid(f"{path.name}: is no YAML: {type(exc).__name__}") from None
     except ValidationError as exc:

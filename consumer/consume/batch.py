@@ -17,6 +17,7 @@ from schemas.rules import Rule, RuleType
 from schemas.sources import SourceEvent
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
+_LATEST_MS = 253_402_300_799_999  # the end of year 9999: a producer may claim any 64-bit timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +89,5 @@ def _event(crossing: Crossing, record: KafkaRecord, event_id: str) -> NewEvent:
         action=events.Action.TRIGGERED.value,
         payload=payload(crossing, event_id),
         occurred_at=crossing.snapshot.calculated_at,
-        recorded_at=dt.datetime.fromtimestamp(max(record.timestamp, 0) / 1000, dt.UTC),
+        recorded_at=dt.datetime.fromtimestamp(min(max(record.timestamp, 0), _LATEST_MS) / 1000, dt.UTC),
     )

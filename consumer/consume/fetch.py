@@ -160,12 +160,13 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             self._consumer.pause(*self._consumer.assignment())
             try:
                 self._rewind(await self._consumer.getmany(timeout_ms=round(AWAY_PAUSE * 1000)))
+            except KafkaError:  # it comes again once we read in earnest
+                await clock.wait(stop, AWAY_PAUSE)
+            try:
                 await self._ingest.database.now()
                 break
             except StoreUnavailable as away:
                 self.waiting_for = str(away)
-            except KafkaError:
-                await clock.wait(stop, AWAY_PAUSE)
         self._consumer.resume(*self._consumer.paused())
         self.waiting_for = None
         logger.info("consume.resumed")

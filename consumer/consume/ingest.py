@@ -15,6 +15,7 @@ from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.parse import Ignored, Reject, parse
 from consumer.consume.rulebook import Rulebook
+from consumer.decide.judge import judge
 from consumer.decide.model import Reason
 from consumer.errors import DataRefused, StoreUnavailable
 from consumer.metrics import Metrics
@@ -172,6 +173,8 @@ class Ingest:
     ) -> None:
         self.memory.remember({key: replace(state.document, version=version)} if version else {})
         self._count_reasons(state.reasons)
+        if logger.is_debug:
+            _say_judged(state)
         if written is None:
             return
         tally.events += len(written.event_ids)
@@ -197,3 +200,16 @@ class Ingest:
             self.metrics.records(result, count)
         for reason, count in Counter(letter.reject.reason for letter in rejected).items():
             self.metrics.dead_letters(reason.value, count)
+
+
+def _say_judged(state: Folded) -> None:
+    """Log why each record came out as it did. Judged once more for that, rule by rule: it is pure, and this is rare."""
+    document = state.before
+    for one in state.wanted:
+        at = {"topic": one.record.topic, "partition": one.record.partition, "offset": one.record.offset}
+        for rule in one.rules:
+            reasons = [reason.value for _, reason in judge([rule], one.source, document).reasons]
+            logger.debug(
+                "record.judged", **at, entitlement_id=one.source.entitlement_id, rule_id=rule.id, reasons=reasons
+            )
+        document = judge(one.rules, one.source, document).document

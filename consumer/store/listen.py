@@ -1,25 +1,29 @@
 """LISTEN on a connection of its own: never the pool's, which forgets listeners when a connection goes back."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import asyncpg
 
 from consumer import clock
+from consumer.errors import StoreUnavailable
 from consumer.store.database import CONNECT_TIMEOUT, SETTINGS, translated
 
 HEARTBEAT: Final = 10.0  # seconds; asyncpg does not notice a dead peer until a command is run
 
 
 async def listen(url: str, events: Mapping[str, asyncio.Event]) -> None:
-    """Set the event of a channel at every notification, and all of them at once after connecting; until cancelled.
+    """Set the event of a channel at every notification, and all of them at once after connecting.
 
-    Notifications sent while nobody was connected are lost: hence "all at once", and the callers' polls.
+    Returns when the connection is lost: call it again. Notifications sent while nobody was connected are lost: hence
+    "all at once", and the callers' polls.
 
     Raises:
-        StoreUnavailable: the connection broke or could not be made; call again.
+        StoreUnavailable: no connection can be made.
     """
+    lost = asyncio.Event()
     with translated():
         connection = await asyncpg.connect(
             url,
@@ -27,16 +31,17 @@ async def listen(url: str, events: Mapping[str, asyncio.Event]) -> None:
             command_timeout=CONNECT_TIMEOUT,
             server_settings={**SETTINGS, "application_name": "tollbell-listen"},
         )
-        try:
+    try:
+        connection.add_termination_listener(lambda _: lost.set())
+        with contextlib.suppress(StoreUnavailable), translated():
             for channel, event in events.items():
                 await connection.add_listener(channel, _setter(event))
             for event in events.values():
                 event.set()
-            while True:
-                await clock.sleep(HEARTBEAT)
+            while not await clock.wait(lost, HEARTBEAT):
                 await connection.execute("SELECT 1")
-        finally:
-            connection.terminate()
+    finally:
+        connection.terminate()
 
 
 def _setter(event: asyncio.Event) -> Callable[..., None]:

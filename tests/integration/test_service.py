@@ -1,0 +1,202 @@
+"""The service in the hands of an operator: wrong settings, servers away, changes in force, a graceful end."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from consumer import clock
+from consumer.servers import account
+from consumer.servers import postgres as servers
+from consumer.servers.contracts import Broker
+from tests.conftest import MakeDeployment, MakeTopic, Produce
+from tests.factories import native_record, rules_yaml
+from tests.fakes import Receiver
+from tests.service import Deployment, Topics, environment
+from tests.verification import SECRET
+
+# (settings, status, what the one line says)
+WRONG: list[tuple[dict[str, str], int, str]] = [
+    ({"TOLLBELL_DELIVERY_TIMEOUT": "0s"}, 2, "TOLLBELL_DELIVERY_TIMEOUT: must be from 100ms"),
+    ({"TOLLBELL_DELIVERY_TIMEOT": "5s"}, 2, "TOLLBELL_DELIVERY_TIMEOT: there is no such setting"),
+    ({"TOLLBELL_ENCRYPTION_KEYS": "c2hvcnQ="}, 2, "TOLLBELL_ENCRYPTION_KEYS: key 1 has 5 bytes: must be 32"),
+    ({"TOLLBELL_TOPICS_USAGE": "no-such-topic"}, 1, "topic no-such-topic does not exist"),
+    ({"TOLLBELL_TOPIC_DEAD_LETTERS": "no-such-dlq"}, 1, "topic no-such-dlq does not exist"),
+    ({"TOLLBELL_HTTP_LISTEN": "nonsense"}, 2, "TOLLBELL_HTTP_LISTEN: must be host:port"),
+]
+
+
+async def test_a_wrong_setting_is_one_line_and_no_start(deploy: MakeDeployment) -> None:
+    deployment = await deploy()
+
+    for settings, status, says in WRONG:
+        ended = await deployment.tollbell("run", TOLLBELL_LOG_LEVEL="error", **settings)
+
+        assert (ended.status, ended.err.count("\n")) == (status, 1), ended.err
+        assert says in ended.err
+        assert "Traceback" not in ended.err
+
+
+async def test_a_schema_that_does_not_fit_is_refused(
+    kafka: Broker, database: str, make_topic: MakeTopic, tmp_path: Path
+) -> None:
+    topics = Topics(await make_topic(), await make_topic())
+    values = environment(database=database, bootstrap=kafka.bootstrap, topics=topics, TOLLBELL_LOG_LEVEL="error")
+    deployment = Deployment(values, tmp_path)
+
+    none = await deployment.tollbell("run")
+    await deployment.tollbell("migrate")
+    connection = await asyncpg.connect(database)
+    await connection.execute("INSERT INTO schema_migration VALUES ('0003_01_future', 3, 'x')")
+    newer = await deployment.tollbell("run")
+    await connection.execute("UPDATE schema_migration SET release = 2, name = '0002_01_next' WHERE release = 3")
+    await connection.close()
+
+    assert none.status == newer.status == 1
+    assert none.err == "tollbell: Postgres: there is no schema of ours here: run `tollbell migrate` first\n"
+    assert newer.err == "tollbell: Postgres: the schema is of release 3, this is 1: use a newer release\n"
+    # The next release's schema is fine: one migrates first, then rolls.
+    async with await deployment.replica(TOLLBELL_LOG_LEVEL="info") as replica:
+        await replica.ready()
+
+
+async def test_migrating_twice_changes_nothing(deploy: MakeDeployment) -> None:
+    deployment = await deploy()
+
+    again = await deployment.tollbell("migrate")
+
+    assert (again.status, again.out) == (0, "the schema is up to date\n")
+
+
+async def test_a_topic_new_to_the_group_begins_at_its_end_and_a_restart_loses_nothing(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_KAFKA_START="latest")
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    await produce(topic, native_record(90, entitlement="before"))
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        assert await replica.terminate() == 0
+
+    await produce(topic, native_record(90, entitlement="while-away"))
+    async with await deployment.replica() as replica:
+        await receiver.wait_for(1, timeout=30)
+
+        assert b'"while-away"' in receiver.requests[0].body
+        await replica.reaches("tollbell_records_total", 1, result="judged")
+        assert await replica.metric("tollbell_records_total", result="judged") == 1
+
+
+async def test_a_change_of_the_rules_is_in_force_within_a_second_and_a_disabled_rule_at_once(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy()
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        applied = await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+        assert applied.out == "+ channel hook\n+ rule quota\n"
+        await replica.logged("catalog.loaded", rules=1, seconds=1)
+        await produce(topic, native_record(90, entitlement="one"))
+        await receiver.wait_for(1)
+
+        disabled = rules_yaml(receiver.url(), 80) + "    disabled: true\n"
+        assert (await deployment.apply(disabled, HOOK_SECRET=SECRET)).out == "= channel hook\n~ rule quota: disabled\n"
+        await produce(topic, native_record(90, entitlement="two"))
+        await replica.reaches("tollbell_records_total", 1, result="no_rule")
+
+        assert len(receiver.requests) == 1
+        assert await replica.metric("tollbell_events_total") == 1
+
+
+@pytest.mark.real_kafka
+async def test_while_postgres_is_away_the_service_waits_says_so_and_goes_on_by_itself(
+    kafka: Broker, make_topic: MakeTopic, produce: Produce, receiver: Receiver, tmp_path: Path
+) -> None:
+    topics = Topics(await make_topic(2), await make_topic())
+    with account.scratch() as directory, servers.embedded(directory) as postgres:
+        values = environment(database=postgres.url, bootstrap=kafka.bootstrap, topics=topics)
+        deployment = Deployment(values, tmp_path)
+        await deployment.tollbell("migrate")
+        await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+        async with await deployment.replica() as replica:
+            await replica.ready()
+
+            await asyncio.to_thread(postgres.kill)
+            await produce(topics.usage, native_record(90))
+            await replica.logged("consume.waiting")
+            status, body = await replica.http("/readyz")
+            await asyncio.to_thread(postgres.start)
+
+            assert status == 503, body
+            await receiver.wait_for(1, timeout=30)
+            await replica.logged("consume.resumed")
+            async with asyncio.timeout(15):
+                while (await replica.http("/readyz"))[0] != 200:
+                    await clock.wait(asyncio.Event(), 0.1)
+            assert (await replica.http("/livez"))[0] == 200
+            assert await replica.terminate() == 0
+    assert len(receiver.requests) == 1
+
+
+async def test_a_start_waits_for_servers_that_are_away_and_sigterm_ends_it(deploy: MakeDeployment) -> None:
+    deployment = await deploy()
+    nowhere = {"TOLLBELL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    async with await deployment.replica(**nowhere) as replica:
+        await replica.logged("app.waiting", name="postgres")
+
+        status, body = await replica.http("/readyz")
+
+        assert status == 503
+        assert "Postgres" in body
+        assert await replica.terminate() == 0
+    async with await deployment.replica(TOLLBELL_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1") as replica:
+        await replica.logged("app.waiting", name="kafka")
+        assert await replica.terminate() == 0
+
+
+async def test_sigterm_lets_what_is_in_flight_end_and_hands_the_rest_on(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="1")
+    await deployment.apply(rules_yaml(receiver.url(), 50, 80), HOOK_SECRET=SECRET)
+    release = receiver.hold()
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(90))
+        await receiver.wait_until(lambda _: receiver.in_flight == 1)
+
+        ending = asyncio.create_task(replica.terminate())
+        await replica.logged("app.stopping")
+        release.set()
+
+        assert await ending == 0
+        assert len(receiver.requests) == 1
+        await replica.logged("delivery.attempted", verdict="Delivered")
+    async with await deployment.replica():
+        await receiver.wait_for(2, timeout=20)
+        ids = [request.headers["webhook-id"] for request in receiver.requests]
+        assert len(set(ids)) == 2
+
+
+async def test_a_drain_that_runs_out_of_time_records_what_it_cut_off(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_DRAIN_TIMEOUT="200ms")
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    receiver.hold()
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(90))
+        await receiver.wait_until(lambda _: receiver.in_flight == 1)
+
+        assert await replica.terminate(10) == 0
+
+        await replica.logged("delivery.attempted", outcome="interrupted", verdict="RetryIn", retry_in_s=0.0)
+    connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
+    row = await connection.fetchrow("SELECT state, token, step, interrupted, due_at <= now() AS due FROM delivery")
+    await connection.close()
+    assert row is not None
+    assert dict(row) == {"state": "SENDING", "token": None, "step": 0, "interrupted": 1, "due": True}

@@ -1,0 +1,28 @@
+"""How far a consumer group has come, as Kafka knows it."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from consumer import clock
+from consumer.servers.contracts import Broker
+
+
+async def read_to_the_end(kafka: Broker, group: str, topic: str, seconds: float = 60) -> None:
+    """Return once *group* has committed the end of every partition of *topic*."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+    async with consumer, asyncio.timeout(seconds):
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - a member of no partition asks for it
+        partitions = [TopicPartition(topic, n) for n in sorted(await _partitions(consumer, topic))]
+        while True:
+            ends = await consumer.end_offsets(partitions)
+            committed = {tp: await consumer.committed(tp) for tp in partitions}
+            if all((committed[tp] or 0) >= ends[tp] for tp in partitions):
+                return
+            await clock.wait(asyncio.Event(), 0.1)
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    await consumer.topics()
+    await consumer._client.add_topic(topic)  # noqa: SLF001 - likewise
+    return consumer.partitions_for_topic(topic) or set()
