@@ -1,6 +1,7 @@
 """What every test may ask for: real servers, started at the first use, and a place of its own on each."""
 
 import asyncio
+import contextlib
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -109,9 +110,9 @@ async def deploy(kafka: Broker, database: str, make_topic: MakeTopic, tmp_path: 
     return make
 
 
-@pytest.fixture
-async def produce(kafka: Broker) -> AsyncIterator[Produce]:
-    """Produce values: `await produce(topic, value, …, key=b"…", headers=[…])` returns when they are there."""
+@contextlib.asynccontextmanager
+async def producing(kafka: Broker) -> AsyncIterator[Produce]:
+    """Give `produce` for a broker of one's own."""
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2**24) as producer:
 
         async def send(
@@ -124,6 +125,13 @@ async def produce(kafka: Broker) -> AsyncIterator[Produce]:
             sent = [await producer.send(topic, v, key=key, headers=headers, partition=partition) for v in values]
             await asyncio.gather(*sent)
 
+        yield send
+
+
+@pytest.fixture
+async def produce(kafka: Broker) -> AsyncIterator[Produce]:
+    """Produce values: `await produce(topic, value, …, key=b"…", headers=[…])` returns when they are there."""
+    async with producing(kafka) as send:
         yield send
 
 

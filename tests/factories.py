@@ -5,6 +5,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from aiokafka import ConsumerRecord
+
+from consumer.consume.batch import KafkaRecord
 from schemas.rules import BalanceThresholdSpec, Rule, RuleId
 from schemas.sources import About, Snapshot
 
@@ -96,6 +99,30 @@ def native_record(
     }
     text = json.dumps(record).replace('"@usage@"', str(usage)).replace('"@allowance@"', str(allowance))
     return text.encode()
+
+
+def kafka_record(
+    value: bytes | None = b"{}",
+    *,
+    key: bytes | None = b"acme",
+    headers: tuple[tuple[str, bytes], ...] = (),
+    offset: int = 7,
+    timestamp: int = 1_795_342_530_000,
+) -> KafkaRecord:
+    """A record as the consumer hands it out."""
+    return ConsumerRecord(
+        topic="usage",
+        partition=3,
+        offset=offset,
+        timestamp=timestamp,
+        timestamp_type=0,
+        key=key,
+        value=value,
+        checksum=None,
+        serialized_key_size=len(key or b""),
+        serialized_value_size=len(value or b""),
+        headers=headers,
+    )
 
 
 def openmeter_record(value: str = "", **data: Any) -> bytes:

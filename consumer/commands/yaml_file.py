@@ -24,6 +24,11 @@ _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
     "tag:yaml.org,2002:null": lambda _: None,
 }
 
+_PROBLEMS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+_SAID_PATH: Final = re.compile(
+    r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
+)
+
 
 class _Reader:
     """Turns nodes into values, remembering the line of each."""
@@ -112,14 +117,14 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Mod
 
 def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
     first = exc.errors(include_input=False, include_url=False)[0]
+    problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
     at: Location = tuple(first["loc"])
+    # A check over several fields says in its message where it looked: `rules[0].channels: …`.
+    if found := _SAID_PATH.fullmatch(problem):
+        at += tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\w+", found["path"]))
+        problem = found["problem"]
     known = at
     while known and known not in reader.lines:
         known = known[:-1]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")
-    problem = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        problem = "there is no such field"
-    elif first["type"] == "missing":
-        problem = "is missing"
     return reader.fail(reader.lines.get(known, 1), f"{field}: {problem}" if field else problem)

@@ -27,6 +27,7 @@ from consumer.errors import Refused, StoreUnavailable, Unavailable
 POLL_MS: Final = 200
 BATCH_RECORDS: Final = 1000  # more blocks the loop for longer; fewer make more statements (performance.md A.1, B.2)
 COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for ever
+ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
 REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in hand
 AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back
 STUCK_AFTER: Final = 60.0  # seconds with records to read and none read (aiokafka#847, #1037)
@@ -35,11 +36,7 @@ logger = log.get("consume")
 
 
 class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's classes are not typed
-    """The consumer's loop.
-
-    Attributes:
-        waiting_for: why nothing is read now, for `/readyz`; None while all is well.
-    """
+    """The consumer's loop."""
 
     def __init__(self, consumer: AIOKafkaConsumer, ingest: Ingest, starts: Starts, topics: Sequence[str]) -> None:
         self._consumer = consumer
@@ -50,7 +47,13 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._idle.set()
         self._done: dict[TopicPartition, int] = {}
         self._moved_at: dict[TopicPartition, float] = {}
-        self.waiting_for: str | None = "Kafka: no partitions assigned yet"
+        self._waiting_for: str | None = "Kafka: no partitions assigned yet"
+        self._away: str | None = None  # what Kafka's last answer to `measure` was, where it was none
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why nothing is read now, for `/readyz`; None while all is well."""
+        return self._waiting_for or self._away
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -67,7 +70,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Say so. Positions are Kafka's committed offsets; what has none asks in `_poll`."""
-        self.waiting_for = None
+        self._waiting_for = None
         logger.info("partitions.assigned", partitions=len(assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -154,7 +157,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def _wait_out(self, exc: Unavailable, stop: asyncio.Event) -> None:
         """Pause all partitions until Postgres answers; polling goes on, or Kafka would take us for dead."""
-        self.waiting_for = str(exc)
+        self._waiting_for = str(exc)
         logger.warning("consume.waiting", error=str(exc))
         while not stop.is_set():
             self._consumer.pause(*self._consumer.assignment())
@@ -166,9 +169,9 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 await self._ingest.database.now()
                 break
             except StoreUnavailable as away:
-                self.waiting_for = str(away)
+                self._waiting_for = str(away)
         self._consumer.resume(*self._consumer.paused())
-        self.waiting_for = None
+        self._waiting_for = None
         logger.info("consume.resumed")
 
     async def measure(self) -> None:
@@ -179,17 +182,22 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             Refused: a partition has records, and gave none for a minute: a new process helps, waiting does not.
         """
         mine = sorted(self._consumer.assignment())
-        with translated("asking for end offsets"):
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                ends = await self._consumer.end_offsets(mine) if mine else {}
-                done = {tp: self._done.get(tp) or await self._consumer.committed(tp) for tp in mine}
+        try:
+            with translated("asking for end offsets"):
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    ends = await self._consumer.end_offsets(mine) if mine else {}
+                    done = {tp: self._done.get(tp) or await self._consumer.committed(tp) for tp in mine}
+        except Unavailable as exc:
+            self._away = str(exc)
+            raise
+        self._away = None
         now = clock.monotonic()
         for tp, end in ends.items():
             offset = done[tp]
             if offset is None:
                 continue
             self._ingest.metrics.lag(tp.topic, tp.partition, max(end - offset, 0))
-            if end <= offset or self.waiting_for:
+            if end <= offset or self._waiting_for:
                 self._moved_at[tp] = now
             elif now - self._moved_at.setdefault(tp, now) > STUCK_AFTER:
                 raise Refused(f"Kafka: {tp.topic}/{tp.partition} has {end - offset} records and gives none: start anew")

@@ -40,5 +40,7 @@ class Rulebook:
         if seen.revision != self.catalog.revision:
             self.catalog = await catalog.load(self._database)
             logger.info("catalog.loaded", revision=self.catalog.revision, rules=self.catalog.size)
+            for rule_id in self.catalog.unreadable:
+                logger.error("rule.unreadable", rule_id=rule_id, why="a newer release made it: roll this replica")
         self._checked_at = asked_at
         self._metrics.catalog_checked(asked_at)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from pydantic import ValidationError
+
 from consumer.store.database import Database
 from schemas.rules import BalanceThresholdSpec, Rule, RuleId
 
@@ -18,10 +20,12 @@ class Catalog:
 
     Attributes:
         revision: of the configuration it shows; grows with every change.
+        unreadable: ids of rules that a newer release made and this one can't judge.
     """
 
-    def __init__(self, revision: int, rules: Iterable[Rule]) -> None:
+    def __init__(self, revision: int, rules: Iterable[Rule], unreadable: Sequence[str] = ()) -> None:
         self.revision = revision
+        self.unreadable = tuple(unreadable)
         self._for_all: dict[str, list[Rule]] = {}
         self._by_feature: dict[tuple[str, str], list[Rule]] = {}
         self.size = 0
@@ -82,20 +86,29 @@ async def load(database: Database) -> Catalog:
         StoreUnavailable: Postgres cannot be reached.
     """
     rows = await database.rows("catalog/load")
-    rules = [_rule(row["id"], row["namespace"], row["name"], row["spec"], row["channels"]) for row in rows if row["id"]]
-    return Catalog(rows[0]["revision"], rules)
+    rules: list[Rule] = []
+    unreadable: list[str] = []
+    for row in rows:
+        if row["id"] is None:
+            continue
+        try:
+            spec = read_spec(row["spec"])
+        except ValidationError:
+            # Each release runs on the next one's schema: a rule of a type that it adds must not stop all the others.
+            unreadable.append(row["id"])
+            continue
+        rules.append(
+            Rule.model_construct(
+                id=RuleId(row["id"]),
+                namespace=row["namespace"],
+                name=row["name"],
+                spec=spec,
+                channels=tuple(row["channels"] or ()),
+            )
+        )
+    return Catalog(rows[0]["revision"], rules, unreadable)
 
 
 def read_spec(text: str) -> BalanceThresholdSpec:
     """Return a stored spec; numbers exact."""
     return BalanceThresholdSpec.model_validate(json.loads(text, parse_float=Decimal))
-
-
-def _rule(rule_id: str, namespace: str, name: str, spec: str, channels: list[str]) -> Rule:
-    return Rule.model_construct(
-        id=RuleId(rule_id),
-        namespace=namespace,
-        name=name,
-        spec=read_spec(spec),
-        channels=tuple(channels),
-    )
