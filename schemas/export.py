@@ -1,0 +1,132 @@
+"""JSON Schema (2020-12) of the contracts, made of the models themselves: `python -m schemas.export`, or `make schemas`.
+
+Made here, kept in `schemas/json`; a test fails where the two differ.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from schemas.amounts import STRING_PATTERN
+from schemas.events import BalanceThresholdEvent
+from schemas.rules_file import RulesFile
+from schemas.sources import NativeSnapshotEvent
+
+DIRECTORY: Final = Path(__file__).parent / "json"
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_NULL: Final = {"type": "null"}
+_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+Schema = dict[str, Any]
+
+
+def schemas() -> dict[str, Schema]:
+    """Return each file's name and its schema."""
+    return {
+        "tollbell.usage.snapshot.json": _of_struct(NativeSnapshotEvent, "Usage snapshot (a record)", _INPUT_AMOUNT),
+        "entitlements.balance.threshold.json": _of_struct(
+            BalanceThresholdEvent, "Balance threshold (a webhook's body)", {"type": "number"}, is_output=True
+        ),
+        "rules-file.json": _of_rules_file(),
+    }
+
+
+def text(schema: Schema) -> str:
+    """Return *schema* as its file has it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write the files; take away those that no longer are."""
+    DIRECTORY.mkdir(exist_ok=True)
+    made = schemas()
+    for stale in {path.name for path in DIRECTORY.glob("*.json")} - made.keys():
+        (DIRECTORY / stale).unlink()
+    for name, schema in made.items():
+        (DIRECTORY / name).write_text(text(schema), encoding="utf-8")
+
+
+_INPUT_AMOUNT: Final[Schema] = {"type": ["number", "string"], "pattern": STRING_PATTERN}
+
+
+def _of_struct(model: type[msgspec.Struct], title: str, amount: Schema, *, is_output: bool = False) -> Schema:
+    (root,), parts = msgspec.json.schema_components([model], ref_template="#/$defs/{name}")
+    own = parts.pop(root["$ref"].removeprefix("#/$defs/"))
+    return _finished(title, own, parts, amount, is_output=is_output)
+
+
+def _of_rules_file() -> Schema:
+    own = RulesFile.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    parts = own.pop("$defs")
+    for name in ("ChannelConfig", "RuleConfig"):  # a key is optional in the API, where ids are; a file has keys alone
+        parts[name]["properties"]["key"] = _without_null(parts[name]["properties"]["key"])
+        parts[name]["required"].append("key")
+    return _finished("Rules file (tollbell apply)", own, parts, _INPUT_AMOUNT)
+
+
+def _finished(title: str, own: Schema, parts: Schema, amount: Schema, *, is_output: bool = False) -> Schema:
+    defs = {
+        _name(name): _ordered({**_readable(part, amount, is_output=is_output), "title": _title(name)})
+        for name, part in sorted(parts.items())
+    }
+    body = _readable(own, amount, is_output=is_output)
+    return _ordered({"$schema": DIALECT, **body, "title": title, "$defs": defs})
+
+
+def _readable(node: Any, amount: Schema, *, is_output: bool) -> Any:
+    """Return *node* as a person would write it: no generated titles, amounts and null as they are taken."""
+    if isinstance(node, list):
+        return [_readable(child, amount, is_output=is_output) for child in node]
+    if not isinstance(node, dict):
+        return node
+    made = {
+        name: {key: _readable(child, amount, is_output=is_output) for key, child in value.items()}
+        if name == "properties"  # whose keys are names, not keywords
+        else _readable(value, amount, is_output=is_output)
+        for name, value in node.items()
+        if not (name == "title" and isinstance(value, str)) and value != []
+    }
+    if made.get("format") == "decimal":
+        made = {name: value for name, value in made.items() if name != "format"} | amount
+    if _NULL in made.get("anyOf", ()):
+        made = _without_null(made) if is_output else _nullable(made)
+    if "$ref" in made:
+        made["$ref"] = "#/$defs/" + _name(str(made["$ref"]).removeprefix("#/$defs/"))
+    return _ordered(made)
+
+
+def _without_null(node: Schema) -> Schema:
+    only: Schema = next((choice for choice in node.get("anyOf", ()) if choice != _NULL), {})
+    return {**only, **{name: value for name, value in node.items() if name not in {"anyOf", "default"}}}
+
+
+def _nullable(node: Schema) -> Schema:
+    """Return *node*, `anyOf` of one thing and null, as that thing with one type more; a reference stays `anyOf`."""
+    only = _without_null(node)
+    if "type" not in only:
+        return {name: value for name, value in node.items() if name != "default"}
+    types = only["type"] if isinstance(only["type"], list) else [only["type"]]
+    return {**only, "type": [*types, "null"]}
+
+
+def _name(generated: str) -> str:
+    return generated.partition("_")[0].removeprefix("Native").removesuffix("Part").removesuffix("Config")
+
+
+def _title(generated: str) -> str:
+    return _WORD.sub(" ", _name(generated)).capitalize()
+
+
+_ORDER: Final = ("$schema", "title", "description", "$ref", "type", "enum", "const", "required", "properties")
+
+
+def _ordered(node: Schema) -> Schema:
+    known = {name: node[name] for name in _ORDER if name in node}
+    return known | {name: value for name, value in node.items() if name not in known}
+
+
+if __name__ == "__main__":
+    main()

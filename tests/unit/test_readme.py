@@ -1,0 +1,257 @@
+"""The README says what the code does: tables against the code, examples run."""
+
+import datetime as dt
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+import yaml
+from jsonschema import Draft202012Validator
+
+from consumer import config, metrics
+from consumer.cli import tollbell
+from consumer.commands import yaml_file
+from consumer.config import Listen
+from consumer.consume.parse import parse
+from consumer.decide import backoff
+from consumer.decide.judge import judge
+from consumer.decide.model import UNSEEN, Reason
+from consumer.decide.outcome import OutcomeClass
+from consumer.decide.payloads import payload
+from consumer.deliver import signing
+from schemas import export, signing_secrets
+from schemas.reading import RejectReason
+from schemas.rules import Rule, RuleId, ThresholdType
+from schemas.rules_file import RulesFile
+from schemas.sources import Snapshot
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+LATEST = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
+HOOK = {
+    "HOOK_TOKEN": "let-me-in",
+    "HOOK_SECRET": signing_secrets.generate().reveal(),
+    "HOOK_URL": "https://example.com/",
+}
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    """Return the code blocks of *language*, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def table(first: str, text: str = README) -> list[list[str]]:
+    """Return the rows of the table whose first heading is *first*."""
+    found = re.search(rf"^\| {first} \|.*\n\|(?:-+\|)+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found, f"no table of {first}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
+
+
+def code(cells: list[list[str]], column: int = 0) -> list[str]:
+    """Return all that stands in backticks in a column."""
+    return [name for row in cells for name in re.findall(r"`([^`]+)`", row[column])]
+
+
+def duration(value: dt.timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def as_written(default: object) -> str:
+    """Return a setting's default as a person would set it."""
+    match default:
+        case ():
+            return "none"
+        case None:
+            return "none"
+        case tuple():
+            return ",".join(as_written(one) for one in default)
+        case dt.timedelta():
+            return duration(default)
+        case Listen():
+            return f"{default.host}:{default.port}"
+        case _:
+            return "required" if default is ... else str(default)
+
+
+def rules_file() -> RulesFile:
+    path = ROOT / "README.md"
+    given = yaml_file._Reader(path, HOOK).value(yaml.compose(blocks("yaml")[0]))  # noqa: SLF001 - the file is a block here
+    return RulesFile.model_validate(given)
+
+
+def record() -> str:
+    [found] = [block for block in blocks("json") if '"specversion"' in block]
+    return found
+
+
+def example_payload() -> dict[str, Any]:
+    [found] = [block for block in blocks("json") if '"crossing"' in block]
+    made: dict[str, Any] = json.loads(found)
+    return made
+
+
+def test_every_setting_is_there_with_its_default() -> None:
+    said = {code([row])[0]: row[1].strip("`") for row in table("setting")}
+
+    assert said == {name: as_written(default) for name, default in config.defaults().items()}
+
+
+def test_defaults_in_the_table_can_be_set() -> None:
+    said = {code([row])[0]: row[1].strip("`") for row in table("setting")}
+    given = {name: default for name, default in said.items() if default not in {"none", "required"}}
+
+    read = config.read(given | {"TOLLBELL_DATABASE_URL": "postgresql://localhost/"})
+
+    assert read == config.read({"TOLLBELL_DATABASE_URL": "postgresql://localhost/"})
+
+
+def test_every_setting_that_the_text_names_exists() -> None:
+    known = {*config.defaults(), "TOLLBELL_TEST_KAFKA", "TOLLBELL_TEST_POSTGRES"}
+    for path in [ROOT / "README.md", ROOT / "deploy/README.md", ROOT / "Dockerfile", ROOT / "deploy/compose.yaml"]:
+        named = set(re.findall(r"TOLLBELL_[A-Z_]+[A-Z](?![A-Z_*])", path.read_text()))
+        assert {name for name in named if name.removesuffix("_FILE") not in known and name not in known} == set()
+
+
+def test_every_metric_is_there_with_its_labels() -> None:
+    made = metrics.Metrics()
+    known = {}
+    for family in made.registry._collector_to_names:  # noqa: SLF001 - labels are known without a sample
+        name = getattr(family, "_name", "")
+        if name.startswith("tollbell_"):
+            suffix = "_total" if family.__class__.__name__ == "Counter" else ""
+            known[name + suffix] = list(getattr(family, "_labelnames", ()))
+
+    assert {code([row])[0]: code([row], 1) for row in table("metric")} == known
+
+
+def test_every_result_of_a_record_is_named() -> None:
+    [row] = [row for row in table("metric") if "tollbell_records_total" in row[0]]
+
+    assert tuple(code([row], 2)) == metrics.RECORD_RESULTS
+
+
+def test_every_reason_of_a_judgement_is_named() -> None:
+    [sentence] = re.findall(r"^Every judgement has a reason,.*?\n\n", README, re.DOTALL | re.MULTILINE)
+
+    assert set(re.findall(r"`([a-z_]+)`", sentence)) - {"tollbell_judgements_total"} == set(Reason)
+
+
+def test_every_outcome_of_an_attempt_is_named() -> None:
+    assert sorted(code(table("outcome"))) == sorted(OutcomeClass)
+
+
+def test_every_reason_of_a_dead_letter_is_named() -> None:
+    assert sorted(code(table("reason", (ROOT / "deploy/README.md").read_text()))) == sorted(RejectReason)
+
+
+def test_every_threshold_type_is_named() -> None:
+    assert sorted(code(table("threshold"))) == sorted(ThresholdType)
+
+
+def test_every_field_of_rules_and_channels_is_named() -> None:
+    schema = export.schemas()["rules-file.json"]["$defs"]
+    rule, channel = re.findall(r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)", README, re.MULTILINE)
+
+    assert set(code([row.split("|")[1:] for row in channel.splitlines()])) == schema["Channel"]["properties"].keys()
+    in_table = set(code([row.split("|")[1:] for row in rule.splitlines()]))
+    assert in_table | {"key", "type", "name", "channels"} == schema["Rule"]["properties"].keys()
+
+
+def test_the_retries_are_the_schedule() -> None:
+    pauses = table("attempt")[0][1:]
+    written = ",".join("0s" if pause == "0" else pause.replace("min", "m").replace(" ", "") for pause in pauses)
+
+    assert config.read({"TOLLBELL_DATABASE_URL": "x", "TOLLBELL_RETRY_SCHEDULE": written}).retry_schedule == (
+        config.read({"TOLLBELL_DATABASE_URL": "x"}).retry_schedule
+    )
+    assert round(backoff.JITTER * 100) == int(re.findall(r"Pauses vary by ±(\d+) %", README)[0])
+
+
+def test_every_command_that_the_text_shows_exists() -> None:
+    shown = re.findall(r"(?:^|\$\()tollbell ([a-z]+)", "\n".join(blocks("sh")), re.MULTILINE)
+
+    assert shown
+    assert set(shown) <= tollbell.commands.keys()
+
+
+def test_the_rules_are_a_rules_file() -> None:
+    Draft202012Validator(export.schemas()["rules-file.json"]).validate(yaml.safe_load(blocks("yaml")[0]))
+
+    assert [threshold.value for threshold in rules_file().rules[0].thresholds] == [80, 100]
+
+
+def test_the_record_and_the_rules_make_the_payload() -> None:
+    shown = example_payload()
+    source = parse(record().encode(), [], latest=LATEST)
+    assert isinstance(source, Snapshot)
+    config_of = rules_file().rules[0]
+    rule = Rule(
+        id=RuleId(shown["data"]["rule"]["id"]),
+        namespace="default",
+        name=config_of.name,
+        spec=config_of.spec,
+        channels=("channel-1",),
+    )
+
+    [crossing] = judge([rule], source, UNSEEN).crossings
+
+    assert json.loads(payload(crossing, shown["id"])) == shown
+
+
+def test_the_payload_is_of_its_schema() -> None:
+    Draft202012Validator(export.schemas()["entitlements.balance.threshold.json"]).validate(example_payload())
+
+
+@pytest.mark.parametrize("example", [record(), *blocks("json", (ROOT / "schemas/README.md").read_text())])
+def test_the_records_are_understood(example: str) -> None:
+    assert isinstance(parse(example.encode(), [], latest=LATEST), Snapshot)
+    Draft202012Validator(export.schemas()["tollbell.usage.snapshot.json"]).validate(json.loads(example))
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_the_python_is_python(block: str) -> None:
+    compile(block, "README.md", "exec")
+
+
+def test_the_verification_takes_what_we_sign_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    [block] = [block for block in blocks("python") if "def receive" in block]
+    monkeypatch.setattr(os, "environ", HOOK)
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102 - our own README
+    body, now = json.dumps(example_payload()).encode(), int(time.time())  # noqa: TID251 - the library asks this clock
+    secrets = [signing_secrets.Secret(HOOK["HOOK_SECRET"])]
+    signature = signing.sign(secrets, webhook_id="e-1", timestamp=now, body=body)
+    headers = {"webhook-id": "e-1", "webhook-timestamp": str(now), "webhook-signature": signature}
+
+    assert names["receive"](body, headers) == example_payload()
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        names["receive"](body + b" ", headers)
+
+
+@pytest.mark.parametrize("path", ["deploy/rules.yaml", "deploy/demo/rules.yaml"])
+def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
+    environment = HOOK | {"HOOK_SIGNING_SECRET": HOOK["HOOK_SECRET"]}
+
+    assert yaml_file.read(ROOT / path, RulesFile, environment).rules
+
+
+@pytest.mark.parametrize("path", ["README.md", "deploy/README.md", "schemas/README.md", "tests/README.md"])
+def test_every_link_into_the_tree_leads_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text()
+    for target, fragment in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+        linked = (ROOT / path).parent / target if target else ROOT / path
+        assert linked.exists(), target
+        if fragment:
+            page = linked / "README.md" if linked.is_dir() else linked
+            headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert fragment in anchors, f"{target}#{fragment}"
