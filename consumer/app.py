@@ -39,6 +39,7 @@ T = TypeVar("T")
 CATALOG_POLL: Final = 1.0  # seconds: a change is in force within one, even where no notification comes
 SWEEP_EVERY: Final = 1.0
 GAUGES_EVERY: Final = 5.0
+LOOK_EVERY: Final = 2.0
 LAG_EVERY: Final = 5.0
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
 RETRY_PAUSE: Final = 1.0
@@ -176,9 +177,19 @@ class App:
         self._ready_roles |= {role}
         logger.info("role.ready", role=role.value)
 
-    async def _serve(self, _: Database) -> None:
+    async def _serve(self, database: Database) -> None:
         self._is_ready(Role.SERVE)
-        await self._stop.wait()
+        async with _beside(loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres")):
+            await self._stop.wait()
+
+    async def _look(self, database: Database) -> None:
+        try:
+            await database.now()
+        except Unavailable as exc:
+            line = str(exc)
+            self._checks["postgres"] = lambda: line
+            raise
+        self._checks.pop("postgres", None)
 
     # --- consume -------------------------------------------------------------------------------------------------
 

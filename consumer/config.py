@@ -20,6 +20,7 @@ from schemas.secret import Secret
 PREFIX: Final = "TOLLBELL_"
 # Not ours, and not unknown: the tests' servers, and what Kubernetes injects for a Service named "tollbell".
 _FOREIGN: Final = re.compile(r"TOLLBELL_(TEST_.*|SERVICE_.*|PORT(_.*)?)")
+_HOST_PORT: Final = re.compile(r"[^\s:,]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -79,6 +80,13 @@ class Listen(BaseModel):
     port: int
 
 
+def _bootstrap(text: str) -> str:
+    for part in text.split(","):
+        if not _HOST_PORT.fullmatch(part.strip()):
+            raise ValueError("must be host:port[,host:port]")
+    return text
+
+
 Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 SecretText = Annotated[
@@ -101,7 +109,7 @@ class Settings(BaseModel):
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     encryption_keys: SecretText | None = None
 
-    kafka_bootstrap_servers: str | None = None
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_bootstrap)] | None = None
     kafka_group_id: Annotated[str, Field(min_length=1, max_length=249)] = "tollbell"
     kafka_start: Literal["latest", "earliest"] = "latest"
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

@@ -194,7 +194,7 @@ def derived(value: NativeValue) -> NativeValue:
     if allowance is not None:
         rest = EXACT.subtract(allowance, usage)  # balance - overage
         if balance is None and overage is None:
-            balance, overage = max(rest, ZERO), max(-rest, ZERO)
+            balance, overage = max(rest, ZERO), max(EXACT.minus(rest), ZERO)
         elif balance is None and overage is not None:
             balance = EXACT.add(rest, overage)
         elif overage is None and balance is not None:
@@ -262,13 +262,19 @@ class _NativeOrigin:
         data = read_all(self._data)
         entitlement = {"type": "metered", **data["entitlement"]}
         entitlement["currentUsagePeriod"] = entitlement.pop("period")
+        subject = data.get("subject") or ({"key": self._subject} if self._subject else None)
         return About(
-            feature=data["feature"],
-            entitlement=entitlement,
+            feature=_given(data["feature"]),
+            entitlement=_given(entitlement),
             value=_payload_value(self._value),
-            subject=data.get("subject") or ({"key": self._subject} if self._subject else None),
-            customer=data.get("customer"),
+            subject=_given(subject) if subject else None,
+            customer=_given(data["customer"]) if data.get("customer") else None,
         )
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    """Return *members* without its nulls: what is absent stays out of a payload."""
+    return {name: member for name, member in members.items() if member is not None}
 
 
 def _payload_value(value: NativeValue) -> dict[str, Any]:

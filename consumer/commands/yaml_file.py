@@ -116,7 +116,9 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Mod
 
 
 def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
-    first = exc.errors(include_input=False, include_url=False)[0]
+    errors = exc.errors(include_input=False, include_url=False)
+    # A misspelt field is two errors, one missing and one unknown: the unknown one shows what to mend.
+    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
     at: Location = tuple(first["loc"])
     # A check over several fields says in its message where it looked: `rules[0].channels: …`.

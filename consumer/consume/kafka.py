@@ -138,7 +138,7 @@ async def partitions(kafka: Kafka, topics: Sequence[str]) -> dict[str, list[int]
             existing = set(await admin.list_topics())
             if missing := sorted(set(topics) - existing):
                 raise Refused(
-                    f"Kafka: topic {', '.join(missing)} does not exist, or may not be described:"
+                    f"Kafka: not there, or not to be described: topic {', '.join(missing)}:"
                     " create it, or name another in TOLLBELL_TOPICS_* and TOLLBELL_TOPIC_DEAD_LETTERS"
                 )
             described = await admin.describe_topics(list(topics))

@@ -30,7 +30,5 @@ def delay(schedule: Sequence[dt.timedelta], step: int, *, jitter: float, is_time
     """
     if step >= len(schedule):
         return None
-    chosen = schedule[step]
-    if is_timeout and chosen < TIMEOUT_FLOOR and max(schedule[step:]) >= TIMEOUT_FLOOR:
-        chosen = TIMEOUT_FLOOR
-    return max(chosen * (1 + JITTER * jitter), dt.timedelta())
+    least = TIMEOUT_FLOOR if is_timeout and max(schedule[step:]) >= TIMEOUT_FLOOR else dt.timedelta()
+    return max(schedule[step] * (1 + JITTER * jitter), least)

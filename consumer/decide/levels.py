@@ -59,6 +59,6 @@ def advancement(threshold: Threshold, level: Level) -> tuple[int, Decimal, int]:
         case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
             return (0, EXACT.multiply(threshold.value, _HUNDRED), 0)
         case ThresholdType.BALANCE_VALUE:
-            return (1, -threshold.value, 0)
+            return (1, EXACT.minus(threshold.value), 0)
         case _:
             assert_never(threshold.type)

@@ -5,6 +5,9 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from pydantic import TypeAdapter
 
 from consumer import clock, log
 from consumer.decide.outcome import Outcome, OutcomeClass
@@ -17,8 +20,10 @@ from consumer.errors import Refused
 from consumer.metrics import Metrics
 from consumer.store.deliveries import Claimed, Ended
 from schemas import urls
+from schemas.channels import Format
 from schemas.secret import Secret
 
+_format: Final = TypeAdapter[Format](Format)
 logger = log.get("deliver")
 
 
@@ -59,8 +64,8 @@ class Attempts:
 
     def _request(self, delivery: Claimed) -> WebhookRequest | Outcome:
         try:
-            body = formats.render(delivery.format, delivery.payload)
-        except (KeyError, ValueError, TypeError) as exc:
+            body = formats.render(_format.validate_python(delivery.format), delivery.payload)
+        except (ValueError, TypeError) as exc:  # ValidationError too: a newer release's format
             return _unsent(OutcomeClass.RENDERING, f"format {delivery.format}: {type(exc).__name__}")
         row = f"channel/{delivery.channel_id}"
         try:

@@ -21,7 +21,7 @@ DisabledBy = Literal["person", "tollbell"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChannel:
-    """A channel as it is, its secrets opened."""
+    """A channel as it is, its secrets opened; None for what no key of ours opens any more."""
 
     id: str
     namespace: str
@@ -30,8 +30,8 @@ class StoredChannel:
     name: str
     url: str
     format: str
-    headers: Mapping[str, Secret]
-    signing_secret: Secret
+    headers: Mapping[str, Secret] | None
+    signing_secret: Secret | None
     metadata: Mapping[str, str]
     disabled_by: DisabledBy | None
 
@@ -65,8 +65,7 @@ class Edit:
 
     def _channel(self, row: asyncpg.Record) -> StoredChannel:
         at = f"channel/{row['id']}"
-        sealed = row["headers"]
-        opened = self._cipher.decrypt(sealed, row=f"{at}/headers").reveal() if sealed else "{}"
+        headers = self._opened(row["headers"], f"{at}/headers") if row["headers"] else Secret("{}")
         return StoredChannel(
             id=row["id"],
             namespace=self._namespace,
@@ -75,11 +74,17 @@ class Edit:
             name=row["name"],
             url=row["url"],
             format=row["format"],
-            headers={name: Secret(value) for name, value in json.loads(opened).items()},
-            signing_secret=self._cipher.decrypt(row["signing_secret"], row=f"{at}/signing_secret"),
+            headers={n: Secret(v) for n, v in json.loads(headers.reveal()).items()} if headers else None,
+            signing_secret=self._opened(row["signing_secret"], f"{at}/signing_secret"),
             metadata=json.loads(row["metadata"]),
             disabled_by=row["disabled_by"],
         )
+
+    def _opened(self, sealed: bytes, at: str) -> Secret | None:
+        try:
+            return self._cipher.decrypt(sealed, row=at)
+        except Refused:  # its key is lost: what a person sets anew replaces it
+            return None
 
     async def rules(self) -> list[StoredRule]:
         """Return the namespace's rules."""
@@ -99,8 +104,14 @@ class Edit:
         ]
 
     async def put_channel(self, channel: StoredChannel) -> None:
-        """Make *channel*, or change it to be so; its secrets are encrypted here."""
+        """Make *channel*, or change it to be so; its secrets are encrypted here.
+
+        Raises:
+            Refused: a secret that is to stay was encrypted with a key that we don't have.
+        """
         at = f"channel/{channel.id}"
+        if channel.headers is None or channel.signing_secret is None:
+            raise Refused(f"channel {channel.key or channel.id}: its secrets cannot be opened any more: set them anew")
         opened = Secret(json.dumps({name: value.reveal() for name, value in channel.headers.items()}))
         await self._connection.rows(
             "configuration/put_channel",

@@ -1,16 +1,15 @@
 """Payload formats: pure functions of an event's frozen data, one module each."""
 
-from typing import Final
+from typing import assert_never
 
 from consumer.deliver.formats import openmeter
+from schemas.channels import Format
 
-_RENDER: Final = {"openmeter": openmeter.render}
 
-
-def render(fmt: str, payload: bytes) -> bytes:
-    """Return the body of *fmt* for an event's frozen *payload*.
-
-    Raises:
-        KeyError: no such format: the channel was made by a newer release.
-    """
-    return _RENDER[fmt](payload)
+def render(fmt: Format, payload: bytes) -> bytes:
+    """Return the body of *fmt* for an event's frozen *payload*."""
+    match fmt:
+        case "openmeter":
+            return openmeter.render(payload)
+        case _:
+            assert_never(fmt)

@@ -1,0 +1,98 @@
+"""The demo's receiver takes what it can trust, once, and says no to the rest."""
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import aiohttp
+import pytest
+import standardwebhooks
+
+from consumer.demo.receiver import Receiver
+from consumer.demo.story import Webhook
+from schemas import signing_secrets
+from schemas.secret import Secret
+
+SIGNING_SECRET = signing_secrets.generate()
+TOKEN = "hush-hush"
+NOW = dt.datetime.now(dt.UTC)  # noqa: TID251 - signatures hold for five minutes
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver(SIGNING_SECRET, Secret(TOKEN), {"2026-11-01": 1}.__getitem__) as server:
+        yield server
+
+
+def body(event_id: str, percent: int = 100) -> str:
+    rule = {"id": "r", "name": "Quota", "type": "entitlements.balance.threshold", "thresholds": []}
+    data = {
+        "action": "triggered",
+        "rule": rule,
+        "threshold": {"type": "usage_percentage", "value": percent},
+        "customer": {"key": "acme"},
+        "feature": {},
+        "entitlement": {"currentUsagePeriod": {"from": "2026-11-01"}},
+        "value": {},
+        "crossing": {"episode": 1, "alsoCrossed": []},
+    }
+    return json.dumps({"id": event_id, "type": rule["type"], "timestamp": "", "data": data})
+
+
+async def post(receiver: Receiver, text: str, *, webhook_id: str = "e-1", **headers: str) -> int:
+    signed = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(NOW.timestamp())),
+        "webhook-signature": standardwebhooks.Webhook(SIGNING_SECRET.reveal()).sign(webhook_id, NOW, text),
+        "Authorization": f"Bearer {TOKEN}",
+        **headers,
+    }
+    async with aiohttp.ClientSession() as session, session.post(receiver.url, data=text, headers=signed) as answer:
+        return answer.status
+
+
+async def test_access_is_cut_off_at_100_percent_and_not_before(receiver: Receiver) -> None:
+    assert await post(receiver, body("e-1", 80)) == 200
+    assert receiver.cut_off == set()
+
+    assert await post(receiver, body("e-2", 100), webhook_id="e-2") == 200
+    assert receiver.cut_off == {"acme"}
+
+
+async def test_a_webhook_that_comes_again_is_answered_and_not_acted_upon(receiver: Receiver) -> None:
+    assert [await post(receiver, body("e-1")), await post(receiver, body("e-1"))] == [200, 200]
+
+    assert [(arrival.is_taken, arrival.is_again) for arrival in receiver.arrivals] == [(True, False), (False, True)]
+
+
+async def test_busy_is_answered_once_and_not_acted_upon(receiver: Receiver) -> None:
+    receiver.be_busy_for(Webhook("acme", Decimal(100), 1))
+
+    assert [await post(receiver, body("e-1")), await post(receiver, body("e-1"))] == [503, 200]
+    assert [arrival.is_taken for arrival in receiver.arrivals] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "headers", "problem"),
+    [
+        # The shared secret is another.
+        (body("e-1"), {"Authorization": "Bearer guessed"}, "the shared secret is missing or wrong"),
+        (body("e-1"), {"Authorization": "Bearer ü"}, "the shared secret is missing or wrong"),
+        # The signature is of other bytes, or too old.
+        (body("e-1"), {"webhook-signature": "v1,AAAA"}, "the signature does not verify"),
+        (body("e-1"), {"webhook-timestamp": "1"}, "the signature does not verify"),
+        # Signed, and not what is documented.
+        ("{}", {}, "the body is not as documented"),
+        (body("another"), {}, "the body's id is not the webhook-id"),
+    ],
+)
+async def test_what_cannot_be_trusted_is_turned_away(
+    receiver: Receiver, text: str, headers: dict[str, str], problem: str
+) -> None:
+    assert await post(receiver, text, **headers) == 401
+
+    [arrival] = receiver.arrivals
+    assert arrival.problem is not None
+    assert arrival.problem.startswith(problem)
+    assert receiver.cut_off == set()
