@@ -7,19 +7,18 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from consumer import clock, encryption, log, loop
 from consumer.config import Settings
 from consumer.consume.dead_letters import DeadLetters
 from consumer.consume.fetch import Fetch
 from consumer.consume.ingest import Ingest
-from consumer.consume.kafka import Kafka, partitions, translated
+from consumer.consume.kafka import Kafka, close, partitions, started
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.starts import Starts
 from consumer.deliver.attempt import Attempts
@@ -44,7 +43,6 @@ LAG_EVERY: Final = 5.0
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
 RETRY_PAUSE: Final = 1.0
 STALE_AFTER: Final = 10.0  # seconds without a look at Postgres: not ready
-CLOSE_TIMEOUT: Final = 5.0
 logger = log.get("app")
 
 
@@ -179,7 +177,7 @@ class App:
 
     async def _serve(self, database: Database) -> None:
         self._is_ready(Role.SERVE)
-        async with _beside(loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres")):
+        async with loop.beside(loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres")):
             await self._stop.wait()
 
     async def _look(self, database: Database) -> None:
@@ -200,12 +198,10 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             wanted = (*settings.input_topics, settings.topic_dead_letters)
             found = await self._patiently("kafka", lambda: partitions(source, wanted))
-            producer = await self._patiently("kafka", lambda: _started(source.producer))
-            stack.push_async_callback(_close, producer)
-            consumer = await self._patiently(
-                "kafka", lambda: _started(lambda: source.consumer(settings.kafka_group_id))
-            )
-            stack.push_async_callback(_close, consumer)
+            producer = await self._patiently("kafka", lambda: started(source.producer))
+            stack.push_async_callback(close, producer)
+            consumer = await self._patiently("kafka", lambda: started(lambda: source.consumer(settings.kafka_group_id)))
+            stack.push_async_callback(close, consumer)
             starts = Starts(
                 consumer, database, self._metrics, group_id=settings.kafka_group_id, start=settings.kafka_start
             )
@@ -230,7 +226,7 @@ class App:
             )
             fetch.subscribe()
             self._is_ready(Role.CONSUME)
-            async with _beside(
+            async with loop.beside(
                 loop.every(rulebook.refresh, CATALOG_POLL, name="catalog", wake=rulebook.changed),
                 loop.every(self._listener({catalog.CHANNEL: rulebook.changed}), RETRY_PAUSE, name="listen-catalog"),
                 loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce"),
@@ -273,7 +269,7 @@ class App:
             self._checks["deliver"] = lambda: dispatch.waiting_for
             self._is_ready(Role.DELIVER)
             longest = settings.delivery_longest_round
-            async with _beside(
+            async with loop.beside(
                 recorder.run(),
                 loop.every(self._listener({deliveries.CHANNEL: self._due}), RETRY_PAUSE, name="listen-outbox"),
                 loop.every(lambda: deliveries.sweep(database, longest_round=longest), SWEEP_EVERY, name="sweep"),
@@ -285,38 +281,6 @@ class App:
     async def _gauges(self, database: Database) -> None:
         seen = await deliveries.gauges(database)
         self._metrics.outbox(seen.states, seen.due, seen.oldest_seconds, seen.channels)
-
-
-@contextlib.asynccontextmanager
-async def _beside(*duties: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run *duties* beside the body, and end them with it; one that fails ends the body."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(duty) for duty in duties]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)
-
-
-async def _started(make: Callable[[], ClientT]) -> ClientT:
-    client = make()
-    try:
-        with translated("connecting"):
-            await client.start()
-    except BaseException:
-        await _close(client)
-        raise
-    return client
-
-
-async def _close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            await client.stop()
 
 
 def _first(group: BaseExceptionGroup[TollbellError]) -> TollbellError:

@@ -1,7 +1,8 @@
 """The one loop: run a step again and again, wait between, and outlive what a step may meet."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Final
 
 from consumer import clock, log
@@ -48,8 +49,20 @@ async def every(
                 logger.info("loop.resumed", name=name, failures=failures)
             failures = 0
         if failures:
-            pause = max(pause, min(FIRST_PAUSE * 2 ** min(failures, 10), LONGEST_PAUSE))
+            pause = max(pause, min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE))
         if wake is None or failures:
             await (clock.sleep(pause) if stop is None else clock.wait(stop, pause))
         else:
             await clock.wait(wake, pause)
+
+
+@contextlib.asynccontextmanager
+async def beside(*duties: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run *duties* beside the body, and end them with it; one that fails ends the body."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(duty) for duty in duties]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

@@ -1,11 +1,12 @@
 """Kafka's side of the settings: clients made of them, and its errors in our words."""
 
+import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -25,6 +26,8 @@ from schemas.secret import Secret
 
 FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch: what a batch may hold in memory
 PARTITION_BYTES: Final = 1024 * 1024
+CLOSE_TIMEOUT: Final = 5.0  # seconds: a broker that is gone must not hold up the end
+ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)
 _REFUSED: Final = (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
@@ -145,3 +148,27 @@ async def partitions(kafka: Kafka, topics: Sequence[str]) -> dict[str, list[int]
         finally:
             await admin.close()
     return {topic["topic"]: sorted(p["partition"] for p in topic["partitions"]) for topic in described}
+
+
+async def started(make: Callable[[], ClientT]) -> ClientT:
+    """Return the client that *make* makes, connected.
+
+    Raises:
+        SourceUnavailable: no broker answers; nothing is left open.
+        Refused: one answers, and it will not work like this; likewise.
+    """
+    client = make()
+    try:
+        with translated("connecting"):
+            await client.start()
+    except BaseException:
+        await close(client)
+        raise
+    return client
+
+
+async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Close *client*, in bounded time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await client.stop()

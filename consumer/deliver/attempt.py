@@ -37,18 +37,17 @@ class Attempts:
     metrics: Metrics
     schedule: Sequence[dt.timedelta]
 
-    async def attempt(self, delivery: Claimed) -> Outcome:
-        """Make one attempt at *delivery*; return when it is recorded."""
+    async def attempt(self, delivery: Claimed) -> Ended:
+        """Make one attempt at *delivery*; return it when it is recorded."""
         request = self._request(delivery)
         try:
             outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
         except asyncio.CancelledError:
             # The drain's deadline, which cancels once: whether the receiver has it is unknown, and that is recorded.
             outcome = _unsent(OutcomeClass.INTERRUPTED, "stopped before an answer came: this replica is shutting down")
-        await self._ended(delivery, outcome)
-        return outcome
+        return await self._ended(delivery, outcome)
 
-    async def _ended(self, delivery: Claimed, outcome: Outcome) -> None:
+    async def _ended(self, delivery: Claimed, outcome: Outcome) -> Ended:
         decided = verdict(
             outcome,
             step=delivery.step,
@@ -56,11 +55,13 @@ class Attempts:
             schedule=self.schedule,
             jitter=clock.jitter(),
         )
-        await self.recorder.record(Ended(delivery, outcome, decided))
+        ended = Ended(delivery, outcome, decided)
+        await self.recorder.record(ended)
         self.metrics.attempt("success" if outcome.is_success else outcome.kind.value, outcome.duration_ms / 1000)
         if outcome.is_success:
             self.metrics.arrived(max((clock.now() - delivery.recorded_at).total_seconds(), 0.0))
         _say(delivery, outcome, decided)
+        return ended
 
     def _request(self, delivery: Claimed) -> WebhookRequest | Outcome:
         try:

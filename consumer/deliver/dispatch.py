@@ -9,6 +9,7 @@ from typing import Final
 
 from consumer import clock, log
 from consumer.decide.outcome import OutcomeClass
+from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.slots import Limits, allot
 from consumer.errors import Unavailable
@@ -123,11 +124,13 @@ class Dispatch:
             if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():
                 await deliveries.hand_back(self._database, [delivery])
                 return
-            outcome = await self._attempts.attempt(delivery)
-            if outcome.kind is OutcomeClass.TIMEOUT:
+            ended = await self._attempts.attempt(delivery)
+            if ended.outcome.kind is OutcomeClass.TIMEOUT:
                 self._slow.add(channel)
             else:
                 self._slow.discard(channel)
+            if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
+                self._wake.set()  # due before the next poll: ask anew when
         except Unavailable as exc:
             logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
         finally:

@@ -26,22 +26,17 @@ def check_as_told(done: Finished) -> None:
 
 
 @pytest.mark.real_kafka
-async def test_the_demo_ends_as_told_on_given_servers(kafka: Broker, database: str, tmp_path: Path) -> None:
-    done = await Deployment({}, tmp_path).tollbell("demo", "--kafka", kafka.bootstrap, "--postgres", database)
+async def test_the_demo_ends_as_told_on_given_servers_and_may_be_repeated_there(
+    kafka: Broker, database: str, tmp_path: Path
+) -> None:
+    given = ["--kafka", kafka.bootstrap, "--postgres", database]
 
-    check_as_told(done)
-    assert [line for line in done.out.splitlines() if len(line) > WIDTH] == []
-
-
-@pytest.mark.real_kafka
-async def test_the_demo_can_be_shown_again_on_the_same_servers(kafka: Broker, database: str, tmp_path: Path) -> None:
-    first, second = [
-        await Deployment({}, tmp_path).tollbell("demo", "--kafka", kafka.bootstrap, "--postgres", database)
-        for _ in range(2)
-    ]
+    first = await Deployment({}, tmp_path).tollbell("demo", *given)
+    second = await Deployment({}, tmp_path).tollbell("demo", *given)
 
     check_as_told(first)
     check_as_told(second)
+    assert [line for line in first.out.splitlines() if len(line) > WIDTH] == []
 
 
 async def test_the_demo_ends_as_told_on_the_mock_broker_and_says_that_it_is_one(tmp_path: Path) -> None:
@@ -55,46 +50,60 @@ async def test_the_demo_ends_as_told_on_the_mock_broker_and_says_that_it_is_one(
 
 @pytest.mark.real_kafka
 async def test_kept_running_it_ends_at_ctrl_c_and_leaves_nothing(kafka: Broker, database: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "consumer", "demo", "--keep", "--kafka", kafka.bootstrap, "--postgres", database),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    shown = (await process.stdout.readuntil(b"produce it by")).decode()
-    service, record = re.search(r"process (\d+)", shown), re.search(r"the record +(\S+)", shown)
-    assert service
-    assert record
-    assert Path(record[1]).exists()
+    process = await start_demo("--keep", "--kafka", kafka.bootstrap, "--postgres", database)
+    shown = await read_until(process, "produce it by")
+    [service] = re.findall(r"process (\d+)", shown)
+    [record] = re.findall(r"the record +(\S+)", shown)
+    assert exists(record)
 
     process.send_signal(signal.SIGINT)
-    rest = (await process.stdout.read()).decode()
 
-    assert await process.wait() == 0, rest
-    assert not Path(record[1]).exists()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(service[1]), 0)
+    assert await end(process) == 0
+    assert not exists(record)
+    assert not is_running(int(service))
 
 
 async def test_stopped_in_the_middle_it_leaves_nothing(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "consumer", "demo"),
-        cwd=ROOT,
-        env=os.environ | {"PATH": str(tmp_path), "TMPDIR": str(tmp_path)},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    shown = (await process.stdout.readuntil(b"record ")).decode()
-    service = re.search(r"process (\d+)", shown)
-    assert service
+    process = await start_demo(PATH=str(tmp_path))
+    shown = await read_until(process, "record    ")
+    [service] = re.findall(r"process (\d+)", shown)
 
     process.send_signal(signal.SIGTERM)
-    rest = (await process.stdout.read()).decode()
 
-    assert await process.wait() == 1
-    assert rest.endswith("Stopped.\n")
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(service[1]), 0)
+    assert await end(process) == 1
+    assert not is_running(int(service))
+
+
+async def start_demo(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "consumer", "demo", *arguments),
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        return (await process.stdout.readuntil(text.encode())).decode()
+
+
+async def end(process: asyncio.subprocess.Process) -> int:
+    async with asyncio.timeout(30):
+        await process.communicate()
+    return process.returncode or 0
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def exists(path: str) -> bool:
+    return Path(path).exists()

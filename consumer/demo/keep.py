@@ -1,0 +1,66 @@
+"""`--keep`: everything goes on running, for records of your own, until Ctrl-C."""
+
+import asyncio
+import json
+import sys
+from typing import Final
+
+from consumer.demo.interrupt import Interrupt
+from consumer.demo.place import Place
+from consumer.demo.play import Player, show_judgement
+from consumer.demo.story import Step
+
+YOURS: Final = Step(customer="you", usage=95)
+PRODUCE: Final = (
+    "{python} -c \"from confluent_kafka import Producer; p = Producer({{'bootstrap.servers': '{bootstrap}'}}); "
+    "p.produce('{topic}', key='you', value=open('{file}').read()); p.flush()\""
+)
+
+
+async def going(player: Player, place: Place, interrupt: Interrupt) -> None:
+    """Say where everything is, show what happens, and return at Ctrl-C or when the service ends."""
+    with interrupt.noted() as came:
+        _say_where(player, place)
+        await _show(player, until=came)
+    player.screen.title("Stopping. What is in hand is finished first.")
+
+
+def _say_where(player: Player, place: Place) -> None:
+    screen = player.screen
+    screen.title("It goes on running, until Ctrl-C")
+    screen.text("", room=True)
+    screen.fact("Kafka", f"{place.kafka.bootstrap}, topic {place.usage}")
+    screen.fact("PostgreSQL", place.database.url if place.database.is_ours else place.database.description)
+    screen.fact("metrics", player.service.metrics_url)
+    screen.fact("receiver", player.receiver.url)
+    file = place.directory / "record.json"
+    file.write_text(json.dumps(json.loads(player.records.value(YOURS)), indent=2), encoding="utf-8")
+    screen.title("Produce a record of your own: change the usage in this one, and see what it makes")
+    screen.text("", room=True)
+    screen.fact("the record", str(file))
+    screen.fact("produce it by", "")
+    screen.plain(PRODUCE.format(python=sys.executable, bootstrap=place.kafka.bootstrap, topic=place.usage, file=file))
+
+
+async def _show(player: Player, *, until: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        webhooks = tasks.create_task(_show_webhooks(player), name="webhooks")
+        ends = {
+            tasks.create_task(_show_judgements(player), name="judgements"),
+            tasks.create_task(until.wait(), name="interrupt"),
+        }
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in {webhooks, *ends}:
+            task.cancel()
+
+
+async def _show_judgements(player: Player) -> None:
+    async for line in player.service.follow():
+        if line["event"] in {"record.judged", "record.dead_lettered"}:
+            player.screen.text("", room=True)
+            show_judgement(player.screen, line, str(line.get("entitlement_id", "")).partition("-")[0])
+
+
+async def _show_webhooks(player: Player) -> None:
+    while True:
+        player.screen.webhook(await player.receiver.news.get())
