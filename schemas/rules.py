@@ -180,8 +180,3 @@ class Rule(Model):
     def type(self) -> RuleType:
         """The rule's type."""
         return self.spec.type
-
-    def matches(self, feature_id: str, feature_key: str) -> bool:
-        """Return whether the rule is about this feature: by id or by key, or about all."""
-        features = self.spec.features
-        return features is None or feature_key in features or (bool(feature_id) and feature_id in features)

@@ -1,0 +1,83 @@
+"""The shape that `style` promises: small files, small functions, one statement a file, each run by somebody."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.store import queries
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(path for package in ("consumer", "schemas") for path in (ROOT / package).rglob("*.py"))
+SQL_WORDS = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE .* SET|DELETE FROM|CREATE TABLE)\b", re.DOTALL)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, FUNCTIONS))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_file_has_at_most_300_lines_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) <= 300
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_function_has_at_most_50_lines(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    lengths = {one.name: (one.end_lineno or one.lineno) - one.lineno + 1 for one in functions(tree)}
+
+    assert {one: length for one, length in lengths.items() if length > 50} == {}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_statement_is_put_together_from_parts(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    parts = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod))
+    ]
+
+    assert [part for part in parts if SQL_WORDS.search(part)] == []
+
+
+def test_every_statement_is_run_by_the_module_of_its_name_and_every_one_run_is_there() -> None:
+    run: set[str] = set()
+    for path in (ROOT / "consumer" / "store").glob("*.py"):
+        for found in re.findall(r'"([a-z]+/[a-z_]+)"', path.read_text(encoding="utf-8")):
+            run.add(found)
+
+    assert run == set(queries.names())
+
+
+@pytest.mark.parametrize("statement", queries.names())
+def test_a_statement_is_opened_by_what_it_guarantees(statement: str) -> None:
+    text = (ROOT / "consumer" / "store" / "sql" / f"{statement}.sql").read_text(encoding="utf-8")
+
+    assert text.startswith("-- ")
+    assert (ROOT / "consumer" / "store" / f"{Path(statement).parent}.py").exists()
+
+
+def test_only_the_loop_and_the_webhook_outlive_whatever_happens() -> None:
+    outliving = {
+        name(path)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and not isinstance(node.body[-1], ast.Raise)
+    }
+
+    assert outliving == {"consumer/loop.py", "consumer/deliver/webhook.py"}

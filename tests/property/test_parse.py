@@ -1,0 +1,140 @@
+"""`parse` says what any bytes are, never raises, and what it accepts can be made an event of."""
+
+import copy
+import datetime as dt
+import json
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.consume.parse import Ignored, Parsed, Reject, parse
+from schemas import events
+from schemas.sources import Snapshot, Unmetered
+from tests.factories import native_record, openmeter_record
+
+LATEST = dt.datetime(2026, 12, 31, tzinfo=dt.UTC)
+VALID = (native_record(80), openmeter_record())
+
+TEXTS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        ["", "1", "-0", "1e5", "NaN", "1_000", "٣", "a\x00b", "a\n", "2026-11-01T00:00:00Z", "0001-01-01T00:00:00Z"]
+    ),
+    st.sampled_from(["metered", "static", "delete", "default", "1.0", "\udc80", "9" * 60, "1e99999999999999999999"]),
+)
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.sampled_from([10**60, -(10**400), 1e300, 0.1]),
+        TEXTS,
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    ["specversion", "id", "source", "type", "subject", "data", "ce_specversion", "ce_id", "ce_type", "ce_source", "x"]
+)
+HEADERS = st.lists(
+    st.tuples(NAMES, st.one_of(st.none(), st.binary(max_size=8), st.just(b"1.0"), st.just(b"tollbell.usage.snapshot"))),
+    max_size=6,
+)
+
+
+def understood(value: bytes, headers: list[tuple[str, bytes | None]] | None = None) -> Parsed:
+    """Parse twice, compare, and check what every answer must hold."""
+    found = parse(value, headers or [], latest=LATEST)
+    again = parse(value, headers or [], latest=LATEST)
+    if isinstance(found, Snapshot) and isinstance(again, Snapshot):
+        made = events.encode(found.origin.about())
+        assert made == events.encode(again.origin.about())
+        assert msgspec.json.decode(made)
+        found, again = (msgspec.structs.replace(one, origin=VALID) for one in (found, again))
+    elif isinstance(found, Reject):
+        assert found.error
+        assert len(found.error) <= 500
+        assert found.error.isprintable()
+    else:
+        assert isinstance(found, Ignored | Unmetered)
+    assert found == again
+    return found
+
+
+def changed(record: Any, data: st.DataObject) -> Any:
+    """*record* with a member, however deep, replaced or taken away."""
+    at = record
+    while True:
+        name = data.draw(st.sampled_from(sorted(at)))
+        if isinstance(at[name], dict) and at[name] and data.draw(st.booleans()):
+            at = at[name]
+            continue
+        if data.draw(st.integers(0, 4)):
+            at[name] = data.draw(JSON)
+        else:
+            del at[name]
+        return record
+
+
+@given(st.binary(max_size=200), HEADERS)
+def test_any_bytes_are_understood_or_rejected(value: bytes, headers: list[tuple[str, bytes | None]]) -> None:
+    understood(value, headers)
+
+
+@given(JSON, HEADERS)
+def test_any_json_is_understood_or_rejected(value: object, headers: list[tuple[str, bytes | None]]) -> None:
+    understood(json.dumps(value).encode(errors="surrogatepass"), headers)
+
+
+@given(JSON, st.sampled_from(["tollbell.usage.snapshot", "io.openmeter.entitlement.v2.entitlement.snapshot"]))
+def test_any_data_of_a_type_of_ours_is_understood_or_rejected(data: object, kind: str) -> None:
+    envelope = {"specversion": "1.0", "id": "1", "source": "s", "type": kind, "data": data}
+
+    assert not isinstance(understood(json.dumps(envelope).encode()), Ignored)
+
+
+@given(st.sampled_from(VALID), st.integers(1, 3), st.data())
+def test_a_record_with_changed_members_is_understood_or_rejected(
+    value: bytes, changes: int, data: st.DataObject
+) -> None:
+    record = json.loads(value)
+    for _ in range(changes):
+        record = changed(copy.deepcopy(record), data) or record
+
+    understood(json.dumps(record).encode())
+
+
+@given(st.sampled_from(VALID), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.binary(max_size=3))))
+def test_a_record_with_broken_bytes_is_understood_or_rejected(
+    value: bytes, changes: list[tuple[float, int, bytes]]
+) -> None:
+    for where, taken, put in changes:
+        at = round(where * len(value))
+        value = value[:at] + put + value[at + taken :]
+
+    understood(value)
+
+
+@given(st.sampled_from(VALID), st.floats(0, 1, exclude_max=True))
+def test_a_record_cut_off_is_rejected(value: bytes, where: float) -> None:
+    cut = value[: int(where * len(value))]
+
+    found = understood(cut)
+
+    assert isinstance(found, Reject if cut else Ignored)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), st.sampled_from(["id", "name", "usage"]))
+def test_a_rejection_never_repeats_what_it_rejects(text: str, member: str) -> None:
+    canary = f"hush-hush {text}"
+    record = json.loads(native_record(80))
+    record["data"]["entitlement"]["type"] = canary
+    record["data"][member] = canary
+
+    found = understood(json.dumps(record).encode())
+
+    assert isinstance(found, Reject)
+    assert "hush" not in found.error

@@ -1,0 +1,139 @@
+"""A batch: what one record fired, the next one knows; bounded in bytes."""
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer import ids
+from consumer.consume.batch import Wanted, change, fold
+from consumer.consume.fetch import bounded
+from consumer.decide.model import UNSEEN, Document, Reason
+from consumer.decide.payloads import identity
+from consumer.store.memory import EntitlementKey
+from schemas.sources import SourceEvent, Unmetered
+from tests.factories import NOW, kafka_record, make_rule, make_snapshot
+
+KEY = EntitlementKey("default", "ent-1")
+OTHER = EntitlementKey("default", "ent-2")
+RULE = make_rule(percents=[50, 80])
+
+
+def wanted(*sources: SourceEvent, timestamp: int = 1_795_342_530_000) -> list[Wanted]:
+    return [Wanted(kafka_record(offset=n, timestamp=timestamp), source, [RULE]) for n, source in enumerate(sources)]
+
+
+def test_what_one_record_fired_the_next_one_knows() -> None:
+    records = wanted(make_snapshot(60), make_snapshot(60, minute=1), make_snapshot(90, minute=2))
+
+    state = fold(records, {KEY: UNSEEN})[KEY]
+
+    made = [(crossing.threshold.identity, record.offset) for crossing, record in state.crossings]
+    assert made == [("usage_percentage:50", 0), ("usage_percentage:80", 2)]
+    assert [reason for _, reason in state.reasons] == [
+        Reason.FIRST_CROSSING,
+        Reason.BELOW,
+        Reason.ALREADY_FIRED,
+        Reason.BELOW,
+        Reason.ALREADY_FIRED,
+        Reason.FIRST_CROSSING,
+    ]
+
+
+def test_entitlements_do_not_know_of_each_other() -> None:
+    records = wanted(make_snapshot(60), make_snapshot(60, entitlement_id="ent-2"), make_snapshot(60))
+
+    folded = fold(records, {KEY: UNSEEN, OTHER: UNSEEN})
+
+    assert [len(folded[key].crossings) for key in (KEY, OTHER)] == [1, 1]
+    assert [len(folded[key].wanted) for key in (KEY, OTHER)] == [2, 1]
+
+
+def test_the_same_id_in_another_namespace_is_another_entitlement() -> None:
+    elsewhere = EntitlementKey("elsewhere", "ent-1")
+    records = wanted(make_snapshot(60), make_snapshot(60, namespace="elsewhere"))
+
+    folded = fold(records, {KEY: UNSEEN, elsewhere: UNSEEN})
+
+    assert [len(folded[key].crossings) for key in (KEY, elsewhere)] == [1, 1]
+
+
+def test_it_starts_from_what_is_remembered() -> None:
+    remembered = fold(wanted(make_snapshot(60)), {KEY: UNSEEN})[KEY].document
+
+    state = fold(wanted(make_snapshot(60, minute=1)), {KEY: remembered})[KEY]
+
+    assert state.crossings == []
+    assert state.document is remembered
+    assert not state.is_changed
+
+
+def test_a_record_that_is_not_metered_changes_nothing() -> None:
+    state = fold(wanted(Unmetered("default", "ent-1", "f-1", "llm_tokens")), {KEY: UNSEEN})[KEY]
+
+    assert not state.is_changed
+    assert [reason for _, reason in state.reasons] == [Reason.NOT_METERED]
+
+
+def test_what_is_written_holds_the_version_that_was_read_and_the_events_in_order() -> None:
+    before = Document(version=7)
+    state = fold(wanted(make_snapshot(90)), {KEY: before})[KEY]
+
+    made = change(KEY, state, iter(["event-1", "event-2"]).__next__)
+
+    assert (made.key, made.document.version) == (KEY, 7)
+    assert [event.id for event in made.events] == ["event-1", "event-2"]
+    assert [event.identity for event in made.events] == [identity(crossing) for crossing, _ in state.crossings]
+    assert b'"value":50' in made.events[0].payload
+    assert b'"id":"event-1"' in made.events[0].payload
+    assert made.events[0].occurred_at == NOW
+    assert made.about == b'{"feature":{"key":"llm_tokens"},"entitlement":{"id":"ent-1"},"value":{"hasAccess":true}}'
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "recorded_at"),
+    [
+        (1_795_342_530_000, dt.datetime(2026, 11, 22, 10, 15, 30, tzinfo=dt.UTC)),
+        # Kafka's for "none"; and a producer may claim anything
+        (-1, dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
+        (-(2**63), dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
+        (2**63 - 1, dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)),
+    ],
+)
+def test_any_timestamp_of_kafka_is_a_time(timestamp: int, recorded_at: dt.datetime) -> None:
+    state = fold(wanted(make_snapshot(60), timestamp=timestamp), {KEY: UNSEEN})[KEY]
+
+    (event,) = change(KEY, state, ids.new).events
+
+    assert event.recorded_at.replace(microsecond=0) == recorded_at
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ([], []),
+        ([4], [[4]]),
+        ([4, 6], [[4, 6]]),  # at the limit
+        ([4, 7], [[4], [7]]),
+        ([11], [[11]]),  # one that is too large by itself is alone
+        ([4, 11, 4], [[4], [11], [4]]),
+        ([0, 0, 10, 0, 1], [[0, 0, 10, 0], [1]]),
+        ([5, 5, 5, 5, 5], [[5, 5], [5, 5], [5]]),
+    ],
+)
+def test_a_batch_is_bounded_in_bytes(sizes: list[int], parts: list[list[int]]) -> None:
+    records = [kafka_record(b"x" * size or None) for size in sizes]
+
+    assert [[len(record.value or b"") for record in part] for part in bounded(records, 10)] == parts
+
+
+@given(st.lists(st.integers(0, 12)))
+def test_bounding_loses_no_record_and_keeps_their_order(sizes: list[int]) -> None:
+    records = [kafka_record(b"x" * size, offset=n) for n, size in enumerate(sizes)]
+
+    parts = bounded(records, 10)
+
+    assert [record.offset for part in parts for record in part] == list(range(len(sizes)))
+    assert all(len(part) == 1 or sum(len(record.value or b"") for record in part) <= 10 for part in parts)
+    assert all(parts)

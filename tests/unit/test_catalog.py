@@ -1,0 +1,71 @@
+"""Which rules a record finds: by namespace, and by the feature's id or key."""
+
+import pytest
+
+from consumer.store.catalog import EMPTY, Catalog
+from schemas.rules import Rule
+from tests.factories import make_rule
+
+
+def found(catalog: Catalog, feature_id: str, feature_key: str, namespace: str = "default") -> list[str]:
+    return [rule.id for rule in catalog.matching(namespace, feature_id, feature_key)]
+
+
+def rule(rule_id: str, features: list[str] | None = None, namespace: str = "default") -> Rule:
+    return make_rule(percents=[80], rule_id=rule_id, features=features).model_copy(update={"namespace": namespace})
+
+
+@pytest.mark.parametrize(
+    ("features", "feature_id", "feature_key", "is_matching"),
+    [
+        (None, "f-1", "k", True),  # all
+        (None, "", "k", True),
+        (["k"], "f-1", "k", True),  # by key
+        (["f-1"], "f-1", "k", True),  # by id
+        (["x", "f-1"], "f-1", "k", True),
+        (["x"], "f-1", "k", False),
+        (["K"], "f-1", "k", False),
+        (["x"], "", "k", False),  # a record without the feature's id
+    ],
+)
+def test_a_rule_is_about_the_features_it_names_by_id_or_key_or_about_all(
+    features: list[str] | None, feature_id: str, feature_key: str, is_matching: bool
+) -> None:
+    catalog = Catalog(1, [rule("r", features)])
+
+    assert found(catalog, feature_id, feature_key) == (["r"] if is_matching else [])
+
+
+def test_rules_come_in_id_order_each_once() -> None:
+    rules = [rule("r3", ["f-1", "k"]), rule("r1"), rule("r2", ["k", "k"]), rule("r0", ["f-1"]), rule("r4", ["x"])]
+
+    assert found(Catalog(1, rules), "f-1", "k") == ["r0", "r1", "r2", "r3"]
+
+
+def test_another_namespace_has_rules_of_its_own() -> None:
+    catalog = Catalog(1, [rule("a", ["k"]), rule("b", ["k"], "other"), rule("c", None, "other")])
+
+    assert found(catalog, "", "k") == ["a"]
+    assert found(catalog, "", "k", "other") == ["b", "c"]
+    assert found(catalog, "", "k", "third") == []
+
+
+def test_what_was_asked_before_is_answered_the_same() -> None:
+    catalog = Catalog(1, [rule("a", ["k"]), rule("b")])
+
+    for _ in range(2):
+        assert found(catalog, "", "k") == ["a", "b"]
+        assert found(catalog, "", "x") == ["b"]
+
+
+def test_features_that_never_end_are_answered_all_the_same() -> None:
+    catalog = Catalog(1, [rule("a", ["k"]), rule("b")])
+
+    for n in range(30_000):
+        assert len(catalog.matching("default", "", f"feature-{n}")) == 1
+    assert found(catalog, "", "k") == ["a", "b"]
+
+
+def test_before_the_first_look_there_is_no_rule() -> None:
+    assert found(EMPTY, "f-1", "k") == []
+    assert EMPTY.size == 0

@@ -1,0 +1,83 @@
+"""Channels: what may be configured; secrets go in and are not seen again."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.channels import ChannelConfig
+from schemas.secret import Secret
+
+SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def channel(**changed: Any) -> ChannelConfig:
+    return ChannelConfig.model_validate({"type": "WEBHOOK", "name": "Hook", "url": "https://example.com/h", **changed})
+
+
+def test_only_type_name_and_url_are_required() -> None:
+    made = channel()
+
+    assert (made.key, made.custom_headers, made.signing_secret, made.disabled) == (None, None, None, None)
+    assert (made.format, made.metadata) == ("openmeter", {})
+
+
+def test_the_apis_field_names_are_taken() -> None:
+    made = channel(customHeaders={"X-Key": "hush-hush"}, signingSecret=SIGNING, metadata={"team": "billing"})
+
+    assert made.custom_headers == {"X-Key": Secret("hush-hush")}
+    assert made.signing_secret == Secret(SIGNING)
+
+
+def test_a_secret_that_is_one_already_is_taken() -> None:
+    assert channel(signingSecret=Secret(SIGNING)) == channel(signingSecret=SIGNING)
+
+
+def test_secrets_are_in_no_form_of_it() -> None:
+    made = channel(customHeaders={"X-Key": "hush-hush"}, signingSecret=SIGNING)
+
+    for shown in (repr(made), str(made), made.model_dump_json(), str(made.model_dump())):
+        assert "hush" not in shown
+        assert SIGNING not in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"type": "EMAIL"}, "Input should be 'WEBHOOK'"),
+        ({"name": ""}, "at least 1 character"),
+        ({"name": "n" * 257}, "at most 256 characters"),
+        ({"format": "slack"}, "Input should be 'openmeter'"),
+        ({"url": "ftp://hush-hush"}, "has a scheme that is not http or https"),
+        ({"url": "https://user:hush-hush@example.com"}, "has a user or password before the host"),
+        ({"url": 5}, "valid string"),
+        ({"url": None}, "valid string"),
+        ({"disabled": "hush-hush"}, "valid boolean"),
+        ({"customHeaders": {"Host": "hush-hush"}}, "header 'Host' is reserved"),
+        ({"customHeaders": {"X": "hush-hush\n"}}, "header 'X' has a value with a line break"),
+        ({"customHeaders": {"X": 5}}, "must be a text"),
+        ({"customHeaders": {"X": None}}, "must be a text"),
+        ({"customHeaders": {f"X-{n}": "hush-hush" for n in range(51)}}, "there are 51 headers"),
+        ({"customHeaders": ["hush-hush"]}, "valid dictionary"),
+        ({"signingSecret": "hush-hush"}, "the signing secret is not base64"),
+        ({"signingSecret": "whsec_aHVzaC1odXNo"}, "has 9 bytes: 24 to 75 are allowed"),
+        ({"signingSecret": 5}, "must be a text"),
+        ({"metadata": {"a": 5}}, "valid string"),
+        ({"key": "a\x00b"}, "match pattern"),
+        ({"secret": "hush-hush"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_channel_that_breaks_a_rule_is_refused_and_no_value_repeated(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        channel(**changed)
+
+    assert says in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_every_bad_header_is_named_at_once() -> None:
+    with pytest.raises(ValidationError) as caught:
+        channel(customHeaders={"Host": "a", "X A": "b"})
+
+    assert "'Host'" in str(caught.value)
+    assert "'X A'" in str(caught.value)

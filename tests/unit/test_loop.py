@@ -1,0 +1,137 @@
+"""The loop outlives what a step may meet, and ends when it should."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from consumer import loop
+from consumer.errors import Refused, SourceUnavailable
+
+
+@pytest.fixture(autouse=True)
+async def _in_time() -> AsyncIterator[None]:
+    async with asyncio.timeout(10):
+        yield
+
+
+class Step:
+    """A duty that meets *ends* one after the other, then sets `stop`."""
+
+    def __init__(self, *ends: Exception | None) -> None:
+        self.ends: Sequence[Exception | None] = ends
+        self.count = 0
+        self.stop = asyncio.Event()
+
+    async def once(self) -> None:
+        end = self.ends[self.count]
+        self.count += 1
+        if self.count == len(self.ends):
+            self.stop.set()
+        if end is not None:
+            raise end
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "FIRST_PAUSE", 0.001)
+
+
+async def test_a_step_is_run_again_and_again_until_it_is_to_stop() -> None:
+    step = Step(None, None, None)
+
+    await loop.every(step.once, 0, name="tests", stop=step.stop)
+
+    assert step.count == 3
+
+
+async def test_nothing_is_run_once_it_is_to_stop() -> None:
+    step = Step(None)
+    step.stop.set()
+
+    await loop.every(step.once, 0, name="tests", stop=step.stop)
+
+    assert step.count == 0
+
+
+async def test_it_goes_on_after_failures(caplog: pytest.LogCaptureFixture) -> None:
+    step = Step(ValueError("hush-hush"), KeyError("x"), None)
+
+    await loop.every(step.once, 0, name="tests", stop=step.stop)
+
+    assert step.count == 3
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["loop.failed"] * 2
+
+
+async def test_a_server_that_is_away_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tollbell")
+    step = Step(*[SourceUnavailable("no broker")] * 4, None)
+
+    await loop.every(step.once, 0, name="tests", stop=step.stop)
+
+    assert [record.message for record in caplog.records] == ["loop.waiting", "loop.resumed"]
+    assert caplog.records[1].fields == {"name": "tests", "failures": 4}  # type: ignore[attr-defined]
+
+
+async def test_what_will_not_work_like_this_ends_it() -> None:
+    step = Step(None, Refused("the topic is missing"), None)
+
+    with pytest.raises(Refused, match="the topic is missing"):
+        await loop.every(step.once, 0, name="tests", stop=step.stop)
+    assert step.count == 2
+
+
+async def test_being_cancelled_ends_it() -> None:
+    begun = asyncio.Event()
+
+    async def once() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(loop.every(once, 0, name="tests"))
+    await begun.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_waking_it_ends_its_wait() -> None:
+    step, wake = Step(None, None), asyncio.Event()
+    wake.set()
+
+    await loop.every(step.once, 3600, name="tests", wake=wake, stop=step.stop)
+
+    assert step.count == 2
+
+
+async def test_stopping_it_ends_its_wait() -> None:
+    ran, stop = asyncio.Event(), asyncio.Event()
+
+    async def once() -> None:
+        ran.set()
+
+    task = asyncio.create_task(loop.every(once, 3600, name="tests", stop=stop))
+    await ran.wait()
+    stop.set()
+
+    await task
+
+
+async def test_a_failing_step_is_not_hurried_by_being_woken() -> None:
+    ran, wake, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    count = 0
+
+    async def once() -> None:
+        nonlocal count
+        count += 1
+        wake.set()
+        ran.set()
+        raise SourceUnavailable("no broker")
+
+    task = asyncio.create_task(loop.every(once, 3600, name="tests", wake=wake, stop=stop))
+    await ran.wait()
+    stop.set()
+    await task
+
+    assert count == 1
