@@ -260,15 +260,17 @@ class _NativeOrigin:
 
     def about(self) -> About:
         data = read_all(self._data)
-        entitlement = {"type": "metered", **data["entitlement"]}
+        feature = data["feature"]
+        subject = data.get("subject") or ({"key": self._subject} if self._subject else {})
+        repeated = {"featureId": feature.get("id"), "featureKey": feature["key"], "subjectKey": subject.get("key")}
+        entitlement = {"type": "metered", **repeated, **data["entitlement"]}
         entitlement["currentUsagePeriod"] = entitlement.pop("period")
-        subject = data.get("subject") or ({"key": self._subject} if self._subject else None)
         return About(
-            feature=_given(data["feature"]),
+            feature=_given(feature),
             entitlement=_given(entitlement),
             value=_payload_value(self._value),
-            subject=_given(subject) if subject else None,
-            customer=_given(data["customer"]) if data.get("customer") else None,
+            subject=_given(subject) or None,
+            customer=_given(data.get("customer") or {}) or None,
         )
 
 

@@ -113,7 +113,7 @@ def translated(doing: str) -> Iterator[None]:
     """Turn aiokafka's exceptions into ours.
 
     Raises:
-        Refused: no right to it.
+        Refused: no right to it, or what is there cannot be read.
         SourceUnavailable: anything else: what Kafka cannot do now it may do later.
     """
     try:
@@ -121,6 +121,12 @@ def translated(doing: str) -> Iterator[None]:
     except _REFUSED as exc:
         raise Refused(
             f"Kafka: {doing}: {type(exc).__name__}: check the TOLLBELL_KAFKA_* settings and the ACLs"
+        ) from exc
+    except UnicodeDecodeError as exc:
+        # aiokafka 0.14 decodes header names strictly, and a compressed batch cannot be read past such a record.
+        raise Refused(
+            f"Kafka: {doing}: a record has a header name that is not UTF-8, which the client library cannot read:"
+            " move the group past it with kafka-consumer-groups --reset-offsets"
         ) from exc
     except (KafkaError, OSError, TimeoutError) as exc:
         text = str(exc).partition("\n")[0]

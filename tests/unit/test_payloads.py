@@ -106,6 +106,9 @@ def test_the_body_is_the_reference_products_envelope() -> None:
             "entitlement": {
                 "id": "ent-1",
                 "type": "metered",
+                "featureId": "f-1",
+                "featureKey": "llm_tokens",
+                "subjectKey": "acme-prod",
                 "currentUsagePeriod": {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"},
             },
             "value": {

@@ -117,6 +117,9 @@ def test_the_payload_repeats_the_record_in_the_reference_products_form() -> None
     assert about.entitlement == {
         "type": "metered",
         "id": "ent-1",
+        "featureId": "f-1",
+        "featureKey": "llm_tokens",
+        "subjectKey": "acme-prod",
         "currentUsagePeriod": {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"},
     }
     assert about.value == {
@@ -147,7 +150,7 @@ def test_what_is_null_is_absent() -> None:
     about = read(feature={"key": "k", "id": None, "unit": None}, customer={"id": None}, subject={}).origin.about()
 
     assert about.feature == {"key": "k"}
-    assert about.customer == {}
+    assert about.customer is None
     assert about.subject is None
 
 
