@@ -29,7 +29,8 @@ class DeliveryState(StrEnum):
 class Action(StrEnum):
     """What happened to the threshold."""
 
-    TRIGGERED = "triggered"
+    TRIGGERED = "triggered"  # reached
+    RECOVERED = "recovered"  # no longer reached, within the same period
 
 
 _TEXT: Final = {"type": "string"}
@@ -113,7 +114,7 @@ class CrossingPart(msgspec.Struct, frozen=True, rename="camel"):
 class BalanceThresholdData(msgspec.Struct, frozen=True, omit_defaults=True):
     """`data` of `entitlements.balance.threshold`. Absent members are not known."""
 
-    action: Literal["triggered"]
+    action: Literal["triggered", "recovered"]
     rule: RulePart
     threshold: ThresholdPart
     feature: FeatureData

@@ -3,7 +3,7 @@
 import functools
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, NewType
+from typing import Annotated, Any, Final, Literal, NewType, Self
 
 from pydantic import (
     BaseModel,
@@ -132,12 +132,43 @@ class BalanceThresholdSpec(Model):
         Annotated[tuple[Key, ...], Field(min_length=1)] | None,
         Field(description="Ids or keys of the features it is about; all of them where absent."),
     ] = None
-    emit: Annotated[Literal["each"], Field(description="Every threshold that is reached makes an event.")] = "each"
-    rearm: Annotated[Literal["period"], Field(description="A threshold fires once for each usage period.")] = "period"
-    notify_on: Annotated[tuple[Literal["triggered"], ...], Field(min_length=1)] = ("triggered",)
+    emit: Annotated[
+        Literal["each", "highest"],
+        Field(
+            description="Every threshold reached at a record makes an event, or the most advanced of each kind alone."
+        ),
+    ] = "each"
+    rearm: Annotated[
+        Literal["period", "recovery"],
+        Field(
+            description="A threshold fires once for each usage period, or again when it is reached after a recovery."
+        ),
+    ] = "period"
+    notify_on: Annotated[
+        tuple[Literal["triggered", "recovered"], ...],
+        Field(min_length=1, max_length=2, description="Tell also when a fired threshold is no longer reached."),
+    ] = ("triggered",)
     on_create: Annotated[
         Literal["evaluate"], Field(description="What is reached already fires at the entitlement's next record.")
     ] = "evaluate"
+
+    @model_validator(mode="after")
+    def _combination(self) -> Self:
+        if "triggered" not in self.notify_on:
+            raise ValueError("notifyOn: must have triggered: no recovery is told without what it recovers from")
+        if self.emit == "highest" and self.looks_back:
+            raise ValueError("emit: highest goes with neither rearm: recovery nor notifyOn: recovered")
+        return self
+
+    @property
+    def tells_recovery(self) -> bool:
+        """Whether a fired threshold that is no longer reached makes an event."""
+        return "recovered" in self.notify_on
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether the rule follows its thresholds down as well: then the order of records counts."""
+        return self.rearm == "recovery" or self.tells_recovery
 
     @functools.cached_property
     def distinct(self) -> dict[str, Threshold]:

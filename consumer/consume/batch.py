@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from consumer.decide.judge import judge
 from consumer.decide.model import Crossing, Document, Reason
-from consumer.decide.payloads import identity, payload
+from consumer.decide.payloads import identity, payload, preceding
 from consumer.store.memory import EntitlementKey
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
@@ -86,7 +86,8 @@ def _event(crossing: Crossing, record: KafkaRecord, event_id: str) -> NewEvent:
         identity=identity(crossing),
         rule_id=crossing.rule.id,
         type=crossing.rule.type.value,
-        action=events.Action.TRIGGERED.value,
+        action=crossing.action.value,
+        after=preceding(crossing),
         payload=payload(crossing, event_id),
         occurred_at=crossing.snapshot.calculated_at,
         recorded_at=dt.datetime.fromtimestamp(min(max(record.timestamp, 0), _LATEST_MS) / 1000, dt.UTC),

@@ -23,7 +23,6 @@ from consumer.store import outbox
 from consumer.store.database import Database
 from consumer.store.memory import EntitlementKey, Memory
 from consumer.store.outbox import Result, Written
-from schemas.events import Action
 from schemas.reading import RejectReason
 
 MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
@@ -179,8 +178,8 @@ class Ingest:
             return
         tally.events += len(written.event_ids)
         tally.deliveries += written.deliveries
-        if state.crossings:
-            self.metrics.events(state.crossings[0][0].rule.type.value, Action.TRIGGERED.value, len(written.event_ids))
+        for (rule_type, action), count in written.made.items():
+            self.metrics.events(rule_type, action, count)
         if missing := len(state.crossings) - len(written.event_ids):
             self._count_reasons([(state.crossings[0][0].rule.type, Reason.DUPLICATE)] * missing)
 

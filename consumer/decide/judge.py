@@ -5,12 +5,14 @@ Pure: no clock, no randomness, nothing awaited, nothing logged. Every transition
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from consumer.decide.model import NO_MARKS, Crossing, Document, Judgement, Mark, Reason
 from consumer.decide.rules import balance_threshold
 from schemas.rules import BalanceThresholdSpec, Rule, RuleId, RuleType
 from schemas.sources import Snapshot, SourceEvent, Unmetered
+
+_NONE: Final[Mapping[str, Mark]] = {}
 
 
 def judge(rules: Sequence[Rule], source: SourceEvent, document: Document) -> Judgement:
@@ -31,24 +33,39 @@ def _judge_snapshot(rules: Sequence[Rule], snapshot: Snapshot, document: Documen
     if reason := _not_judged(snapshot, document):
         return _nothing(rules, document, reason)
     before = _in_period(document, snapshot)
+    is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of
     marks: dict[RuleId, Mapping[str, Mark]] = {}
     crossings: list[Crossing] = []
     reasons: list[tuple[RuleType, Reason]] = []
+    looked_back = False
     for rule in rules:
+        known = before.marks.get(rule.id, _NONE)
         match rule.spec:
             case BalanceThresholdSpec() as spec:
-                finding = balance_threshold.judge(rule, spec, snapshot, before.marks.get(rule.id, {}))
+                finding = balance_threshold.judge(rule, spec, snapshot, known, is_late=is_late)
             case _:
                 assert_never(rule.spec)
         reasons.extend((rule.type, reason) for reason in finding.reasons)
-        if finding.crossings:
-            crossings.extend(finding.crossings)
+        crossings.extend(finding.crossings)
+        looked_back |= spec.looks_back and bool(finding.marks)
+        if finding.marks is not known:
             marks[rule.id] = finding.marks
-    if not crossings:
-        return Judgement(before, (), tuple(reasons))
-    newest = max(before.as_of or snapshot.calculated_at, snapshot.calculated_at)
-    after = replace(before, marks={**before.marks, **marks}, as_of=newest)
+    after = _remembered(before, marks, snapshot, counts=bool(marks) or looked_back)
     return Judgement(after, tuple(crossings), tuple(reasons))
+
+
+def _remembered(
+    before: Document,
+    marks: Mapping[RuleId, Mapping[str, Mark]],
+    snapshot: Snapshot,
+    *,
+    counts: bool,
+) -> Document:
+    """Return *before* with *marks*; where the record *counts* and is the newest, as of it."""
+    newest = snapshot.calculated_at if before.as_of is None else max(before.as_of, snapshot.calculated_at)
+    if not marks and (not counts or newest == before.as_of):
+        return before
+    return replace(before, marks={**before.marks, **marks}, as_of=newest if counts else before.as_of)
 
 
 def _not_judged(snapshot: Snapshot, document: Document) -> Reason | None:

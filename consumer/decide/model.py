@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from schemas.events import Action
 from schemas.rules import Rule, RuleId, RuleType, Threshold
 from schemas.sources import Snapshot
 
@@ -15,10 +16,14 @@ class Reason(StrEnum):
     """Why a judgement came out as it did: the same word in metric, log and explain."""
 
     FIRST_CROSSING = "first_crossing"
+    REARMED = "rearmed"
+    RECOVERED = "recovered"
     ALREADY_FIRED = "already_fired"
+    ALSO_CROSSED = "also_crossed"
     BELOW = "below"
     NO_ALLOWANCE = "no_allowance"
     NO_BALANCE = "no_balance"
+    LATE = "late"
     STALE_PERIOD = "stale_period"
     NOT_METERED = "not_metered"
     INACTIVE = "inactive"
@@ -38,9 +43,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is remembered of one threshold in the current period."""
+    """What is remembered of one threshold in the current period.
 
-    state: Literal["fired"]
+    `fired`: its episode has been told, and not seen to end. `clear`: the level was seen below it since.
+    """
+
+    state: Literal["fired", "clear"]
     episode: int  # 1 for the first crossing of the period
     at: dt.datetime  # calculatedAt of the record that made it
     level: Decimal  # usage or balance at that record
@@ -58,7 +66,8 @@ class Document:
         version: of the row it came from; 0: no row yet.
         period_from: start of the newest period seen; None only where `version` is 0 and nothing was seen.
         period_to: its end, as last shown.
-        as_of: the newest record of the period that changed a mark; None where none has.
+        as_of: the newest record of the period that changed a mark, or, once a rule that looks back has a mark, the
+            newest record of the period; None where there is none. Re-arm and recovery look at newer records only.
         marks: of this period only: records of older ones make nothing, so nothing of them is needed.
     """
 
@@ -74,12 +83,14 @@ UNSEEN = Document()
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A threshold that fires: what an event is made of, before it has an id."""
+    """A threshold that fires or recovers: what an event is made of, before it has an id."""
 
     rule: Rule
     threshold: Threshold
     episode: int
     snapshot: Snapshot
+    action: Action = Action.TRIGGERED
+    also_crossed: tuple[Threshold, ...] = ()  # fired at the same record, and told by this event alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """The outbox: memory, events and deliveries of a batch, in the one statement that keeps the promises."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import asyncpg
 
 from consumer.decide.model import Document
 from consumer.store.database import Database, columns
@@ -27,6 +30,7 @@ class NewEvent:
     rule_id: str
     type: str
     action: str
+    after: bytes | None  # the identity of the event that a channel must be done with before
     payload: bytes
     occurred_at: dt.datetime
     recorded_at: dt.datetime  # Kafka's timestamp of the record
@@ -44,11 +48,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a change: events already made under another id are not in *event_ids*."""
+    """What became of a change.
+
+    Attributes:
+        event_ids: of the events made; one made before under another id is not among them.
+        made: how many they are, by type and action.
+    """
 
     result: Result
     event_ids: frozenset[str]
     deliveries: int
+    made: Counter[tuple[str, str]]
 
 
 async def write(database: Database, changes: Sequence[Change]) -> list[Written]:
@@ -60,26 +70,14 @@ async def write(database: Database, changes: Sequence[Change]) -> list[Written]:
         DataRefused: Postgres refuses something in it; nothing of any change was written.
         StoreUnavailable: nobody answered; whether it was written is unknown.
     """
-    documents = [
-        (
-            change.key.namespace,
-            change.key.id,
-            change.document.version,
-            change.document.period_from,
-            change.document.period_to,
-            change.document.as_of,
-            change.about.decode(),
-            marks_json(change.document.marks),
-        )
-        for change in changes
-    ]
+    documents = [_row(change) for change in changes]
     events = [
-        (n, e.id, e.identity, e.rule_id, e.type, e.action, e.payload, e.occurred_at, e.recorded_at)
+        (n, e.id, e.identity, e.rule_id, e.type, e.action, e.after, e.payload, e.occurred_at, e.recorded_at)
         for n, change in enumerate(changes, 1)
         for e in change.events
     ]
     namespaces, ids, versions, froms, tos, as_of, abouts, marks = columns(documents, 8)
-    numbers, event_ids, identities, rules, types, actions, payloads, occurred, recorded = columns(events, 9)
+    numbers, event_ids, identities, rules, types, actions, afters, payloads, occurred, recorded = columns(events, 10)
     rows = await database.rows(
         "outbox/write",
         namespaces=namespaces,
@@ -96,11 +94,32 @@ async def write(database: Database, changes: Sequence[Change]) -> list[Written]:
         rules=rules,
         types=types,
         actions=actions,
+        afters=afters,
         payloads=payloads,
         occurred=occurred,
         recorded=recorded,
     )
-    return [Written(Result(row["result"]), frozenset(row["event_ids"]), row["deliveries"]) for row in rows]
+    return [_written(row, change) for row, change in zip(rows, changes, strict=True)]
+
+
+def _row(change: Change) -> tuple[object, ...]:
+    document = change.document
+    return (
+        change.key.namespace,
+        change.key.id,
+        document.version,
+        document.period_from,
+        document.period_to,
+        document.as_of,
+        change.about.decode(),
+        marks_json(document.marks),
+    )
+
+
+def _written(row: asyncpg.Record, change: Change) -> Written:
+    event_ids = frozenset(row["event_ids"])
+    made = Counter((event.type, event.action) for event in change.events if event.id in event_ids)
+    return Written(Result(row["result"]), event_ids, row["deliveries"], made)
 
 
 async def notify(database: Database) -> None:

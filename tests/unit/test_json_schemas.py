@@ -136,7 +136,7 @@ def test_what_we_never_send_is_invalid(part: str, change: dict[str, Any], path: 
         ({"thresholds": []}, "$.rules[0].thresholds"),
         ({"thresholds": [{"type": "percent", "value": 1}]}, "$.rules[0].thresholds[0].type"),
         ({"thresholds": [{"type": "NUMBER", "value": "1_000"}]}, "$.rules[0].thresholds[0].value"),
-        ({"emit": "highest"}, "$.rules[0].emit"),
+        ({"emit": "most"}, "$.rules[0].emit"),
         ({"color": "red"}, "$.rules[0]"),
         ({"key": None}, "$.rules[0].key"),
     ],

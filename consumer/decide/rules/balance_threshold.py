@@ -1,53 +1,150 @@
-"""`entitlements.balance.threshold`: each threshold, once for each usage period, however often it is shown."""
+"""`entitlements.balance.threshold`: each threshold, once for each episode, however often it is shown.
 
-from collections.abc import Mapping
+A threshold's mark in its period, and what moves it:
+
+```
+(none) ──reached──► fired ──no longer reached──► clear ──reached again──► fired, next episode
+                         (rules that look back)      (rearm: recovery)
+```
+Only the first arrow is open to a late record: the level was reached, whenever one learns of it.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
 
 from consumer.decide import levels
 from consumer.decide.model import Crossing, Level, Mark, Reason
-from schemas.rules import BalanceThresholdSpec, Rule, Threshold
+from schemas.events import Action
+from schemas.rules import BalanceThresholdSpec, Rule, Threshold, ThresholdType
 from schemas.sources import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule makes of one snapshot: its marks after it, what fires, and a reason a threshold."""
+    """What one rule makes of one snapshot: its marks after it, what is told, and a reason a threshold."""
 
-    marks: Mapping[str, Mark]
+    marks: Mapping[str, Mark]  # the very mapping given where nothing changed
     crossings: tuple[Crossing, ...]
     reasons: tuple[Reason, ...]
 
 
-def judge(rule: Rule, spec: BalanceThresholdSpec, snapshot: Snapshot, marks: Mapping[str, Mark]) -> Finding:
-    """Judge each distinct threshold of *spec*; *marks* are the rule's own of the snapshot's period.
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What becomes of one threshold: why, and its mark where that changed."""
 
-    A late record is judged like any other: it still fires what has no mark, since the level was reached.
+    threshold: Threshold
+    reason: Reason
+    mark: Mark | None = None
+
+
+def judge(
+    rule: Rule,
+    spec: BalanceThresholdSpec,
+    snapshot: Snapshot,
+    marks: Mapping[str, Mark],
+    *,
+    is_late: bool,
+) -> Finding:
+    """Judge each distinct threshold of *spec*.
+
+    Args:
+        rule: whose *spec* it is.
+        spec: the thresholds, and how they are told.
+        snapshot: of the period of *marks*.
+        marks: the rule's own.
+        is_late: whether a newer record has spoken already: then only what has no mark may fire.
     """
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    reasons: list[Reason] = []
-    firing: list[Threshold] = []
-    for identity, threshold in spec.distinct.items():
-        reason = _reason(threshold, level, marks.get(identity))
-        reasons.append(reason)
-        if reason is Reason.FIRST_CROSSING:
-            firing.append(threshold)
-    if not firing:
-        return Finding(marks, (), tuple(reasons))
-    firing.sort(key=lambda threshold: levels.advancement(threshold, level))
-    made = {threshold.identity: _mark(threshold, snapshot) for threshold in firing}
-    crossings = tuple(Crossing(rule, threshold, 1, snapshot) for threshold in firing)
-    return Finding({**marks, **made}, crossings, tuple(reasons))
+    steps = [
+        _step(spec, threshold, snapshot, marks.get(identity), is_late=is_late)
+        for identity, threshold in spec.distinct.items()
+    ]
+    changed = {step.threshold.identity: step.mark for step in steps if step.mark is not None}
+    if not changed:
+        return Finding(marks, (), tuple(step.reason for step in steps))
+    risen = [step for step in steps if step.reason in {Reason.FIRST_CROSSING, Reason.REARMED}]
+    risen.sort(key=lambda step: levels.advancement(step.threshold, level))
+    fallen = [step for step in steps if step.reason is Reason.RECOVERED]
+    fallen.sort(key=lambda step: levels.advancement(step.threshold, level), reverse=True)
+    told = _highest(rule, snapshot, risen) if spec.emit == "highest" else _each(rule, snapshot, risen)
+    recovered = _each(rule, snapshot, fallen, Action.RECOVERED)
+    silent = {one.identity for crossing in told for one in crossing.also_crossed}
+    reasons = (Reason.ALSO_CROSSED if step.threshold.identity in silent else step.reason for step in steps)
+    return Finding({**marks, **changed}, (*told, *recovered), tuple(reasons))
 
 
-def _reason(threshold: Threshold, level: Level, mark: Mark | None) -> Reason:
+def _step(
+    spec: BalanceThresholdSpec,
+    threshold: Threshold,
+    snapshot: Snapshot,
+    mark: Mark | None,
+    *,
+    is_late: bool,
+) -> _Step:
+    level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
     if reason := levels.unknown(threshold, level):
-        return reason
-    if not levels.reached(threshold, level):
-        return Reason.BELOW
-    return Reason.ALREADY_FIRED if mark else Reason.FIRST_CROSSING
+        return _Step(threshold, reason)
+    is_reached = levels.reached(threshold, level)
+    if mark is None:
+        if not is_reached:
+            return _Step(threshold, Reason.BELOW)
+        return _Step(threshold, Reason.FIRST_CROSSING, _fired(threshold, snapshot, 1))
+    return _moved(spec, threshold, snapshot, mark, is_reached=is_reached, is_late=is_late)
 
 
-def _mark(threshold: Threshold, snapshot: Snapshot) -> Mark:
-    level = snapshot.balance if threshold.type.canonical == "balance_value" else snapshot.usage
-    assert level is not None  # noqa: S101 - it was reached
-    return Mark("fired", 1, snapshot.calculated_at, level)
+def _moved(
+    spec: BalanceThresholdSpec,
+    threshold: Threshold,
+    snapshot: Snapshot,
+    mark: Mark,
+    *,
+    is_reached: bool,
+    is_late: bool,
+) -> _Step:
+    """Return what becomes of a threshold that has fired in this period before."""
+    if is_reached and (mark.state == "fired" or spec.rearm == "period"):
+        return _Step(threshold, Reason.ALREADY_FIRED)
+    if not is_reached and (mark.state == "clear" or not spec.looks_back):
+        return _Step(threshold, Reason.BELOW)
+    if is_late:
+        return _Step(threshold, Reason.LATE)
+    if is_reached:
+        return _Step(threshold, Reason.REARMED, _fired(threshold, snapshot, mark.episode + 1))
+    cleared = Mark("clear", mark.episode, snapshot.calculated_at, _shown(threshold, snapshot))
+    return _Step(threshold, Reason.RECOVERED if spec.tells_recovery else Reason.BELOW, cleared)
+
+
+def _each(
+    rule: Rule,
+    snapshot: Snapshot,
+    steps: Sequence[_Step],
+    action: Action = Action.TRIGGERED,
+) -> tuple[Crossing, ...]:
+    return tuple(Crossing(rule, step.threshold, _episode(step), snapshot, action) for step in steps)
+
+
+def _highest(rule: Rule, snapshot: Snapshot, risen: Sequence[_Step]) -> tuple[Crossing, ...]:
+    """Return the most advanced of each kind, with the others in `also_crossed`; *risen* is in rising order."""
+    told: list[Crossing] = []
+    for _, kind in groupby(risen, key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE):
+        *others, top = kind
+        also = tuple(step.threshold for step in others)
+        told.append(Crossing(rule, top.threshold, _episode(top), snapshot, also_crossed=also))
+    return tuple(told)
+
+
+def _episode(step: _Step) -> int:
+    assert step.mark is not None  # noqa: S101 - what is told has changed its mark
+    return step.mark.episode
+
+
+def _fired(threshold: Threshold, snapshot: Snapshot, episode: int) -> Mark:
+    return Mark("fired", episode, snapshot.calculated_at, _shown(threshold, snapshot))
+
+
+def _shown(threshold: Threshold, snapshot: Snapshot) -> Decimal:
+    shown = snapshot.balance if threshold.type.canonical is ThresholdType.BALANCE_VALUE else snapshot.usage
+    assert shown is not None  # noqa: S101 - it was compared
+    return shown

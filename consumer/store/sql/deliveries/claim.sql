@@ -1,5 +1,6 @@
 -- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
 -- locked by another is skipped, and a leased one is not due before its lease has run out.
+-- A delivery that waits for another one is left until that has ended, however.
 -- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`.
 -- Lock order: none is waited for (SKIP LOCKED).
 WITH slot AS MATERIALIZED (
@@ -14,6 +15,12 @@ picked AS MATERIALIZED (
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.due_at <= clock_timestamp()
+          AND NOT EXISTS (
+              SELECT 1
+              FROM delivery b
+              WHERE b.event_id = d.waits_for
+                AND b.channel_id = d.channel_id
+                AND b.due_at IS NOT NULL)
         ORDER BY d.due_at, d.id
         LIMIT s.free
         FOR UPDATE SKIP LOCKED

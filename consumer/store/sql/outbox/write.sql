@@ -13,8 +13,8 @@ WITH doc AS MATERIALIZED (
 fresh AS MATERIALIZED (
     SELECT *
     FROM unnest(@event_documents::int[], @event_ids::text[], @identities::bytea[], @rules::text[], @types::text[],
-                @actions::text[], @payloads::bytea[], @occurred::timestamptz[], @recorded::timestamptz[])
-         AS e (n, id, identity, rule_id, type, action, payload, occurred_at, recorded_at)
+                @actions::text[], @afters::bytea[], @payloads::bytea[], @occurred::timestamptz[], @recorded::timestamptz[])
+         AS e (n, id, identity, rule_id, type, action, after, payload, occurred_at, recorded_at)
 ),
 alive AS MATERIALIZED (
     SELECT r.id
@@ -90,13 +90,17 @@ made AS (
 ),
 queued AS (
     -- A channel that a person disabled gets none; one that Tollbell disabled gets its delivery, FAILED, to recover.
-    INSERT INTO delivery (event_id, channel_id, namespace, state, due_at, reason, ended_at)
+    -- The event before it may be of this very statement, or an older one; one never made is waited for by nobody.
+    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, reason, ended_at)
     SELECT m.id, c.id, m.namespace,
+           coalesce((SELECT b.id FROM fresh b WHERE b.identity = f.after),
+                    (SELECT i.event_id FROM event_identity i WHERE i.identity = f.after)),
            CASE WHEN c.disabled_by IS NULL THEN 'PENDING' ELSE 'FAILED' END,
            CASE WHEN c.disabled_by IS NULL THEN clock_timestamp() END,
            CASE WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled' END,
            CASE WHEN c.disabled_by IS NOT NULL THEN clock_timestamp() END
     FROM made m
+    JOIN fresh f ON f.id = m.id
     JOIN rule_channel rc ON rc.rule_id = m.rule_id
     JOIN channel c ON c.id = rc.channel_id
     WHERE c.deleted_at IS NULL
