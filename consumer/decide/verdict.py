@@ -6,11 +6,14 @@ A verdict holds a delay; the database adds it to its own clock.
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from consumer.decide import backoff
+from consumer.decide import backoff, retry_after
 from consumer.decide.outcome import Outcome, OutcomeClass
 
-FREE_INTERRUPTIONS = 5  # that spend no step of the schedule: a deploy must not cost a receiver its retries
+GONE: Final = 410  # Standard Webhooks 1.0.0: disable the endpoint
+TOO_MANY_REQUESTS: Final = 429
+FREE_INTERRUPTIONS: Final = 5  # that spend no step of the schedule: a deploy must not cost a receiver its retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,11 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class RetryIn:
-    """Due again after *delay*."""
+    """Due again after *delay*; the whole channel waits *pause*, where the receiver asks for that."""
 
     delay: dt.timedelta
     spends_step: bool = True
+    pause: dt.timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,14 @@ class GiveUp:
     """FAILED; the attempt says why."""
 
 
-Verdict = Delivered | RetryIn | GiveUp
+@dataclass(frozen=True, slots=True)
+class Disable:
+    """FAILED, and the channel is disabled by Tollbell, for *reason*: the receiver wants no more of it."""
+
+    reason: str
+
+
+Verdict = Delivered | RetryIn | GiveUp | Disable
 
 
 def verdict(
@@ -48,10 +59,17 @@ def verdict(
     """
     if outcome.is_success:
         return Delivered()
+    if outcome.status == GONE:
+        return Disable("410 Gone: the receiver wants no more webhooks here")
     if outcome.kind is OutcomeClass.RENDERING:
         return GiveUp()  # the same event and format would fail again
     if outcome.kind is OutcomeClass.INTERRUPTED and interrupted < FREE_INTERRUPTIONS:
         return RetryIn(dt.timedelta(), spends_step=False)
     is_timeout = outcome.kind is OutcomeClass.TIMEOUT
-    pause = backoff.delay(schedule, step + 1, jitter=jitter, is_timeout=is_timeout)
-    return GiveUp() if pause is None else RetryIn(pause)
+    delay = backoff.delay(schedule, step + 1, jitter=jitter, is_timeout=is_timeout)
+    if delay is None:
+        return GiveUp()
+    pause = retry_after.asked(outcome)
+    if pause is None and outcome.status == TOO_MANY_REQUESTS:
+        pause = min(delay, retry_after.LONGEST)
+    return RetryIn(delay if pause is None else max(delay, pause), pause=pause)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from consumer import clock, log
 from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.decide.verdict import RetryIn, Verdict, verdict
+from consumer.decide.verdict import Disable, RetryIn, Verdict, verdict
 from consumer.deliver import formats
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.webhook import Webhook, WebhookRequest
@@ -101,6 +101,10 @@ def _say(delivery: Claimed, outcome: Outcome, decided: Verdict) -> None:
     }
     if isinstance(decided, RetryIn):
         fields["retry_in_s"] = round(decided.delay.total_seconds(), 3)
+        if decided.pause is not None:
+            fields["channel_paused_s"] = round(decided.pause.total_seconds(), 3)
     if outcome.detail:
         fields["detail"] = outcome.detail
+    if isinstance(decided, Disable):
+        logger.error("channel.disabled", channel_id=delivery.channel_id, by="tollbell", reason=decided.reason)
     logger.info("delivery.attempted", **{name: value for name, value in fields.items() if value is not None})

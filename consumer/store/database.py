@@ -133,9 +133,12 @@ class Database:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Give a connection inside a transaction; committed at the end, rolled back on any exception."""
-        with translated():
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw, raw.transaction():
-                yield Connection(raw)
+        try:
+            with translated():
+                async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw, raw.transaction():
+                    yield Connection(raw)
+        except _LOST_RACE as exc:
+            raise StoreUnavailable(f"Postgres: {_line(exc)}: somebody else changed the same: try again") from exc
 
     async def rows(self, name: str, /, **arguments: object) -> list[asyncpg.Record]:
         """Run one statement as its own transaction; again where it lost a race to another."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer.decide.outcome import Outcome
-from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, RetryIn, Verdict
+from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, RetryIn, Verdict
 from consumer.store.database import Database, columns
 
 CHANNEL: Final = "tollbell_outbox"  # of LISTEN and NOTIFY
@@ -115,24 +115,11 @@ async def record(database: Database, ended: Sequence[Ended]) -> None:
         StoreUnavailable: nobody answered; call again.
     """
     rows = [_row(one) for one in sorted(ended, key=lambda one: one.delivery.id)]
-    ids, tokens, numbers, started, outcomes, statuses, durations, details, bodies, delivered, delays, spends = columns(
-        rows, 12
-    )
-    await database.rows(
-        "deliveries/record",
-        ids=ids,
-        tokens=tokens,
-        numbers=numbers,
-        started=started,
-        outcomes=outcomes,
-        statuses=statuses,
-        durations=durations,
-        details=details,
-        bodies=bodies,
-        delivered=delivered,
-        delays=delays,
-        spends=spends,
-    )
+    names = (
+        "ids", "tokens", "numbers", "started", "outcomes", "statuses", "durations", "details", "bodies", "delivered",
+        "delays", "spends", "pauses", "disables",
+    )  # fmt: skip
+    await database.rows("deliveries/record", **dict(zip(names, columns(rows, len(names)), strict=True)))
 
 
 def _row(one: Ended) -> tuple[object, ...]:
@@ -150,6 +137,8 @@ def _row(one: Ended) -> tuple[object, ...]:
         isinstance(one.verdict, Delivered),
         retry.delay if retry else None,
         retry is None or retry.spends_step,
+        retry.pause if retry else None,
+        one.verdict.reason if isinstance(one.verdict, Disable) else None,
     )
 
 

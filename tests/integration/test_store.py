@@ -15,7 +15,7 @@ from consumer import encryption, ids
 from consumer.commands.apply import change as apply_change
 from consumer.decide.model import Document, Mark
 from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.decide.verdict import Delivered, GiveUp, RetryIn, Verdict
+from consumer.decide.verdict import Delivered, Disable, GiveUp, RetryIn, Verdict
 from consumer.errors import DataRefused, Refused
 from consumer.store import configuration, deliveries, migrate, outbox, queries
 from consumer.store.database import Database
@@ -424,3 +424,48 @@ async def test_secrets_are_nowhere_in_the_database_in_clear(store: Database, dat
         (channel,) = await edit.channels()
     assert channel.signing_secret.reveal() == secret
     assert channel.headers["Authorization"].reveal() == "Bearer t1ger"
+
+
+async def test_a_pause_holds_all_of_the_channels_deliveries_and_the_longest_one_counts(store: Database) -> None:
+    rule = await configure(store, "a", "b")
+    changes = [
+        make_change(rule, key=EntitlementKey("default", f"e{n}"), identity=n.to_bytes(32, "big")) for n in range(3)
+    ]
+    await outbox.write(store, changes)
+    channels = [channel.id for channel in await deliveries.due_channels(store)]
+    first, second = await deliveries.claim(store, {channels[0]: 2}, LEASE)
+
+    pauses = [dt.timedelta(minutes=10), dt.timedelta(minutes=2)]
+    await deliveries.record(
+        store,
+        [ended(one, 429, RetryIn(pause, pause=pause)) for one, pause in zip((first, second), pauses, strict=True)],
+    )
+
+    due_in = {channel.id: channel.due_in for channel in await deliveries.due_channels(store)}
+    assert 590 < due_in[channels[0]] <= 600
+    assert due_in[channels[1]] <= 0
+    assert await deliveries.claim(store, {channels[0]: 8}, LEASE) == []
+    assert len(await deliveries.claim(store, {channels[1]: 8}, LEASE)) == 3
+
+
+async def test_a_receiver_that_is_gone_has_its_channel_disabled_with_the_reason(
+    store: Database, database: str, one_delivery: str
+) -> None:
+    (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE)
+
+    await deliveries.record(store, [ended(claimed, 410, Disable("gone"))])
+
+    last = await state(database)
+    assert (last["state"], last["reason"], last["tried"]) == ("FAILED", "channel_disabled", [(1, "status", 410)])
+    by = await scalar(database, "SELECT disabled_by || ' ' || disabled_reason FROM channel")
+    assert by == "tollbell gone"
+    assert (await deliveries.gauges(store)).channels["disabled_by_tollbell"] == 1
+
+
+async def test_a_person_who_disabled_a_channel_stays_who_did(store: Database, database: str, one_delivery: str) -> None:
+    (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE)
+    await scalar(database, "UPDATE channel SET disabled_by = 'person' RETURNING 1")
+
+    await deliveries.record(store, [ended(claimed, 410, Disable("gone"))])
+
+    assert await scalar(database, "SELECT disabled_by FROM channel") == "person"

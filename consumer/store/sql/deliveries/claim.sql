@@ -4,8 +4,12 @@
 -- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`.
 -- Lock order: none is waited for (SKIP LOCKED).
 WITH slot AS MATERIALIZED (
-    SELECT *
+    SELECT s.channel_id, s.free
     FROM unnest(@channels::text[], @free::int[]) AS s (channel_id, free)
+    JOIN channel c ON c.id = s.channel_id
+    WHERE c.disabled_by IS NULL
+      AND c.deleted_at IS NULL
+      AND (c.paused_until IS NULL OR c.paused_until <= clock_timestamp())
 ),
 picked AS MATERIALIZED (
     SELECT d.id, d.token, d.attempts, d.interrupted

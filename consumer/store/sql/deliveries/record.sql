@@ -3,13 +3,15 @@
 -- Guarantees. The attempt's row and a 2xx are recorded whoever holds the lease: the receiver has it. Every other change
 -- needs the token that the attempt was claimed with. A row `interrupted` gives way to the truth, never the other way.
 -- A delivery whose channel is gone or disabled ends with that reason instead of a retry.
--- Lock order: deliveries by id.
+-- A receiver that asks for it has its channel paused, or disabled by Tollbell.
+-- Lock order: deliveries by id, then channels by id.
 WITH ended AS MATERIALIZED (
     SELECT *
     FROM unnest(@ids::bigint[], @tokens::uuid[], @numbers::int[], @started::timestamptz[], @outcomes::text[],
                 @statuses::smallint[], @durations::int[], @details::text[], @bodies::text[], @delivered::boolean[],
-                @delays::interval[], @spends::boolean[])
-         AS a (id, token, number, started_at, outcome, status, duration_ms, detail, body, delivered, delay, spends_step)
+                @delays::interval[], @spends::boolean[], @pauses::interval[], @disables::text[])
+         AS a (id, token, number, started_at, outcome, status, duration_ms, detail, body, delivered, delay, spends_step,
+               pause, disable)
 ),
 locked AS MATERIALIZED (
     SELECT d.id, d.token, d.state
@@ -19,7 +21,7 @@ locked AS MATERIALIZED (
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.*,
+    SELECT a.*, d.channel_id,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
            CASE
                WHEN a.delivered THEN 'SUCCESS'
@@ -27,6 +29,7 @@ decided AS MATERIALIZED (
                ELSE 'SENDING'
            END AS next_state,
            CASE
+               WHEN a.disable IS NOT NULL THEN 'channel_disabled'
                WHEN a.delivered OR a.delay IS NULL THEN NULL
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
@@ -51,6 +54,30 @@ kept AS (
         detail = excluded.detail,
         body = excluded.body
     WHERE k.outcome = 'interrupted'
+),
+asked AS MATERIALIZED (
+    -- What receivers ask of their channels, whoever holds the lease: to wait, or to stop.
+    SELECT c.id, max(a.pause) AS pause, min(a.disable) AS disable
+    FROM channel c
+    JOIN decided a ON a.channel_id = c.id
+    WHERE a.pause IS NOT NULL OR a.disable IS NOT NULL
+    GROUP BY c.id
+),
+channels AS MATERIALIZED (
+    SELECT c.id
+    FROM channel c
+    JOIN asked q ON q.id = c.id
+    ORDER BY c.id
+    FOR UPDATE OF c
+),
+told AS (
+    UPDATE channel c
+    SET paused_until = greatest(c.paused_until, clock_timestamp() + q.pause),
+        disabled_by = CASE WHEN q.disable IS NULL THEN c.disabled_by ELSE coalesce(c.disabled_by, 'tollbell') END,
+        disabled_reason = coalesce(c.disabled_reason, q.disable)
+    FROM asked q
+    JOIN channels l ON l.id = q.id
+    WHERE c.id = q.id
 ),
 moved AS (
     UPDATE delivery d

@@ -1,0 +1,30 @@
+"""How long a receiver asks us to wait: `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3). Pure."""
+
+import datetime as dt
+import email.utils
+import re
+from typing import Final
+
+from consumer.decide.outcome import Outcome
+
+LONGEST: Final = dt.timedelta(hours=1)  # a hostile or mistaken header must not park a channel
+_SECONDS: Final = re.compile(
+    r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+)  # RFC 9110 wants whole ones; servers in the wild send floats
+
+
+def asked(outcome: Outcome) -> dt.timedelta | None:
+    """Return how long *outcome*'s receiver asks us to wait from its answer on, 0 to one hour; None where it does not.
+
+    A date is measured against our clock when the answer came: whoever is wrong, the wait is never longer than an hour.
+    """
+    text = (outcome.retry_after or "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(dt.timedelta(seconds=float(text)), LONGEST)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError):
+        return None
+    answered_at = outcome.started_at + dt.timedelta(milliseconds=outcome.duration_ms)
+    aware = date if date.tzinfo is not None else date.replace(tzinfo=dt.UTC)
+    return min(max(aware - answered_at, dt.timedelta()), LONGEST)

@@ -1,0 +1,58 @@
+"""What receivers ask for by their answers: to wait, or to stop."""
+
+import asyncpg
+from aiohttp import web
+
+from tests.conftest import MakeDeployment, Produce
+from tests.factories import native_record, rules_yaml
+from tests.fakes import Receiver
+from tests.verification import SECRET
+
+
+async def test_a_retry_after_pauses_the_channel_and_nothing_is_lost(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,10ms", TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="1")
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    receiver.answer(web.Response(status=429, headers={"Retry-After": "2"}))
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+
+        await produce(topic, native_record(90, entitlement="one"))
+        await replica.logged("delivery.attempted", channel_paused_s=2.0)
+        await produce(topic, native_record(90, entitlement="two"))
+
+        first, *others = await receiver.wait_for(3, timeout=30)
+        assert all(other.at - first.at >= 1.9 for other in others)
+
+
+async def test_410_disables_the_channel_its_deliveries_fail_with_the_reason_and_a_person_enables_it(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy()
+    rules = rules_yaml(receiver.url(), 80)
+    await deployment.apply(rules, HOOK_SECRET=SECRET)
+    receiver.answer(410)
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(topic, native_record(90, entitlement="one"))
+        await replica.logged("channel.disabled", by="tollbell")
+
+        await produce(topic, native_record(90, entitlement="two"))
+        await replica.reaches("tollbell_events_total", 2)
+        await replica.reaches("tollbell_channels", 1, state="disabled_by_tollbell")
+        said_nothing = await deployment.apply(rules, HOOK_SECRET=SECRET)
+        enabled = rules.replace("    name: Hook\n", "    name: Hook\n    disabled: false\n")
+        await deployment.apply(enabled, HOOK_SECRET=SECRET)
+        await produce(topic, native_record(90, entitlement="three"))
+
+        await receiver.wait_for(2)
+        assert said_nothing.out == "= channel hook\n= rule quota\n"
+        await replica.logged("delivery.attempted", verdict="Delivered")
+    connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
+    rows = await connection.fetch("SELECT state, reason FROM delivery ORDER BY id")
+    await connection.close()
+    disabled = ("FAILED", "channel_disabled")
+    assert [tuple(row) for row in rows] == [disabled, disabled, ("SUCCESS", None)]

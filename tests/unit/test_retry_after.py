@@ -1,0 +1,71 @@
+"""What a receiver asks for: seconds or a date, never more than an hour."""
+
+import datetime as dt
+
+import pytest
+
+from consumer.decide import retry_after
+from consumer.decide.outcome import Outcome, OutcomeClass
+from consumer.decide.verdict import Disable, GiveUp, RetryIn, verdict
+
+ANSWERED = dt.datetime(2026, 11, 22, 10, 0, 0, tzinfo=dt.UTC)
+
+
+def answer(status: int, header: str | None = None) -> Outcome:
+    started = ANSWERED - dt.timedelta(seconds=2)
+    return Outcome(kind=OutcomeClass.STATUS, started_at=started, duration_ms=2000, status=status, retry_after=header)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),  # as RFC 9110 has it
+        (" 1.5 ", 1.5),  # a float, as servers in the wild send
+        ("0", 0),  # at once
+        ("86400", 3600),  # longer than an hour: an hour
+        ("999999999", 3600),  # likewise
+        ("Sun, 22 Nov 2026 10:05:00 GMT", 300),  # a date
+        ("Sun, 22 Nov 2026 10:05:00 -0000", 300),  # one that says it knows no zone
+        ("Sun, 22 Nov 2026 09:00:00 GMT", 0),  # a date gone by
+        ("Fri, 31 Dec 2199 23:59:59 GMT", 3600),  # a far one
+    ],
+)
+def test_a_receivers_wish_is_heard_up_to_an_hour(header: str, seconds: float) -> None:
+    assert retry_after.asked(answer(503, header)) == dt.timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1e9", "12, 13", "Sun, 99 Nov 2026", "9" * 200, "\x00"])
+def test_what_is_no_wish_is_none(header: str | None) -> None:
+    assert retry_after.asked(answer(503, header)) is None
+
+
+SCHEDULE = [dt.timedelta(), dt.timedelta(seconds=5), dt.timedelta(minutes=5)]
+
+
+def judged(outcome: Outcome, step: int = 0) -> object:
+    return verdict(outcome, step=step, interrupted=0, schedule=SCHEDULE, jitter=0)
+
+
+def test_a_wish_pauses_the_channel_and_the_retry_is_not_before_it() -> None:
+    minute = dt.timedelta(minutes=1)
+
+    assert judged(answer(503, "60")) == RetryIn(minute, pause=minute)
+
+
+def test_a_schedule_longer_than_the_wish_stays() -> None:
+    assert judged(answer(503, "60"), step=1) == RetryIn(dt.timedelta(minutes=5), pause=dt.timedelta(minutes=1))
+
+
+def test_429_without_a_wish_pauses_the_channel_for_the_retrys_delay() -> None:
+    five = dt.timedelta(seconds=5)
+
+    assert judged(answer(429)) == RetryIn(five, pause=five)
+
+
+def test_a_wish_does_not_lengthen_the_schedule() -> None:
+    assert judged(answer(429, "60"), step=2) == GiveUp()
+
+
+def test_410_disables_the_channel_and_other_failures_do_not() -> None:
+    assert isinstance(judged(answer(410)), Disable)
+    assert judged(answer(404)) == RetryIn(dt.timedelta(seconds=5))
