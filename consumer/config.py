@@ -15,29 +15,13 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticUndefined
 
 from consumer.errors import ConfigInvalid
+from schemas.durations import parse as parse_duration
 from schemas.secret import Secret
 
 PREFIX: Final = "TOLLBELL_"
 # Not ours, and not unknown: the tests' servers, and what Kubernetes injects for a Service named "tollbell".
 _FOREIGN: Final = re.compile(r"TOLLBELL_(TEST_.*|SERVICE_.*|PORT(_.*)?)")
 _HOST_PORT: Final = re.compile(r"[^\s:,]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_duration(text: object) -> dt.timedelta:
-    """Return the duration of a text such as `250ms`, `30s`, `5m`, `2h`, `90d`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
-    if not found:
-        raise ValueError("must be a duration such as 250ms, 30s, 5m, 2h or 90d")
-    try:
-        return dt.timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    except OverflowError:
-        raise ValueError("is too long") from None
 
 
 def _between(least: str, most: str) -> AfterValidator:

@@ -1,16 +1,19 @@
 """Channels: where to send. The field names are the API's and the rules file's."""
 
-from typing import Annotated, Literal, NewType
+import datetime as dt
+from typing import Annotated, Final, Literal, NewType
 
 from pydantic import Field, InstanceOf, PlainSerializer, WithJsonSchema
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
-from schemas import headers, signing_secrets, urls
+from schemas import durations, headers, signing_secrets, urls
 from schemas.rules import Key, Model, Name
 from schemas.secret import Secret
 
 ChannelId = NewType("ChannelId", str)
 Format = Literal["openmeter"]
+LONGEST_ROUND: Final = dt.timedelta(hours=72)  # beyond it a delivery is too_old: later steps would never come
+_JITTER: Final = 1.2  # of the retries' pauses, at most
 
 
 def _url(url: str) -> str:
@@ -38,6 +41,23 @@ def _headers(values: dict[str, Secret]) -> dict[str, Secret]:
     return values
 
 
+def _duration(value: object) -> object:
+    return value if isinstance(value, dt.timedelta) else durations.parse(value)
+
+
+def _schedule(delays: tuple[dt.timedelta, ...]) -> tuple[dt.timedelta, ...]:
+    if sum(delays, dt.timedelta()) * _JITTER > LONGEST_ROUND:
+        raise ValueError("is longer than 72h, with 20 % of jitter: its last attempts would never be made")
+    return delays
+
+
+Duration = Annotated[
+    dt.timedelta,
+    Field(ge=dt.timedelta()),
+    BeforeValidator(_duration),
+    PlainSerializer(durations.text),
+    WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
+]
 Url = Annotated[str, AfterValidator(_url)]
 SecretText = Annotated[
     InstanceOf[Secret], BeforeValidator(_secret), PlainSerializer(str), WithJsonSchema({"type": "string"})
@@ -60,6 +80,17 @@ class ChannelConfig(Model):
         SigningSecret | None, Field(description="`whsec_` and base64 of 24 to 75 bytes; made where absent.")
     ] = None
     format: Annotated[Format, Field(description="The payload's form.")] = "openmeter"
+    retry_schedule: Annotated[
+        Annotated[tuple[Duration, ...], Field(min_length=1, max_length=50), AfterValidator(_schedule)] | None,
+        Field(description="What passes before each attempt, such as [0s, 5s, 5m]; left out: the service's."),
+    ] = None
+    concurrency: Annotated[
+        int | None, Field(ge=1, le=1000, description="Requests in flight in each process; left out: the service's.")
+    ] = None
+    expire_after: Annotated[
+        Duration | None,
+        Field(gt=dt.timedelta(), description="A delivery not sent by then after its event ends FAILED, `expired`."),
+    ] = None
     disabled: Annotated[
         bool | None, Field(description="Left out: as it was. While true, no event makes a delivery for it.")
     ] = None

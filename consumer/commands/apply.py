@@ -116,6 +116,9 @@ async def _put_channel(
         signing_secret=_secret(wanted, stored, made),
         metadata=wanted.metadata,
         disabled_by=_disabled_by(wanted, stored),
+        retry_schedule=wanted.retry_schedule,
+        concurrency=wanted.concurrency,
+        expire_after=wanted.expire_after,
     )
     sign, detail = _compare(stored, channel)
     if sign != "=":

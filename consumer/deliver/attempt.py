@@ -52,7 +52,7 @@ class Attempts:
             outcome,
             step=delivery.step,
             interrupted=delivery.interrupted,
-            schedule=self.schedule,
+            schedule=delivery.retry_schedule or self.schedule,
             jitter=clock.jitter(),
         )
         ended = Ended(delivery, outcome, decided)

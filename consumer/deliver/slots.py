@@ -52,7 +52,7 @@ def allot(
             is_slow = channel.id in slow
             if (
                 room <= 0
-                or used[channel.id] >= limits.channel
+                or used[channel.id] >= (channel.concurrency or limits.channel)
                 or (is_slow and of_slow >= max(limits.total // SLOW_SHARE, 1))
                 or of_namespace[channel.namespace] >= most
             ):

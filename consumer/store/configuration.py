@@ -1,6 +1,7 @@
 """Channels and rules as they are configured: read and written by people's commands, never by the stages."""
 
 import contextlib
+import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ class StoredChannel:
     signing_secret: Secret | None
     metadata: Mapping[str, str]
     disabled_by: DisabledBy | None
+    retry_schedule: tuple[dt.timedelta, ...] | None = None
+    concurrency: int | None = None
+    expire_after: dt.timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,9 @@ class Edit:
             signing_secret=self._opened(row["signing_secret"], f"{at}/signing_secret"),
             metadata=json.loads(row["metadata"]),
             disabled_by=row["disabled_by"],
+            retry_schedule=None if row["retry_schedule"] is None else tuple(row["retry_schedule"]),
+            concurrency=row["concurrency"],
+            expire_after=row["expire_after"],
         )
 
     def _opened(self, sealed: bytes, at: str) -> Secret | None:
@@ -126,6 +133,9 @@ class Edit:
             signing_secret=self._cipher.encrypt(channel.signing_secret, row=f"{at}/signing_secret"),
             metadata=json.dumps(dict(channel.metadata)),
             disabled_by=channel.disabled_by,
+            retry_schedule=None if channel.retry_schedule is None else list(channel.retry_schedule),
+            concurrency=channel.concurrency,
+            expire_after=channel.expire_after,
         )
 
     async def put_rule(self, rule: StoredRule) -> None:

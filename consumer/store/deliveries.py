@@ -21,6 +21,7 @@ class DueChannel:
     id: str
     namespace: str
     due_in: float
+    concurrency: int | None = None  # its own, of each process; None: the service's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Claimed:
     format: str
     headers: bytes | None
     signing_secret: bytes
+    retry_schedule: Sequence[dt.timedelta] | None  # the channel's own; None: the service's
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ async def due_channels(database: Database) -> list[DueChannel]:
         StoreUnavailable: Postgres cannot be reached.
     """
     rows = await database.rows("deliveries/due_channels")
-    return [DueChannel(row["channel_id"], row["namespace"], row["due_in"]) for row in rows]
+    return [DueChannel(row["channel_id"], row["namespace"], row["due_in"], row["concurrency"]) for row in rows]
 
 
 async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) -> list[Claimed]:
@@ -103,6 +105,7 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
             format=row["format"],
             headers=row["headers"],
             signing_secret=row["signing_secret"],
+            retry_schedule=row["retry_schedule"],
         )
         for row in rows
     ]

@@ -1,8 +1,11 @@
 """What receivers ask for by their answers: to wait, or to stop."""
 
+import asyncio
+
 import asyncpg
 from aiohttp import web
 
+from consumer import clock
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, rules_yaml
 from tests.fakes import Receiver
@@ -56,3 +59,48 @@ async def test_410_disables_the_channel_its_deliveries_fail_with_the_reason_and_
     await connection.close()
     disabled = ("FAILED", "channel_disabled")
     assert [tuple(row) for row in rows] == [disabled, disabled, ("SUCCESS", None)]
+
+
+async def test_a_channels_own_schedule_and_expiry_win_and_what_expires_is_not_sent(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,2h")
+    own = "    retrySchedule: [0s, 100ms, 100ms]\n    expireAfter: 3s\n"
+    rules = rules_yaml(receiver.url(), 80).replace("rules:\n", own + "rules:\n")
+    applied = await deployment.apply(rules, HOOK_SECRET=SECRET)
+    assert applied.status == 0, applied.err
+    receiver.answer(500, 200, web.Response(status=503, headers={"Retry-After": "600"}))
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(topic, native_record(90, entitlement="one"))
+        await replica.logged("delivery.attempted", verdict="Delivered", attempt=2)
+
+        await produce(topic, native_record(90, entitlement="two"))
+        await replica.logged("delivery.attempted", channel_paused_s=600.0)
+
+        connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
+        async with asyncio.timeout(20):
+            while await connection.fetchval("SELECT count(*) FROM delivery WHERE reason = 'expired'") == 0:
+                await clock.wait(asyncio.Event(), 0.1)
+        await connection.close()
+        assert len(receiver.requests) == 3
+        assert (await deployment.apply(rules, HOOK_SECRET=SECRET)).out == "= channel hook\n= rule quota\n"
+
+
+async def test_a_channels_own_concurrency_holds(deploy: MakeDeployment, produce: Produce, receiver: Receiver) -> None:
+    deployment = await deploy(TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="8")
+    rules = rules_yaml(receiver.url(), 80).replace("rules:\n", "    concurrency: 2\nrules:\n")
+    await deployment.apply(rules, HOOK_SECRET=SECRET)
+    releases = [receiver.hold() for _ in range(6)]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+
+        records = [native_record(90, entitlement=f"ent-{n}") for n in range(6)]
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], *records)
+        await receiver.wait_until(lambda _: receiver.in_flight == 2)
+        for release in releases:
+            release.set()
+
+        await receiver.wait_for(6, timeout=20)
+        assert receiver.most_in_flight == 2

@@ -81,3 +81,28 @@ def test_every_bad_header_is_named_at_once() -> None:
 
     assert "'Host'" in str(caught.value)
     assert "'X A'" in str(caught.value)
+
+
+def test_a_channel_may_have_a_schedule_a_concurrency_and_an_expiry_of_its_own() -> None:
+    own = channel(retrySchedule=["0s", "5s", "1.5m"], concurrency=2, expireAfter="10m")
+
+    assert [delay.total_seconds() for delay in own.retry_schedule or ()] == [0, 5, 90]
+    assert own.model_dump(by_alias=True)["expireAfter"] == "10m"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"retrySchedule": []},  # no attempt at all
+        {"retrySchedule": ["0s"] * 51},
+        {"retrySchedule": ["soon"]},
+        {"retrySchedule": ["0s", "61h"]},  # with jitter, past the 72 h that a delivery lives
+        {"concurrency": 0},
+        {"concurrency": 1001},
+        {"expireAfter": "0s"},  # nothing could ever be sent
+        {"expireAfter": 5},  # of what?
+    ],
+)
+def test_one_that_could_not_work_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        channel(**changed)

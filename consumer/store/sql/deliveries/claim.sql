@@ -1,10 +1,11 @@
 -- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
 -- locked by another is skipped, and a leased one is not due before its lease has run out.
 -- A delivery that waits for another one is left until that has ended, however.
+-- One past its channel's `expire_after` is left to the sweep.
 -- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`.
 -- Lock order: none is waited for (SKIP LOCKED).
 WITH slot AS MATERIALIZED (
-    SELECT s.channel_id, s.free
+    SELECT s.channel_id, s.free, c.expire_after
     FROM unnest(@channels::text[], @free::int[]) AS s (channel_id, free)
     JOIN channel c ON c.id = s.channel_id
     WHERE c.disabled_by IS NULL
@@ -19,6 +20,7 @@ picked AS MATERIALIZED (
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.due_at <= clock_timestamp()
+          AND (s.expire_after IS NULL OR d.created_at + s.expire_after > clock_timestamp())
           AND NOT EXISTS (
               SELECT 1
               FROM delivery b
@@ -50,7 +52,8 @@ leased AS (
     RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, p.token IS NOT NULL AS was_lost
 )
 SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.was_lost,
-       e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret
+       e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret,
+       c.retry_schedule
 FROM leased l
 JOIN event e ON e.id = l.event_id
 JOIN channel c ON c.id = l.channel_id

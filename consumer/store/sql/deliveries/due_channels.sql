@@ -23,7 +23,7 @@ next AS (
     FROM open o
     WHERE o.channel_id IS NOT NULL
 )
-SELECT n.channel_id, c.namespace,
+SELECT n.channel_id, c.namespace, c.concurrency,
        extract(epoch FROM greatest(n.due_at, coalesce(c.paused_until, n.due_at)) - clock_timestamp())::float8 AS due_in
 FROM next n
 JOIN channel c ON c.id = n.channel_id

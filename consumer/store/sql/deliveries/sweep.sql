@@ -1,17 +1,21 @@
--- End what no attempt will end: the channel is deleted or disabled, or the round is too old. What is in flight ends when
+-- End what no attempt will end: the channel is deleted or disabled, or it is too late. What is in flight ends when
 -- its attempt is recorded, or when its lease has run out. Rows that somebody works on are left for the next sweep.
 WITH over AS MATERIALIZED (
     SELECT d.id,
            CASE
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
+               WHEN d.created_at + c.expire_after < clock_timestamp() THEN 'expired'
                ELSE 'too_old'
            END AS reason
     FROM delivery d
     JOIN channel c ON c.id = d.channel_id
     WHERE d.due_at IS NOT NULL
       AND (d.token IS NULL OR d.due_at < clock_timestamp())
-      AND (c.deleted_at IS NOT NULL OR c.disabled_by IS NOT NULL OR d.round_from < clock_timestamp() - @longest_round::interval)
+      AND (c.deleted_at IS NOT NULL
+           OR c.disabled_by IS NOT NULL
+           OR d.created_at + c.expire_after < clock_timestamp()
+           OR d.round_from < clock_timestamp() - @longest_round::interval)
     ORDER BY d.id
     LIMIT @limit::int
     FOR UPDATE OF d SKIP LOCKED
