@@ -27,14 +27,18 @@ def make_rule(
     rule_id: str = "rule-1",
     features: list[str] | None = None,
     percents: list[object] | None = None,
+    emit: str | None = None,
+    rearm: str | None = None,
+    notify_on: list[str] | None = None,
 ) -> Rule:
-    """A rule with *thresholds* of (type, value), and *percents* as usage percentages."""
+    """A rule with *thresholds* of (type, value), and *percents* as usage percentages; None: the default."""
+    settings = {"features": features, "emit": emit, "rearm": rearm, "notifyOn": notify_on}
     wanted = [*thresholds, *(("usage_percentage", percent) for percent in percents or [])]
     spec = BalanceThresholdSpec.model_validate(
         {
             "type": "entitlements.balance.threshold",
             "thresholds": [{"type": kind, "value": value} for kind, value in wanted],
-            **({"features": features} if features else {}),
+            **{name: setting for name, setting in settings.items() if setting},
         }
     )
     return Rule(id=RuleId(rule_id), namespace="default", name="Quota", spec=spec, channels=("channel-1",))

@@ -52,6 +52,7 @@ class Mark:
     episode: int  # 1 for the first crossing of the period
     at: dt.datetime  # calculatedAt of the record that made it
     level: Decimal  # usage or balance at that record
+    is_told: bool = True  # by an event of its own: only then can a recovery be told
 
 
 Marks = Mapping[RuleId, Mapping[str, Mark]]  # rule → Threshold.identity → mark

@@ -76,15 +76,19 @@ class Memory:
 def marks_json(marks: Marks) -> str:
     """Return *marks* as they are stored."""
     return json.dumps(
-        {
-            rule: {
-                threshold: {"state": m.state, "episode": m.episode, "at": times.text(m.at), "level": str(m.level)}
-                for threshold, m in of_rule.items()
-            }
-            for rule, of_rule in marks.items()
-        },
+        {rule: {threshold: _mark_json(mark) for threshold, mark in of_rule.items()} for rule, of_rule in marks.items()},
         separators=(",", ":"),
     )
+
+
+def _mark_json(mark: Mark) -> dict[str, object]:
+    stored: dict[str, object] = {
+        "state": mark.state,
+        "episode": mark.episode,
+        "at": times.text(mark.at),
+        "level": str(mark.level),
+    }
+    return stored if mark.is_told else stored | {"told": False}
 
 
 def _document(row: asyncpg.Record) -> Document:
@@ -102,7 +106,7 @@ def _marks(text: str) -> Marks:
         return NO_MARKS
     return {
         RuleId(rule): {
-            threshold: Mark(m["state"], m["episode"], times.parse(m["at"]), Decimal(m["level"]))
+            threshold: Mark(m["state"], m["episode"], times.parse(m["at"]), Decimal(m["level"]), m.get("told", True))
             for threshold, m in of_rule.items()
         }
         for rule, of_rule in json.loads(text).items()

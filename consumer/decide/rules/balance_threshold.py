@@ -10,7 +10,7 @@ Only the first arrow is open to a late record: the level was reached, whenever o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 
@@ -72,7 +72,8 @@ def judge(
     recovered = _each(rule, snapshot, fallen, Action.RECOVERED)
     silent = {one.identity for crossing in told for one in crossing.also_crossed}
     reasons = (Reason.ALSO_CROSSED if step.threshold.identity in silent else step.reason for step in steps)
-    return Finding({**marks, **changed}, (*told, *recovered), tuple(reasons))
+    untold = {identity: replace(changed[identity], is_told=False) for identity in silent}
+    return Finding({**marks, **changed, **untold}, (*told, *recovered), tuple(reasons))
 
 
 def _step(
@@ -112,8 +113,9 @@ def _moved(
         return _Step(threshold, Reason.LATE)
     if is_reached:
         return _Step(threshold, Reason.REARMED, _fired(threshold, snapshot, mark.episode + 1))
-    cleared = Mark("clear", mark.episode, snapshot.calculated_at, _shown(threshold, snapshot))
-    return _Step(threshold, Reason.RECOVERED if spec.tells_recovery else Reason.BELOW, cleared)
+    cleared = Mark("clear", mark.episode, snapshot.calculated_at, _shown(threshold, snapshot), mark.is_told)
+    is_told = spec.tells_recovery and mark.is_told
+    return _Step(threshold, Reason.RECOVERED if is_told else Reason.BELOW, cleared)
 
 
 def _each(
