@@ -117,7 +117,7 @@ async def _producer(place: Place) -> AsyncIterator[AIOKafkaProducer]:
 async def _service(place: Place, tollbell: Tollbell, screen: Screen) -> AsyncIterator[Service]:
     """Migrate, apply and run, as one would by hand."""
     migrated = await tollbell.command("migrate")
-    screen.fact("migrate", ", ".join(migrated))
+    screen.fact("migrate", f"{len(migrated)} migrations applied" if len(migrated) > 1 else ", ".join(migrated))
     async with place.rules(tollbell) as said:
         screen.fact("apply", ", ".join(said))
         async with service.running(tollbell) as running:

@@ -113,7 +113,7 @@ def _moved(
         return _Step(threshold, Reason.LATE)
     if is_reached:
         return _Step(threshold, Reason.REARMED, _fired(threshold, snapshot, mark.episode + 1))
-    cleared = Mark("clear", mark.episode, snapshot.calculated_at, _shown(threshold, snapshot), mark.is_told)
+    cleared = Mark("clear", mark.episode, snapshot.calculated_at, _shown(threshold, snapshot))
     is_told = spec.tells_recovery and mark.is_told
     return _Step(threshold, Reason.RECOVERED if is_told else Reason.BELOW, cleared)
 
