@@ -82,14 +82,19 @@ async def test_tls_older_than_1_2_is_not_spoken(authority: Authority) -> None:
     assert (outcome.kind, outcome.detail) == (OutcomeClass.TLS, "no trust: tlsv1 alert protocol version")
 
 
-async def test_a_receiver_that_wants_our_certificate_is_a_matter_of_trust(authority: Authority) -> None:
+async def test_a_receiver_that_wants_our_certificate_gets_no_webhook(authority: Authority) -> None:
     context = authority.server()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.file)
     with strict_server(context) as url:
         outcome = await send(url, ca_file=authority.file)
 
-    assert (outcome.kind, outcome.detail) == (OutcomeClass.TLS, "no trust: tlsv13 alert certificate required")
+    # In TLS 1.3 the alert comes after our handshake is done; a reset on its heels may discard it unread.
+    assert outcome.status is None
+    assert (outcome.kind, outcome.detail) in {
+        (OutcomeClass.TLS, "no trust: tlsv13 alert certificate required"),
+        (OutcomeClass.RESET, "the connection ended before an answer"),
+    }
 
 
 async def test_plain_http_on_an_https_url_is_no_tls() -> None:
