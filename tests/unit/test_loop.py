@@ -115,7 +115,8 @@ async def test_stopping_it_ends_its_wait() -> None:
     await ran.wait()
     stop.set()
 
-    await task
+    done, _ = await asyncio.wait({task}, timeout=5)
+    assert done == {task}
 
 
 async def test_a_failing_step_is_not_hurried_by_being_woken() -> None:
