@@ -1,0 +1,62 @@
+-- The outbox: events, deliveries, attempts.
+
+-- The guard behind the memory: what an event is about, hashed. Narrow, so that it may stay when events go.
+CREATE TABLE event_identity (
+    identity   bytea PRIMARY KEY CONSTRAINT event_identity_is_a_hash CHECK (octet_length(identity) = 32),
+    event_id   text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The outbox. Insert only.
+CREATE TABLE event (
+    id             text PRIMARY KEY,                      -- ULID: ordered by creation
+    namespace      text NOT NULL,
+    rule_id        text NOT NULL,
+    type           text NOT NULL,
+    action         text NOT NULL,
+    entitlement_id text,
+    payload        bytea NOT NULL,                        -- the `openmeter` body, byte for byte
+    occurred_at    timestamptz NOT NULL,                  -- the record's calculatedAt
+    recorded_at    timestamptz NOT NULL,                  -- when Kafka got the record: its timestamp
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- One event for one channel.
+CREATE TABLE delivery (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id      text NOT NULL,
+    channel_id    text NOT NULL,
+    namespace     text NOT NULL,
+    waits_for     text,                                   -- the event whose delivery to the same channel comes first
+    state         text NOT NULL,
+    due_at        timestamptz,                            -- when it may be claimed next; NULL when it has ended
+    token         uuid,                                   -- of the lease; NULL when nobody holds one
+    attempts      integer NOT NULL DEFAULT 0,             -- attempts begun and recorded, of all rounds
+    step          smallint NOT NULL DEFAULT 0,            -- steps of the retry schedule spent in this round
+    interrupted   smallint NOT NULL DEFAULT 0,            -- leases that ran out in this round
+    reason        text,                                   -- why it FAILED, where no attempt says so
+    round_from    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at      timestamptz,
+    CONSTRAINT delivery_state_known CHECK (state IN ('PENDING', 'SENDING', 'RESENDING', 'SUCCESS', 'FAILED')),
+    CONSTRAINT delivery_ended_is_never_due CHECK ((state IN ('SUCCESS', 'FAILED')) = (due_at IS NULL)),
+    CONSTRAINT delivery_ended_is_not_leased CHECK (due_at IS NOT NULL OR token IS NULL),
+    CONSTRAINT delivery_ended_says_when CHECK ((due_at IS NULL) = (ended_at IS NOT NULL)),
+    CONSTRAINT delivery_once_for_each_channel UNIQUE (event_id, channel_id)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
+        autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX delivery_due ON delivery (channel_id, due_at, id) WHERE due_at IS NOT NULL;
+
+-- One request of a delivery. Insert only, but that the truth replaces `interrupted`.
+CREATE TABLE attempt (
+    delivery_id bigint NOT NULL,
+    number      integer NOT NULL,
+    started_at  timestamptz NOT NULL,
+    outcome     text NOT NULL,
+    status      smallint,
+    duration_ms integer NOT NULL,
+    detail      text NOT NULL,
+    body        text NOT NULL,
+    next_at     timestamptz,
+    PRIMARY KEY (delivery_id, number)
+);
