@@ -40,6 +40,7 @@ CREATE TABLE rule (
     spec       json NOT NULL,                             -- json, not jsonb: numbers come back as they were written
     metadata   json NOT NULL DEFAULT '{}',
     disabled   boolean NOT NULL DEFAULT false,
+    ignoring   json NOT NULL DEFAULT '{}',                -- threshold → since when, and revision: `onCreate: ignore`
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     deleted_at timestamptz
