@@ -7,7 +7,7 @@ from pydantic import Field, InstanceOf, PlainSerializer, WithJsonSchema
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas import durations, headers, signing_secrets, urls
-from schemas.rules import Key, Model, Name
+from schemas.model import Key, Model, Name
 from schemas.secret import Secret
 
 ChannelId = NewType("ChannelId", str)

@@ -3,14 +3,15 @@
 Structs rather than pydantic models: amounts are written as JSON numbers with all their digits.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from schemas.rules import Rule, Threshold
 from schemas.sources import About
+from schemas.thresholds import Threshold
 from schemas.times import Time
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
@@ -80,6 +81,42 @@ PartyData = Annotated[
 ]
 
 
+# The reference product's Invoice, of which JSON Schema names what is ours and what is always there.
+InvoiceData = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description="The invoice, with `action`, `rule` and `previousStatus` beside its fields. Money is text.",
+        extra_json_schema={
+            "properties": {
+                "id": _TEXT,
+                "status": {"type": "string", "description": "The short status."},
+                "statusDetails": {
+                    "type": "object",
+                    "properties": {"extendedStatus": _TEXT},
+                    "required": ["extendedStatus"],
+                },
+                "previousStatus": {
+                    "type": ["string", "null"],
+                    "description": "The extended status before; null: none seen.",
+                },
+                "action": {"enum": ["triggered"]},
+                "rule": {
+                    "type": "object",
+                    "properties": {
+                        "id": _TEXT,
+                        "name": _TEXT,
+                        "type": _TEXT,
+                        "statuses": {"type": "array", "items": _TEXT},
+                    },
+                    "required": ["id", "name", "type"],
+                },
+            },
+            "required": ["id", "status", "statusDetails", "previousStatus", "action", "rule"],
+        },
+    ),
+]
+
+
 class ThresholdPart(msgspec.Struct, frozen=True):
     """A threshold, as the rule writes it."""
 
@@ -104,11 +141,36 @@ class RulePart(msgspec.Struct, frozen=True, omit_defaults=True):
     features: list[FeatureRef] | None = None
 
 
+class ResetRulePart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The rule as it was judged."""
+
+    id: str
+    name: str
+    type: str
+    features: list[FeatureRef] | None = None
+
+
+class InvoiceRulePart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The rule as it was judged."""
+
+    id: str
+    name: str
+    type: str
+    statuses: list[str] | None = None
+
+
 class CrossingPart(msgspec.Struct, frozen=True, rename="camel"):
     """Which time in its period, and which others it stands for."""
 
     episode: int
     also_crossed: list[ThresholdPart]
+
+
+class ResetPart(msgspec.Struct, frozen=True):
+    """How the new period came: at its time (`automatic`), or by somebody's hand; `at`: when."""
+
+    kind: Literal["manual", "automatic"]
+    at: Time
 
 
 class BalanceThresholdData(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -125,6 +187,19 @@ class BalanceThresholdData(msgspec.Struct, frozen=True, omit_defaults=True):
     customer: PartyData | None = None
 
 
+class ResetData(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`data` of `entitlements.reset`. The clock's own knows no amounts: its value is `hasAccess` alone."""
+
+    action: Literal["triggered"]
+    rule: ResetRulePart
+    reset: ResetPart
+    feature: FeatureData
+    entitlement: EntitlementData
+    value: ValueData
+    subject: PartyData | None = None
+    customer: PartyData | None = None
+
+
 class BalanceThresholdEvent(msgspec.Struct, frozen=True):
     """The body of a webhook. `id`: the event's, the same on every retry. `timestamp`: when it was crossed."""
 
@@ -132,6 +207,24 @@ class BalanceThresholdEvent(msgspec.Struct, frozen=True):
     type: Literal["entitlements.balance.threshold"]
     timestamp: Time
     data: BalanceThresholdData
+
+
+class ResetEvent(msgspec.Struct, frozen=True):
+    """The body of a webhook. `timestamp`: the start of the new usage period."""
+
+    id: str
+    type: Literal["entitlements.reset"]
+    timestamp: Time
+    data: ResetData
+
+
+class InvoiceEvent(msgspec.Struct, frozen=True):
+    """The body of a webhook. `timestamp`: the record's."""
+
+    id: str
+    type: Literal["invoice.created", "invoice.updated"]
+    timestamp: Time
+    data: InvoiceData
 
 
 def encode(value: object) -> bytes:
@@ -144,20 +237,10 @@ def threshold_part(threshold: Threshold) -> ThresholdPart:
     return ThresholdPart(threshold.type.value, threshold.value)
 
 
-def rule_part(rule: Rule, about: About) -> RulePart:
-    """Return the payload's form of *rule*; the feature of *about* is completed with id and key."""
-    features = rule.spec.features
+def feature_refs(features: Sequence[str] | None, about: About) -> list[FeatureRef] | None:
+    """Return a rule's *features*; the one that *about* is of is completed with id and key."""
+    if features is None:
+        return None
     seen = {str(name) for name in (about.feature.get("id"), about.feature.get("key")) if name}
-    refs = [
-        FeatureRef(str(about.feature.get("id") or name), str(about.feature["key"]))
-        if name in seen
-        else FeatureRef(name, name)
-        for name in features or ()
-    ]
-    return RulePart(
-        id=rule.id,
-        name=rule.name,
-        type=rule.type.value,
-        thresholds=[threshold_part(threshold) for threshold in rule.spec.thresholds],
-        features=refs if features is not None else None,
-    )
+    known = FeatureRef(str(about.feature.get("id") or about.feature["key"]), str(about.feature["key"]))
+    return [known if name in seen else FeatureRef(name, name) for name in features]

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from schemas.amounts import STRING_PATTERN
-from schemas.events import BalanceThresholdEvent
+from schemas.events import BalanceThresholdEvent, InvoiceEvent, ResetEvent
+from schemas.native import NativeResetEvent, NativeSnapshotEvent
+from schemas.native_invoices import NativeCreatedEvent, NativeUpdatedEvent
 from schemas.rules_file import RulesFile
-from schemas.sources import NativeSnapshotEvent
 
 DIRECTORY: Final = Path(__file__).parent / "json"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -25,11 +26,23 @@ Schema = dict[str, Any]
 
 def schemas() -> dict[str, Schema]:
     """Return each file's name and its schema."""
+    records: dict[str, tuple[type[msgspec.Struct], str]] = {
+        "tollbell.usage.snapshot": (NativeSnapshotEvent, "Usage snapshot (a record)"),
+        "tollbell.entitlement.reset": (NativeResetEvent, "Entitlement reset (a record)"),
+        "tollbell.invoice.created": (NativeCreatedEvent, "Invoice created (a record)"),
+        "tollbell.invoice.updated": (NativeUpdatedEvent, "Invoice updated (a record)"),
+    }
+    payloads: dict[str, tuple[type[msgspec.Struct], str]] = {
+        "entitlements.balance.threshold": (BalanceThresholdEvent, "Balance threshold (a webhook's body)"),
+        "entitlements.reset": (ResetEvent, "Entitlement reset (a webhook's body)"),
+        "invoice": (InvoiceEvent, "Invoice created or updated (a webhook's body)"),
+    }
     return {
-        "tollbell.usage.snapshot.json": _of_struct(NativeSnapshotEvent, "Usage snapshot (a record)", _INPUT_AMOUNT),
-        "entitlements.balance.threshold.json": _of_struct(
-            BalanceThresholdEvent, "Balance threshold (a webhook's body)", {"type": "number"}, is_output=True
-        ),
+        **{f"{name}.json": _of_struct(model, title, _INPUT_AMOUNT) for name, (model, title) in records.items()},
+        **{
+            f"{name}.json": _of_struct(model, title, {"type": "number"}, is_output=True)
+            for name, (model, title) in payloads.items()
+        },
         "rules-file.json": _of_rules_file(),
     }
 
@@ -61,7 +74,8 @@ def _of_struct(model: type[msgspec.Struct], title: str, amount: Schema, *, is_ou
 def _of_rules_file() -> Schema:
     own = RulesFile.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     parts = own.pop("$defs")
-    for name in ("ChannelConfig", "RuleConfig"):  # a key is optional in the API, where ids are; a file has keys alone
+    # A key is optional in the API, where ids are; a file has keys alone.
+    for name in [name for name in parts if name.endswith("Config")]:
         parts[name]["properties"]["key"] = _without_null(parts[name]["properties"]["key"])
         parts[name]["required"].append("key")
     return _finished("Rules file (tollbell apply)", own, parts, _INPUT_AMOUNT)
@@ -93,9 +107,25 @@ def _readable(node: Any, amount: Schema, *, is_output: bool) -> Any:
         made = {name: value for name, value in made.items() if name != "format"} | amount
     if _NULL in made.get("anyOf", ()):
         made = _without_null(made) if is_output else _nullable(made)
+    if "discriminator" in made:
+        made = _chosen(made)
     if "$ref" in made:
         made["$ref"] = "#/$defs/" + _name(str(made["$ref"]).removeprefix("#/$defs/"))
     return _ordered(made)
+
+
+def _chosen(node: Schema) -> Schema:
+    """Return a choice by `type` as if and then: a mistake is then named where it is, not as "none of four"."""
+    kinds = {kind: reference.removeprefix("#/$defs/") for kind, reference in node["discriminator"]["mapping"].items()}
+    return {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"enum": list(kinds)}},
+        "allOf": [
+            {"if": {"properties": {"type": {"const": kind}}}, "then": {"$ref": f"#/$defs/{_name(model)}"}}
+            for kind, model in kinds.items()
+        ],
+    }
 
 
 def _without_null(node: Schema) -> Schema:

@@ -151,6 +151,7 @@ def read_snapshot(data: bytes) -> SourceEvent:
         balance=judged.balance,
         active_from=read_optional_time(entitlement.active_from, "data.entitlement.activeFrom"),
         active_to=min(ends, default=None),
+        reset_at=period_from if record.operation == "reset" else None,  # its period begins where it was reset
         is_deleted=record.operation == "delete",
         origin=_OpenMeterOrigin(data),
     )

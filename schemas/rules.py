@@ -1,123 +1,36 @@
 """Rules: when to notify. One spec class a rule type; the field names are the API's and the rules file's."""
 
+import datetime as dt
 import functools
-from decimal import Decimal
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, NewType, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
-from pydantic.functional_validators import BeforeValidator
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
-from schemas import amounts
+from schemas.model import Key, Model, Name
+from schemas.thresholds import Threshold
 
 RuleId = NewType("RuleId", str)
 MAX_THRESHOLDS: Final = 100
 MAX_CHANNELS: Final = 20
+MAX_STATUSES: Final = 100
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# `draft`, or `draft.waiting_auto_approval`: not a closed set, a metering of one's own may have states of its own.
+Status = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+Features = Annotated[
+    Annotated[tuple[Key, ...], Field(min_length=1)] | None,
+    Field(description="Ids or keys of the features it is about; all of them where absent."),
+]
 
 
 class RuleType(StrEnum):
     """What a rule watches."""
 
     BALANCE_THRESHOLD = "entitlements.balance.threshold"
-
-
-class ThresholdType(StrEnum):
-    """What a threshold compares; the two old names are the reference product's deprecated aliases."""
-
-    USAGE_PERCENTAGE = "usage_percentage"
-    USAGE_VALUE = "usage_value"
-    BALANCE_VALUE = "balance_value"
-    PERCENT = "PERCENT"
-    NUMBER = "NUMBER"
-
-    @property
-    def canonical(self) -> "ThresholdType":
-        """The name of which this is an alias, or itself."""
-        return _ALIASES.get(self, self)
-
-
-_ALIASES: Final = {
-    ThresholdType.PERCENT: ThresholdType.USAGE_PERCENTAGE,
-    ThresholdType.NUMBER: ThresholdType.USAGE_VALUE,
-}
-
-
-def _exact(value: object) -> Decimal:
-    """Take a number without going through a binary float: ints and Decimals as they are, strings by JSON's grammar."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns ValueError into its own error
-    if isinstance(value, float | str):
-        value = str(value)
-        if not amounts.GRAMMAR.fullmatch(value.encode()):
-            raise ValueError("must be a number, such as 80 or 99.5")
-    try:
-        exact = Decimal(value)
-    except ArithmeticError:
-        raise ValueError(f"has an exponent beyond ±{amounts.MAX_EXPONENT}") from None
-    if problem := amounts.problem(exact):
-        raise ValueError(problem)
-    return exact
-
-
-Exact = Annotated[
-    Decimal,
-    BeforeValidator(_exact),
-    PlainSerializer(lambda value: value, return_type=Any),
-    WithJsonSchema(
-        {
-            "description": "Exact: a number, or a string of JSON's number grammar. Usage above 0, balance 0 or more.",
-            "type": ["number", "string"],
-            "pattern": amounts.STRING_PATTERN,
-        }
-    ),
-]
-
-
-class Model(BaseModel):
-    """What the models of configuration share: camelCase outside, immutable, and no field that nobody reads."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        use_enum_values=False,
-    )
-
-
-class Threshold(Model):
-    """One of a rule's lines. Usage kinds are reached from below, `balance_value` from above."""
-
-    type: ThresholdType
-    value: Exact
-
-    @model_validator(mode="after")
-    def _positive(self) -> "Threshold":
-        if self.type.canonical is ThresholdType.BALANCE_VALUE:
-            if self.value < 0:
-                raise ValueError("value: must be 0 or more")
-        elif self.value <= 0:
-            raise ValueError("value: must be above 0")
-        return self
-
-    @functools.cached_property
-    def identity(self) -> str:
-        """Canonical type and exact value: the same for `80`, `80.0` and `PERCENT 80`; part of an event's identity."""
-        value = amounts.EXACT.normalize(self.value.copy_abs())  # never below 0; -0 is 0
-        return f"{self.type.canonical}:{value:f}"
+    ENTITLEMENT_RESET = "entitlements.reset"
+    INVOICE_CREATED = "invoice.created"
+    INVOICE_UPDATED = "invoice.updated"
 
 
 class BalanceThresholdSpec(Model):
@@ -128,10 +41,7 @@ class BalanceThresholdSpec(Model):
         tuple[Threshold, ...],
         Field(min_length=1, max_length=MAX_THRESHOLDS, description="Each makes an event of its own."),
     ]
-    features: Annotated[
-        Annotated[tuple[Key, ...], Field(min_length=1)] | None,
-        Field(description="Ids or keys of the features it is about; all of them where absent."),
-    ] = None
+    features: Features = None
     emit: Annotated[
         Literal["each", "highest"],
         Field(
@@ -149,7 +59,11 @@ class BalanceThresholdSpec(Model):
         Field(min_length=1, max_length=2, description="Tell also when a fired threshold is no longer reached."),
     ] = ("triggered",)
     on_create: Annotated[
-        Literal["evaluate"], Field(description="What is reached already fires at the entitlement's next record.")
+        Literal["evaluate", "ignore"],
+        Field(
+            description="What is reached already when the rule is made or enabled, or the threshold added, fires at"
+            " the entitlement's next record, or stays silent in a period that began before."
+        ),
     ] = "evaluate"
 
     @model_validator(mode="after")
@@ -179,8 +93,44 @@ class BalanceThresholdSpec(Model):
         return found
 
 
-class RuleConfig(BalanceThresholdSpec):
-    """A rule as a person writes it; `channels` are keys in a rules file."""
+class ResetSpec(Model):
+    """Configuration of `entitlements.reset`."""
+
+    type: Literal[RuleType.ENTITLEMENT_RESET]
+    features: Features = None
+
+
+class InvoiceCreatedSpec(Model):
+    """Configuration of `invoice.created`: there is none."""
+
+    type: Literal[RuleType.INVOICE_CREATED]
+
+
+class InvoiceUpdatedSpec(Model):
+    """Configuration of `invoice.updated`."""
+
+    type: Literal[RuleType.INVOICE_UPDATED]
+    statuses: Annotated[
+        Annotated[tuple[Status, ...], Field(min_length=1, max_length=MAX_STATUSES)] | None,
+        Field(description="States to tell of, short (on entering it from another) or extended; all where absent."),
+    ] = None
+
+
+Spec = BalanceThresholdSpec | ResetSpec | InvoiceCreatedSpec | InvoiceUpdatedSpec
+_spec: Final = TypeAdapter[Spec](Annotated[Spec, Field(discriminator="type")])
+
+
+def read_spec(given: Mapping[str, Any]) -> Spec:
+    """Return the spec of *given*, its fields by either of their names.
+
+    Raises:
+        ValidationError: it is none that this release knows.
+    """
+    return _spec.validate_python(given)
+
+
+class RuleFields(Model):
+    """What every rule has beside its spec, as a person writes it; `channels` are keys in a rules file."""
 
     name: Name
     channels: Annotated[
@@ -191,23 +141,80 @@ class RuleConfig(BalanceThresholdSpec):
     metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]
 
     @property
-    def spec(self) -> BalanceThresholdSpec:
+    def spec(self) -> Spec:
         """What is judged."""
-        return BalanceThresholdSpec.model_validate(
-            {name: getattr(self, name) for name in BalanceThresholdSpec.model_fields}
-        )
+        return read_spec({name: value for name, value in self if name not in RuleFields.model_fields})
+
+
+class BalanceThresholdRuleConfig(RuleFields, BalanceThresholdSpec):
+    """A rule about levels of usage and balance."""
+
+
+class ResetRuleConfig(RuleFields, ResetSpec):
+    """A rule about new usage periods, manual or automatic."""
+
+
+class InvoiceCreatedRuleConfig(RuleFields, InvoiceCreatedSpec):
+    """A rule about new invoices."""
+
+
+class InvoiceUpdatedRuleConfig(RuleFields, InvoiceUpdatedSpec):
+    """A rule about invoices that change their state."""
+
+
+RuleConfig = Annotated[
+    BalanceThresholdRuleConfig | ResetRuleConfig | InvoiceCreatedRuleConfig | InvoiceUpdatedRuleConfig,
+    Field(discriminator="type"),
+]
+
+
+class Since(Model):
+    """When, and with which revision of the catalog, a threshold came into force under `onCreate: ignore`."""
+
+    revision: int
+    at: dt.datetime
+
+
+NOTHING_IGNORED: Final[Mapping[str, Since]] = {}
 
 
 class Rule(Model):
-    """A rule as the judgement sees it. `channels` are ids, in the order of the rule."""
+    """A rule as the judgement sees it.
+
+    Attributes:
+        channels: ids, in the order of the rule.
+        ignoring: by identity, the thresholds that came into force under `onCreate: ignore`.
+    """
 
     id: RuleId
     namespace: str
     name: Name
-    spec: BalanceThresholdSpec
+    spec: Spec
     channels: tuple[str, ...]
+    ignoring: Mapping[str, Since] = NOTHING_IGNORED
 
     @property
     def type(self) -> RuleType:
         """The rule's type."""
         return self.spec.type
+
+
+def ignoring(
+    after: Spec, since: Since, *, before: Spec | None = None, kept: Mapping[str, Since] = NOTHING_IGNORED
+) -> Mapping[str, Since]:
+    """Return which thresholds of a rule that becomes *after* ignore what is reached already, and since when.
+
+    What counts is the setting under which a threshold came into force: a rule that was made to evaluate, and is told to
+    ignore later, has nothing to ignore.
+
+    Args:
+        after: the spec, of a rule that is enabled.
+        since: of this change.
+        before: the spec as it was; None for a rule that is made now, or was disabled.
+        kept: what was returned for *before*.
+    """
+    if not isinstance(after, BalanceThresholdSpec) or after.on_create != "ignore":
+        return NOTHING_IGNORED
+    known = before.distinct.keys() if isinstance(before, BalanceThresholdSpec) else set[str]()
+    stay = {identity: kept[identity] for identity in after.distinct if identity in known and identity in kept}
+    return stay | dict.fromkeys(after.distinct.keys() - known, since)

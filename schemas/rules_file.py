@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from schemas.channels import ChannelConfig
-from schemas.rules import Key, Model, RuleConfig
+from schemas.model import Key, Model
+from schemas.rules import RuleConfig
 
 
 class RulesFile(Model):

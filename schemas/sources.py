@@ -1,22 +1,19 @@
-"""What comes in, parsed: the source events that the judgement reads, and Tollbell's native records.
+"""What comes in, parsed: the source events that the judgement reads, from whatever family of records.
 
-A native record is decoded twice at the most. Always: the few fields that are judged (`NativeSnapshot`). Only when an
-event is made of it: the whole of it, for the payload (`Snapshot.about()`).
+A record is decoded twice at the most. Always: the few fields that are judged. Only when an event is made of it: the
+whole of it, for the payload (`Origin.about()`, `InvoiceOrigin.invoice()`).
 """
 
 import datetime as dt
 from decimal import Decimal
-from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
 from schemas import times
-from schemas.amounts import EXACT, Amount
-from schemas.reading import Rejected, RejectReason, invalid, read, read_all, read_amounts
+from schemas.reading import Rejected, RejectReason, invalid
 from schemas.times import Time
 
-SNAPSHOT_TYPE: Final = "tollbell.usage.snapshot"
-ZERO: Final = Decimal(0)
 _CONTRADICTION: Final = Decimal("1e-9")  # OpenMeter's own tolerance for "both above zero"
 
 # Python's `$` also matches before a last line break: hence what follows must not be one.
@@ -60,6 +57,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         usage, allowance, balance: as judged; None where missing and not derivable, never 0 for "not known".
+        reset_at: when the period was reset; None for a usage snapshot.
         is_deleted: a delete: it says nothing of usage.
         origin: the whole record, for payloads.
     """
@@ -77,10 +75,61 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     balance: Decimal | None = None
     active_from: dt.datetime | None = None
     active_to: dt.datetime | None = None
+    reset_at: dt.datetime | None = None
     is_deleted: bool = False
 
 
-SourceEvent = Snapshot | Unmetered
+class PeriodEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock's: a usage period has ended, and no record has shown a later one.
+
+    Attributes:
+        origin: what was last written of the entitlement; its value is `{"hasAccess": true}` alone.
+    """
+
+    namespace: str
+    entitlement_id: str
+    feature_id: str
+    feature_key: str
+    origin: Origin
+
+
+class InvoiceOrigin(Protocol):
+    """An invoice's record, as its producer wrote it."""
+
+    def invoice(self) -> dict[str, Any]:
+        """Return the invoice in the reference product's form. Never fails for a record that was parsed."""
+        ...
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice that was created or updated.
+
+    Attributes:
+        is_created: else updated.
+        state: the extended status, such as `draft.waiting_auto_approval`.
+        previous: the state before, where the record says so.
+        at: the CloudEvent's time.
+        source, event_id: the CloudEvent's.
+    """
+
+    namespace: str
+    invoice_id: str
+    is_created: bool
+    state: str
+    at: dt.datetime
+    source: str
+    event_id: str
+    origin: InvoiceOrigin
+    previous: str | None = None
+
+
+def short_status(state: str) -> str:
+    """Return the short status of an extended one: `draft` of `draft.waiting_auto_approval`, `paid` of `paid`."""
+    return state.partition(".")[0]
+
+
+EntitlementEvent = Snapshot | Unmetered | PeriodEnd
+SourceEvent = EntitlementEvent | Invoice
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -90,123 +139,11 @@ class Period(msgspec.Struct, frozen=True):
     to: Time
 
 
-class Feature(msgspec.Struct, frozen=True):
-    """The feature, by which rules find the record. Further fields reach the payload as they are."""
-
-    key: Identifier
-    id: Identifier | None = None
-
-
 class Party(msgspec.Struct, frozen=True):
     """A customer or subject; further fields reach the payload as they are."""
 
     key: Loose | None = None
     id: Loose | None = None
-
-
-class NativeEntitlement(msgspec.Struct, frozen=True, rename="camel"):
-    """The entitlement; only metered ones are judged, while they are active. Further fields reach the payload."""
-
-    id: Identifier
-    period: Period
-    type: Literal["metered", "static", "boolean"] = "metered"
-    active_from: Time | None = None
-    active_to: Time | None = None
-
-
-class NativeValue(msgspec.Struct, frozen=True, rename="camel"):
-    """The level. allowance = usage + balance - overage; what is absent is derived where that leaves one answer."""
-
-    usage: Amount
-    allowance: Amount | None = None
-    balance: Amount | None = None
-    overage: Amount | None = None
-    has_access: bool | None = None
-
-
-ValueT = TypeVar("ValueT")
-
-
-class NativeSnapshot(msgspec.Struct, Generic[ValueT], frozen=True, rename="camel"):
-    """`data` of a `tollbell.usage.snapshot`."""
-
-    calculated_at: Time
-    entitlement: NativeEntitlement
-    feature: Feature
-    value: ValueT
-    namespace: Identifier = "default"
-    customer: Party | None = None
-    subject: Party | None = None
-
-
-class NativeSnapshotEvent(msgspec.Struct, frozen=True):
-    """A `tollbell.usage.snapshot`: a CloudEvent 1.0 in structured mode."""
-
-    specversion: Literal["1.0"]
-    id: Annotated[str, msgspec.Meta(min_length=1)]
-    source: Annotated[str, msgspec.Meta(min_length=1)]
-    type: Literal["tollbell.usage.snapshot"]
-    data: NativeSnapshot[NativeValue]
-    subject: str | None = None
-    time: Time | None = None
-
-
-_snapshot: Final = msgspec.json.Decoder(NativeSnapshot[msgspec.Raw])
-_value: Final = msgspec.json.Decoder(NativeValue)
-
-
-def read_native_snapshot(data: bytes, *, subject: str | None) -> SourceEvent:
-    """Return the source event of a native snapshot's *data*; *subject* is the CloudEvent's.
-
-    Raises:
-        Rejected: a field is missing, of another type, or breaks a rule of the contract; names the field.
-    """
-    record = read(_snapshot, data, at="data")
-    entitlement = record.entitlement
-    period_from, period_to = read_period(entitlement.period, "data.entitlement.period")
-    if entitlement.type != "metered":
-        return Unmetered(record.namespace, entitlement.id, record.feature.id or "", record.feature.key)
-    value = derived(read_amounts(_value, record.value, at="data.value"))
-    check_consistent(value.balance, value.overage)
-    return Snapshot(
-        namespace=record.namespace,
-        entitlement_id=entitlement.id,
-        feature_id=record.feature.id or "",
-        feature_key=record.feature.key,
-        calculated_at=read_time(record.calculated_at, "data.calculatedAt"),
-        period_from=period_from,
-        period_to=period_to,
-        usage=value.usage,
-        allowance=value.allowance,
-        balance=value.balance,
-        active_from=read_optional_time(entitlement.active_from, "data.entitlement.activeFrom"),
-        active_to=read_optional_time(entitlement.active_to, "data.entitlement.activeTo"),
-        origin=_NativeOrigin(data, subject=subject, value=value),
-    )
-
-
-def derived(value: NativeValue) -> NativeValue:
-    """Return *value* with what is absent filled in, where allowance = usage + balance - overage leaves one answer.
-
-    Balance and overage are never both above 0, so usage and allowance alone give both.
-    """
-    usage, allowance, balance, overage = value.usage, value.allowance, value.balance, value.overage
-    if allowance is not None:
-        rest = EXACT.subtract(allowance, usage)  # balance - overage
-        if balance is None and overage is None:
-            balance, overage = max(rest, ZERO), max(EXACT.minus(rest), ZERO)
-        elif balance is None and overage is not None:
-            balance = EXACT.add(rest, overage)
-        elif overage is None and balance is not None:
-            overage = EXACT.subtract(balance, rest)
-    else:
-        if balance is None and overage is not None and overage > 0:
-            balance = ZERO
-        if overage is None and balance is not None and balance > 0:
-            overage = ZERO
-        if balance is not None and overage is not None:
-            allowance = EXACT.subtract(EXACT.add(usage, balance), overage)
-    return msgspec.structs.replace(value, allowance=allowance, balance=balance, overage=overage)
 
 
 def check_consistent(balance: Decimal | None, overage: Decimal | None) -> None:
@@ -246,47 +183,3 @@ def read_period(period: Period, at: str) -> tuple[dt.datetime, dt.datetime]:
     if end <= start:
         raise invalid(at, "does not end after it starts")
     return start, end
-
-
-class _NativeOrigin:
-    """A native record's data and its derived value; the payload's parts are made on demand."""
-
-    __slots__ = ("_data", "_subject", "_value")
-
-    def __init__(self, data: bytes, *, subject: str | None, value: NativeValue) -> None:
-        self._data = data
-        self._subject = subject
-        self._value = value
-
-    def about(self) -> About:
-        data = read_all(self._data)
-        feature = data["feature"]
-        subject = data.get("subject") or ({"key": self._subject} if self._subject else {})
-        repeated = {"featureId": feature.get("id"), "featureKey": feature["key"], "subjectKey": subject.get("key")}
-        entitlement = {"type": "metered", **repeated, **data["entitlement"]}
-        entitlement["currentUsagePeriod"] = entitlement.pop("period")
-        return About(
-            feature=_given(feature),
-            entitlement=_given(entitlement),
-            value=_payload_value(self._value),
-            subject=_given(subject) or None,
-            customer=_given(data.get("customer") or {}) or None,
-        )
-
-
-def _given(members: dict[str, Any]) -> dict[str, Any]:
-    """Return *members* without its nulls: what is absent stays out of a payload."""
-    return {name: member for name, member in members.items() if member is not None}
-
-
-def _payload_value(value: NativeValue) -> dict[str, Any]:
-    """Name the amounts as the reference product does; what is not known stays out, but for the required `hasAccess`."""
-    known = {
-        "balance": value.balance,
-        "usage": value.usage,
-        "overage": value.overage,
-        "totalAvailableGrantAmount": value.allowance,
-    }
-    # Filled in where absent, as OpenMeter computes it for a hard limit: access while something is left.
-    has_access = value.has_access if value.has_access is not None else (value.balance is None or value.balance > 0)
-    return {name: amount for name, amount in known.items() if amount is not None} | {"hasAccess": has_access}

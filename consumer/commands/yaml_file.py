@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from consumer.errors import ConfigInvalid
+from schemas.rules import RuleType
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -25,6 +26,7 @@ _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
 }
 
 _PROBLEMS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+_TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
 _SAID_PATH: Final = re.compile(
     r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
 )
@@ -120,7 +122,7 @@ def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
     # A misspelt field is two errors, one missing and one unknown: the unknown one shows what to mend.
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
-    at: Location = tuple(first["loc"])
+    at: Location = tuple(part for part in first["loc"] if part not in _TAGS)
     # A check over several fields says in its message where it looked: `rules[0].channels: …`.
     if found := _SAID_PATH.fullmatch(problem):
         at += tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\w+", found["path"]))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from consumer import clock, ids
 from consumer.demo.story import Step
-from schemas.sources import SNAPSHOT_TYPE
+from schemas.native import SNAPSHOT_TYPE
 
 # What deploy/demo/rules.yaml is about. A namespace of our own: nobody else's rules see these records.
 NAMESPACE: Final = "demo"

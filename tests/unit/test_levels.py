@@ -6,7 +6,7 @@ import pytest
 
 from consumer.decide import levels
 from consumer.decide.model import Level, Reason
-from schemas.rules import Threshold, ThresholdType
+from schemas.thresholds import Threshold, ThresholdType
 
 
 def threshold(kind: str, value: object) -> Threshold:

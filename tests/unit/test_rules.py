@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.rules import BalanceThresholdSpec, Rule, RuleConfig, RuleId, Threshold
+from schemas.rules import BalanceThresholdRuleConfig as RuleConfig
+from schemas.rules import BalanceThresholdSpec, Rule, RuleId
+from schemas.thresholds import Threshold
 from tests.factories import make_rule
 
 
@@ -160,7 +162,7 @@ def test_more_than_a_hundred_percent_is_a_threshold() -> None:
         ({"emit": "highest", "rearm": "recovery"}, "highest goes with neither"),
         ({"emit": "highest", "notifyOn": ["triggered", "recovered"]}, "highest goes with neither"),
         ({"notifyOn": []}, "at least 1 item"),
-        ({"onCreate": "ignore"}, "'evaluate'"),
+        ({"onCreate": "forget"}, "'evaluate'"),
         ({"theshold": 1}, "Extra inputs are not permitted"),
     ],
 )

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.native import NativeValue, derived, read_native_snapshot
 from schemas.reading import Rejected, RejectReason
-from schemas.sources import NativeValue, Snapshot, check_consistent, derived, read_native_snapshot
+from schemas.sources import Snapshot, check_consistent
 from tests.factories import native_record
 
 NAMES = ("usage", "allowance", "balance", "overage")
