@@ -5,7 +5,7 @@ from typing import Final, assert_never
 
 from consumer.decide.model import Level, Reason
 from schemas.amounts import EXACT
-from schemas.rules import Threshold, ThresholdType
+from schemas.thresholds import Threshold, ThresholdType
 
 _HUNDRED: Final = Decimal(100)
 

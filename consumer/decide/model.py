@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Literal
 
 from schemas.events import Action
-from schemas.rules import Rule, RuleId, RuleType, Threshold
-from schemas.sources import Snapshot
+from schemas.rules import Rule, RuleId, RuleType
+from schemas.sources import Invoice, PeriodEnd, Snapshot
+from schemas.thresholds import Threshold
 
 
 class Reason(StrEnum):
@@ -21,6 +22,7 @@ class Reason(StrEnum):
     ALREADY_FIRED = "already_fired"
     ALSO_CROSSED = "also_crossed"
     BELOW = "below"
+    IGNORED_ON_CREATE = "ignored_on_create"
     NO_ALLOWANCE = "no_allowance"
     NO_BALANCE = "no_balance"
     LATE = "late"
@@ -28,6 +30,15 @@ class Reason(StrEnum):
     NOT_METERED = "not_metered"
     INACTIVE = "inactive"
     DELETED = "deleted"
+    RESET_MANUAL = "reset_manual"
+    RESET_AUTOMATIC = "reset_automatic"
+    ALREADY_RESET = "already_reset"
+    SAME_PERIOD = "same_period"
+    INVOICE_CREATED = "invoice_created"
+    STATE_CHANGED = "state_changed"
+    SAME_STATE = "same_state"
+    STATUS_NOT_WANTED = "status_not_wanted"
+    GATHERING = "gathering"
     DUPLICATE = "duplicate"
     RULE_GONE = "rule_gone"
 
@@ -45,11 +56,12 @@ class Level:
 class Mark:
     """What is remembered of one threshold in the current period.
 
-    `fired`: its episode has been told, and not seen to end. `clear`: the level was seen below it since.
+    `fired`: its episode has been told, and not seen to end. `clear`: the level was seen below it since. `ignored`: it
+    was reached when its rule came to it, and is silent (`onCreate: ignore`).
     """
 
-    state: Literal["fired", "clear"]
-    episode: int  # 1 for the first crossing of the period
+    state: Literal["fired", "clear", "ignored"]
+    episode: int  # 1 for the first crossing of the period; 0: none was told, what was reached was ignored
     at: dt.datetime  # calculatedAt of the record that made it
     level: Decimal  # usage or balance at that record
     is_told: bool = True  # by an event of its own: only then can a recovery be told
@@ -57,6 +69,10 @@ class Mark:
 
 Marks = Mapping[RuleId, Mapping[str, Mark]]  # rule → Threshold.identity → mark
 NO_MARKS: Marks = {}
+Sights = Mapping[
+    RuleId, Mapping[str, int]
+]  # rule → Threshold.identity → catalog revision under which it was first seen
+NO_SIGHTS: Sights = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +83,49 @@ class Document:
         version: of the row it came from; 0: no row yet.
         period_from: start of the newest period seen; None only where `version` is 0 and nothing was seen.
         period_to: its end, as last shown.
+        ended: the clock has ended that period: its records are of the past, the next one begins a new one.
         as_of: the newest record of the period that changed a mark, or, once a rule that looks back has a mark, the
             newest record of the period; None where there is none. Re-arm and recovery look at newer records only.
+        deleted_at: of the delete, while no record calculated after it was seen.
+        active_to: as last shown.
         marks: of this period only: records of older ones make nothing, so nothing of them is needed.
+        resets: rules that have told of this period's start.
+        sights: which thresholds that ignore what is reached already have seen the entitlement; kept over periods.
     """
 
     version: int = 0
     period_from: dt.datetime | None = None
     period_to: dt.datetime | None = None
+    ended: bool = False
     as_of: dt.datetime | None = None
+    deleted_at: dt.datetime | None = None
+    active_to: dt.datetime | None = None
     marks: Marks = field(default_factory=lambda: NO_MARKS)
-
-
-UNSEEN = Document()
+    resets: frozenset[RuleId] = frozenset()
+    sights: Sights = field(default_factory=lambda: NO_SIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceDocument:
+    """The memory of one invoice; written by compare-and-set on `version`.
+
+    Attributes:
+        version: of the row it came from; 0: no row yet.
+        state: of the newest record seen; None only where nothing was seen.
+        as_of: that record's time.
+    """
+
+    version: int = 0
+    state: str | None = None
+    as_of: dt.datetime | None = None
+
+
+AnyDocument = Document | InvoiceDocument
+UNSEEN = Document()
+UNSEEN_INVOICE = InvoiceDocument()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
     """A threshold that fires or recovers: what an event is made of, before it has an id."""
 
@@ -90,8 +133,35 @@ class Crossing:
     threshold: Threshold
     episode: int
     snapshot: Snapshot
+    reason: Reason
     action: Action = Action.TRIGGERED
     also_crossed: tuple[Threshold, ...] = ()  # fired at the same record, and told by this event alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """A new usage period, shown by a record or by the clock."""
+
+    rule: Rule
+    source: Snapshot | PeriodEnd
+    period_from: dt.datetime  # the new period's start: what makes it the same reset
+    reason: Literal[Reason.RESET_MANUAL, Reason.RESET_AUTOMATIC]
+    at: dt.datetime  # when it was reset
+    action: Action = Action.TRIGGERED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceChange:
+    """An invoice that was created, or changed its state; *previous* is the state before, None where none is known."""
+
+    rule: Rule
+    invoice: Invoice
+    previous: str | None
+    reason: Literal[Reason.INVOICE_CREATED, Reason.STATE_CHANGED]
+    action: Action = Action.TRIGGERED
+
+
+Occurrence = Crossing | Reset | InvoiceChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +170,10 @@ class Judgement:
 
     Attributes:
         document: the memory after it; the very object given where nothing changed.
-        crossings: what fires, in the order in which the events are created.
+        occurrences: what fires, in the order in which the events are created.
         reasons: one for each threshold of each rule, or one for each rule where the record as a whole decides.
     """
 
-    document: Document
-    crossings: tuple[Crossing, ...]
+    document: AnyDocument
+    occurrences: tuple[Occurrence, ...]
     reasons: tuple[tuple[RuleType, Reason], ...]

@@ -4,9 +4,11 @@ A threshold's mark in its period, and what moves it:
 
 ```
 (none) ──reached──► fired ──no longer reached──► clear ──reached again──► fired, next episode
-                         (rules that look back)      (rearm: recovery)
+   │                     (rules that look back)      (rearm: recovery)
+   └──reached at first sight──► ignored ──no longer reached──► clear ──reached again──► fired, episode 1
+      (onCreate: ignore)                (rearm: recovery)
 ```
-Only the first arrow is open to a late record: the level was reached, whenever one learns of it.
+Only the arrows from (none) are open to a late record: the level was reached, whenever one learns of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +19,25 @@ from itertools import groupby
 from consumer.decide import levels
 from consumer.decide.model import Crossing, Level, Mark, Reason
 from schemas.events import Action
-from schemas.rules import BalanceThresholdSpec, Rule, Threshold, ThresholdType
+from schemas.rules import BalanceThresholdSpec, Rule
 from schemas.sources import Snapshot
+from schemas.thresholds import Threshold, ThresholdType
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of one rule's thresholds, by identity."""
+
+    marks: Mapping[str, Mark]
+    sights: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule makes of one snapshot: its marks after it, what is told, and a reason a threshold."""
+    """What one rule makes of one snapshot: its marks and sights after it, what is told, and a reason a threshold."""
 
     marks: Mapping[str, Mark]  # the very mapping given where nothing changed
+    sights: Mapping[str, int]  # likewise
     crossings: tuple[Crossing, ...]
     reasons: tuple[Reason, ...]
 
@@ -37,13 +49,14 @@ class _Step:
     threshold: Threshold
     reason: Reason
     mark: Mark | None = None
+    sight: int | None = None  # the revision under which it is seen, where this is the first time
 
 
 def judge(
     rule: Rule,
     spec: BalanceThresholdSpec,
     snapshot: Snapshot,
-    marks: Mapping[str, Mark],
+    known: Known,
     *,
     is_late: bool,
 ) -> Finding:
@@ -52,18 +65,17 @@ def judge(
     Args:
         rule: whose *spec* it is.
         spec: the thresholds, and how they are told.
-        snapshot: of the period of *marks*.
-        marks: the rule's own.
+        snapshot: of the period of the marks in *known*.
+        known: the rule's own.
         is_late: whether a newer record has spoken already: then only what has no mark may fire.
     """
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    steps = [
-        _step(spec, threshold, snapshot, marks.get(identity), is_late=is_late)
-        for identity, threshold in spec.distinct.items()
-    ]
+    steps = [_step(rule, spec, snapshot, known, threshold, is_late=is_late) for threshold in spec.distinct.values()]
+    seen = {step.threshold.identity: step.sight for step in steps if step.sight is not None}
+    sights = {**known.sights, **seen} if seen else known.sights
     changed = {step.threshold.identity: step.mark for step in steps if step.mark is not None}
     if not changed:
-        return Finding(marks, (), tuple(step.reason for step in steps))
+        return Finding(known.marks, sights, (), tuple(step.reason for step in steps))
     risen = [step for step in steps if step.reason in {Reason.FIRST_CROSSING, Reason.REARMED}]
     risen.sort(key=lambda step: levels.advancement(step.threshold, level))
     fallen = [step for step in steps if step.reason is Reason.RECOVERED]
@@ -73,26 +85,35 @@ def judge(
     silent = {one.identity for crossing in told for one in crossing.also_crossed}
     reasons = (Reason.ALSO_CROSSED if step.threshold.identity in silent else step.reason for step in steps)
     untold = {identity: replace(changed[identity], is_told=False) for identity in silent}
-    return Finding({**marks, **changed, **untold}, (*told, *recovered), tuple(reasons))
+    return Finding({**known.marks, **changed, **untold}, sights, (*told, *recovered), tuple(reasons))
 
 
 def _step(
+    rule: Rule,
     spec: BalanceThresholdSpec,
-    threshold: Threshold,
     snapshot: Snapshot,
-    mark: Mark | None,
+    known: Known,
+    threshold: Threshold,
     *,
     is_late: bool,
 ) -> _Step:
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
     if reason := levels.unknown(threshold, level):
         return _Step(threshold, reason)
+    mark = known.marks.get(threshold.identity)
     is_reached = levels.reached(threshold, level)
-    if mark is None:
-        if not is_reached:
-            return _Step(threshold, Reason.BELOW)
-        return _Step(threshold, Reason.FIRST_CROSSING, _fired(threshold, snapshot, 1))
-    return _moved(spec, threshold, snapshot, mark, is_reached=is_reached, is_late=is_late)
+    since = rule.ignoring.get(threshold.identity)
+    sight = None if since is None or known.sights.get(threshold.identity) == since.revision else since.revision
+    if mark is not None:
+        step = _moved(spec, threshold, snapshot, mark, is_reached=is_reached, is_late=is_late)
+    elif not is_reached:
+        step = _Step(threshold, Reason.BELOW)
+    elif sight is not None and since is not None and snapshot.period_from < since.at:
+        ignored = Mark("ignored", 0, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False)
+        step = _Step(threshold, Reason.IGNORED_ON_CREATE, ignored)
+    else:
+        step = _Step(threshold, Reason.FIRST_CROSSING, _fired(threshold, snapshot, 1))
+    return step if sight is None else replace(step, sight=sight)
 
 
 def _moved(
@@ -104,10 +125,13 @@ def _moved(
     is_reached: bool,
     is_late: bool,
 ) -> _Step:
-    """Return what becomes of a threshold that has fired in this period before."""
-    if is_reached and (mark.state == "fired" or spec.rearm == "period"):
-        return _Step(threshold, Reason.ALREADY_FIRED)
-    if not is_reached and (mark.state == "clear" or not spec.looks_back):
+    """Return what becomes of a threshold that has fired, or was ignored, in this period before."""
+    if is_reached and (mark.state != "clear" or spec.rearm == "period"):
+        return _Step(threshold, Reason.ALREADY_FIRED if mark.episode else Reason.IGNORED_ON_CREATE)
+    is_followed = (
+        spec.looks_back if mark.episode else spec.rearm == "recovery"
+    )  # what is ignored has no recovery to tell
+    if not is_reached and (mark.state == "clear" or not is_followed):
         return _Step(threshold, Reason.BELOW)
     if is_late:
         return _Step(threshold, Reason.LATE)
@@ -124,7 +148,7 @@ def _each(
     steps: Sequence[_Step],
     action: Action = Action.TRIGGERED,
 ) -> tuple[Crossing, ...]:
-    return tuple(Crossing(rule, step.threshold, _episode(step), snapshot, action) for step in steps)
+    return tuple(_crossing(rule, snapshot, step, action) for step in steps)
 
 
 def _highest(rule: Rule, snapshot: Snapshot, risen: Sequence[_Step]) -> tuple[Crossing, ...]:
@@ -133,8 +157,19 @@ def _highest(rule: Rule, snapshot: Snapshot, risen: Sequence[_Step]) -> tuple[Cr
     for _, kind in groupby(risen, key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE):
         *others, top = kind
         also = tuple(step.threshold for step in others)
-        told.append(Crossing(rule, top.threshold, _episode(top), snapshot, also_crossed=also))
+        told.append(replace(_crossing(rule, snapshot, top, Action.TRIGGERED), also_crossed=also))
     return tuple(told)
+
+
+def _crossing(rule: Rule, snapshot: Snapshot, step: _Step, action: Action) -> Crossing:
+    return Crossing(
+        rule=rule,
+        threshold=step.threshold,
+        episode=_episode(step),
+        snapshot=snapshot,
+        reason=step.reason,
+        action=action,
+    )
 
 
 def _episode(step: _Step) -> int:
