@@ -19,6 +19,7 @@ from consumer.consume.dead_letters import DeadLetters
 from consumer.consume.fetch import Fetch
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import Kafka, close, partitions, started
+from consumer.consume.period_ends import PeriodEnds
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.starts import Starts
 from consumer.deliver.attempt import Attempts
@@ -40,6 +41,7 @@ SWEEP_EVERY: Final = 1.0
 GAUGES_EVERY: Final = 5.0
 LOOK_EVERY: Final = 2.0
 LAG_EVERY: Final = 5.0
+CLOCK_EVERY: Final = 1.0  # seconds between two looks for usage periods that have ended
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
 RETRY_PAUSE: Final = 1.0
 STALE_AFTER: Final = 10.0  # seconds without a look at Postgres: not ready
@@ -224,6 +226,7 @@ class App:
                 if rulebook.age_seconds > STALE_AFTER
                 else None
             )
+            ends = PeriodEnds(database, rulebook, self._metrics, self._announce, settings.consume_period_end_delay)
             fetch.subscribe()
             self._is_ready(Role.CONSUME)
             async with loop.beside(
@@ -231,6 +234,7 @@ class App:
                 loop.every(self._listener({catalog.CHANNEL: rulebook.changed}), RETRY_PAUSE, name="listen-catalog"),
                 loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce"),
                 loop.every(fetch.measure, LAG_EVERY, name="lag"),
+                loop.every(ends.once, CLOCK_EVERY, name="period-ends"),
             ):
                 await fetch.run(self._stop)
 

@@ -110,6 +110,7 @@ class Settings(BaseModel):
     topic_dead_letters: Annotated[str, Field(min_length=1, max_length=249)] = "tollbell.dead-letters"
 
     consume_future_tolerance: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=5)
+    consume_period_end_delay: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=1)
     consume_memory_entitlements: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
 
     http_listen: Annotated[Listen, BeforeValidator(_listen)] = Listen(host="127.0.0.1", port=8080)

@@ -8,13 +8,13 @@ from typing import TypeAlias
 from aiokafka import ConsumerRecord
 
 from consumer.decide.judge import judge
-from consumer.decide.model import Crossing, Document, Reason
-from consumer.decide.payloads import identity, payload, preceding
-from consumer.store.memory import EntitlementKey
+from consumer.decide.model import AnyDocument, Occurrence, Reason
+from consumer.decide.payloads import identity, occurred_at, payload, preceding
+from consumer.store.memory import MemoryKey, key_of
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
 from schemas.rules import Rule, RuleType
-from schemas.sources import SourceEvent
+from schemas.sources import Snapshot, SourceEvent
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 _LATEST_MS = 253_402_300_799_999  # the end of year 9999: a producer may claim any 64-bit timestamp
@@ -29,34 +29,34 @@ class Wanted:
     rules: Sequence[Rule]
 
     @property
-    def key(self) -> EntitlementKey:
+    def key(self) -> MemoryKey:
         """Whose memory it is judged on."""
-        return EntitlementKey(self.source.namespace, self.source.entitlement_id)
+        return key_of(self.source)
 
 
 @dataclass(slots=True)
 class Folded:
-    """An entitlement's records of a batch, judged one after the other: what one fired, the next one knows."""
+    """One key's records of a batch, judged one after the other: what one fired, the next one knows."""
 
-    before: Document
-    document: Document
+    before: AnyDocument
+    document: AnyDocument
     wanted: list[Wanted] = field(default_factory=list)
-    crossings: list[tuple[Crossing, KafkaRecord]] = field(default_factory=list)
+    occurrences: list[tuple[Occurrence, KafkaRecord]] = field(default_factory=list)
     reasons: list[tuple[RuleType, Reason]] = field(default_factory=list)
     shown_by: SourceEvent | None = None  # the record that last changed the document
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is something to write."""
-        return self.document is not self.before
+        """Whether there is something to write: an invoice's event may come without a change of its memory."""
+        return self.document is not self.before or bool(self.occurrences)
 
 
 def fold(
     wanted: Sequence[Wanted],
-    documents: Mapping[EntitlementKey, Document],
-) -> dict[EntitlementKey, Folded]:
-    """Judge *wanted* in order on *documents*; return what becomes of each entitlement."""
-    folded: dict[EntitlementKey, Folded] = {}
+    documents: Mapping[MemoryKey, AnyDocument],
+) -> dict[MemoryKey, Folded]:
+    """Judge *wanted* in order on *documents*; return what becomes of each entitlement and invoice."""
+    folded: dict[MemoryKey, Folded] = {}
     for one in wanted:
         key = one.key
         state = folded.get(key)
@@ -67,28 +67,33 @@ def fold(
             state.document = judgement.document
             state.shown_by = one.source
         state.wanted.append(one)
-        state.crossings.extend((crossing, one.record) for crossing in judgement.crossings)
+        state.occurrences.extend((occurrence, one.record) for occurrence in judgement.occurrences)
         state.reasons.extend(judgement.reasons)
     return folded
 
 
-def change(key: EntitlementKey, folded: Folded, new_id: Callable[[], str]) -> Change:
+def change(key: MemoryKey, folded: Folded, new_id: Callable[[], str]) -> Change:
     """Return what is to be written of *folded*, its events with ids from *new_id*, their payloads frozen."""
     shown = folded.shown_by
-    about = events.encode(shown.origin.about() if shown is not None and hasattr(shown, "origin") else {})
-    made = tuple(_event(crossing, record, new_id()) for crossing, record in folded.crossings)
+    about = events.encode(shown.origin.about()) if isinstance(shown, Snapshot) else b"{}"
+    made = tuple(new_event(occurrence, new_id(), _got_at(record)) for occurrence, record in folded.occurrences)
     return Change(key, folded.document, about, made)
 
 
-def _event(crossing: Crossing, record: KafkaRecord, event_id: str) -> NewEvent:
+def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -> NewEvent:
+    """Return the event of *occurrence*; *recorded_at* is when Kafka got the record, or the clock struck."""
     return NewEvent(
         id=event_id,
-        identity=identity(crossing),
-        rule_id=crossing.rule.id,
-        type=crossing.rule.type.value,
-        action=crossing.action.value,
-        after=preceding(crossing),
-        payload=payload(crossing, event_id),
-        occurred_at=crossing.snapshot.calculated_at,
-        recorded_at=dt.datetime.fromtimestamp(min(max(record.timestamp, 0), _LATEST_MS) / 1000, dt.UTC),
+        identity=identity(occurrence),
+        rule_id=occurrence.rule.id,
+        type=occurrence.rule.type.value,
+        action=occurrence.action.value,
+        after=preceding(occurrence),
+        payload=payload(occurrence, event_id),
+        occurred_at=occurred_at(occurrence),
+        recorded_at=recorded_at,
     )
+
+
+def _got_at(record: KafkaRecord) -> dt.datetime:
+    return dt.datetime.fromtimestamp(min(max(record.timestamp, 0), _LATEST_MS) / 1000, dt.UTC)

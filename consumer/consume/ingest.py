@@ -21,9 +21,10 @@ from consumer.errors import DataRefused, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.store import outbox
 from consumer.store.database import Database
-from consumer.store.memory import EntitlementKey, Memory
+from consumer.store.memory import Memory, MemoryKey, key_of
 from consumer.store.outbox import Result, Written
 from schemas.reading import RejectReason
+from schemas.rules import RuleType
 
 MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
 logger = log.get("consume")
@@ -89,8 +90,7 @@ class Ingest:
                 case Ignored():
                     tally.ignored += 1
                 case source:
-                    rules = catalog.matching(source.namespace, source.feature_id, source.feature_key)
-                    if rules:
+                    if rules := catalog.about(source):
                         wanted.append(Wanted(record, source, rules))
                     else:
                         tally.uncovered += 1
@@ -123,7 +123,7 @@ class Ingest:
             wanted = await self._again(folded, results, tally)
         raise StoreUnavailable("other writers were faster every time: the batch is taken again")
 
-    async def _write_changes(self, changed: dict[EntitlementKey, Folded]) -> dict[EntitlementKey, Written]:
+    async def _write_changes(self, changed: dict[MemoryKey, Folded]) -> dict[MemoryKey, Written]:
         if not changed:
             return {}
         changes = [change(key, changed[key], ids.new) for key in changed]
@@ -134,8 +134,8 @@ class Ingest:
 
     async def _again(
         self,
-        folded: dict[EntitlementKey, Folded],
-        results: dict[EntitlementKey, Written],
+        folded: dict[MemoryKey, Folded],
+        results: dict[MemoryKey, Written],
         tally: Tally,
     ) -> list[Wanted]:
         """Remember and count what is settled; return the records to judge again."""
@@ -152,26 +152,24 @@ class Ingest:
                 self.memory.forget([key])
                 if written.result is Result.RULE_GONE:
                     rule_gone = True
-                    self._count_reasons((crossing.rule.type, Reason.RULE_GONE) for crossing, _ in state.crossings)
+                    self._count_reasons((one.rule.type, Reason.RULE_GONE) for one, _ in state.occurrences)
         if rule_gone:
             await self.rulebook.refresh()
         return [self._with_current_rules(one) for one in again]
 
     def _with_current_rules(self, one: Wanted) -> Wanted:
-        source = one.source
-        rules = self.rulebook.catalog.matching(source.namespace, source.feature_id, source.feature_key)
-        return replace(one, rules=rules)
+        return replace(one, rules=self.rulebook.catalog.about(one.source))
 
     def _settled(
         self,
-        key: EntitlementKey,
+        key: MemoryKey,
         state: Folded,
         version: int,
         tally: Tally,
         written: Written | None = None,
     ) -> None:
         self.memory.remember({key: replace(state.document, version=version)} if version else {})
-        self._count_reasons(state.reasons)
+        self._count_reasons(state.reasons if written is None else _as_written(state, written))
         if logger.is_debug:
             _say_judged(state)
         if written is None:
@@ -180,8 +178,6 @@ class Ingest:
         tally.deliveries += written.deliveries
         for (rule_type, action), count in written.made.items():
             self.metrics.events(rule_type, action, count)
-        if missing := len(state.crossings) - len(written.event_ids):
-            self._count_reasons([(state.crossings[0][0].rule.type, Reason.DUPLICATE)] * missing)
 
     def _count_reasons(self, reasons: Iterable[tuple[object, Reason]]) -> None:
         for (rule_type, reason), count in Counter(reasons).items():
@@ -201,6 +197,15 @@ class Ingest:
             self.metrics.dead_letters(reason.value, count)
 
 
+def _as_written(state: Folded, written: Written) -> list[tuple[RuleType, Reason]]:
+    """Return the reasons, with `duplicate` for an event that had been made before under another id."""
+    reasons = list(state.reasons)
+    for (occurrence, _), was_made in zip(state.occurrences, written.was_made, strict=True):
+        if not was_made:
+            reasons[reasons.index((occurrence.rule.type, occurrence.reason))] = (occurrence.rule.type, Reason.DUPLICATE)
+    return reasons
+
+
 def _say_judged(state: Folded) -> None:
     """Log why each record came out as it did. Judged once more for that, rule by rule: it is pure, and this is rare."""
     document = state.before
@@ -208,7 +213,5 @@ def _say_judged(state: Folded) -> None:
         at = {"topic": one.record.topic, "partition": one.record.partition, "offset": one.record.offset}
         for rule in one.rules:
             reasons = [reason.value for _, reason in judge([rule], one.source, document).reasons]
-            logger.debug(
-                "record.judged", **at, entitlement_id=one.source.entitlement_id, rule_id=rule.id, reasons=reasons
-            )
+            logger.debug("record.judged", **at, about=key_of(one.source).id, rule_id=rule.id, reasons=reasons)
         document = judge(one.rules, one.source, document).document

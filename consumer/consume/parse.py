@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from schemas import openmeter, sources
+from schemas import native, native_invoices, openmeter, openmeter_invoices
 from schemas.reading import Rejected, RejectReason, check_numbers, check_text, invalid, read
-from schemas.sources import Loose, Snapshot, SourceEvent
+from schemas.sources import Invoice, Loose, Snapshot, SourceEvent
 
 Headers = Sequence[tuple[str, bytes | None]]
 _MODE: Final = ("ce_specversion", "ce_id")
@@ -48,10 +48,17 @@ class _Envelope(msgspec.Struct, frozen=True):
     type: Loose
     data: msgspec.Raw = msgspec.Raw(b"")
     subject: Loose | None = None
+    time: Loose | None = None
 
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
-_KNOWN: Final = frozenset({sources.SNAPSHOT_TYPE, openmeter.SNAPSHOT_TYPE})
+_INVOICES: Final = {
+    native_invoices.CREATED_TYPE: native_invoices.read_native_created,
+    native_invoices.UPDATED_TYPE: native_invoices.read_native_updated,
+    openmeter_invoices.CREATED_TYPE: openmeter_invoices.read_created,
+    openmeter_invoices.UPDATED_TYPE: openmeter_invoices.read_updated,
+}
+_KNOWN: Final = frozenset({native.SNAPSHOT_TYPE, native.RESET_TYPE, openmeter.SNAPSHOT_TYPE, *_INVOICES})
 
 
 def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Parsed:
@@ -68,8 +75,7 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
         if envelope.type not in _KNOWN:
             return IGNORED
         source = _read_data(envelope)
-        if isinstance(source, Snapshot):
-            _check_times(source, latest)
+        _check_times(source, latest)
     except Rejected as exc:
         return Reject(exc.reason, exc.error[:_MAX_DETAIL])
     return source
@@ -98,18 +104,34 @@ def _read_data(envelope: _Envelope) -> SourceEvent:
     if len(data) > MAX_BYTES:
         raise Rejected(RejectReason.TOO_LARGE, f"data: has {len(data)} bytes: at most {MAX_BYTES} are read")
     check_text(data)  # in binary mode nobody has looked at it yet
-    if envelope.type == openmeter.SNAPSHOT_TYPE:
-        source = openmeter.read_snapshot(data)
-    else:
-        source = sources.read_native_snapshot(data, subject=envelope.subject)
+    source = _read_source(envelope, data)
     check_numbers(data)
     return source
 
 
-def _check_times(source: Snapshot, latest: dt.datetime) -> None:
+def _read_source(envelope: _Envelope, data: bytes) -> SourceEvent:
+    if envelope.type == native.SNAPSHOT_TYPE:
+        return native.read_native_snapshot(data, subject=envelope.subject)
+    if envelope.type == openmeter.SNAPSHOT_TYPE:
+        return openmeter.read_snapshot(data)
+    if envelope.type == native.RESET_TYPE:
+        return native.read_native_reset(data, subject=envelope.subject)
+    if not envelope.time:
+        raise invalid("time", "is missing: by it an invoice's records are put in order")
+    return _INVOICES[envelope.type](data, source=envelope.source, event_id=envelope.id, time=envelope.time)
+
+
+def _check_times(source: SourceEvent, latest: dt.datetime) -> None:
     """One wrong clock must not silence an entitlement for a year: what is ahead moves no memory."""
-    for name, time in (("calculatedAt", source.calculated_at), ("the period's start", source.period_from)):
+    match source:
+        case Snapshot():
+            times = {"data: calculatedAt": source.calculated_at, "data: the period's start": source.period_from}
+        case Invoice():
+            times = {"time": source.at}
+        case _:
+            times = {}
+    for name, time in times.items():
         if time > latest:
-            raise Rejected(RejectReason.IN_FUTURE, f"data: {name} is ahead of the database's clock")
+            raise Rejected(RejectReason.IN_FUTURE, f"{name} is ahead of the database's clock")
         if time.year == 1:
-            raise invalid("data", f"{name} is in the year 1: it was never set")  # Go's zero time
+            raise invalid(name.partition(":")[0], f"{name.rpartition(': ')[2]} is in the year 1: it was never set")

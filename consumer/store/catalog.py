@@ -5,18 +5,19 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from consumer.store.database import Database
-from schemas.rules import BalanceThresholdSpec, Rule, RuleId
+from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, Since, read_spec
+from schemas.sources import Invoice, SourceEvent
 
 CHANNEL: Final = "tollbell_catalog"  # of LISTEN and NOTIFY
 
 
 class Catalog:
-    """Enabled rules, immutable, indexed by namespace and feature.
+    """Enabled rules, immutable, indexed by namespace and what they are about: a feature, all of them, or invoices.
 
     Attributes:
         revision: of the configuration it shows; grows with every change.
@@ -28,14 +29,24 @@ class Catalog:
         self.unreadable = tuple(unreadable)
         self._for_all: dict[str, list[Rule]] = {}
         self._by_feature: dict[tuple[str, str], list[Rule]] = {}
+        self._invoices: dict[str, list[Rule]] = {}
         self.size = 0
         for rule in sorted(rules, key=lambda rule: rule.id):
             self.size += 1
+            if not isinstance(rule.spec, BalanceThresholdSpec | ResetSpec):
+                self._invoices.setdefault(rule.namespace, []).append(rule)
+                continue
             if rule.spec.features is None:
                 self._for_all.setdefault(rule.namespace, []).append(rule)
             for feature in dict.fromkeys(rule.spec.features or ()):
                 self._by_feature.setdefault((rule.namespace, feature), []).append(rule)
         self._found: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+
+    def about(self, source: SourceEvent) -> Sequence[Rule]:
+        """Return the rules that want *source*, in id order, each once."""
+        if isinstance(source, Invoice):
+            return self._invoices.get(source.namespace, ())
+        return self.matching(source.namespace, source.feature_id, source.feature_key)
 
     def matching(self, namespace: str, feature_id: str, feature_key: str) -> Sequence[Rule]:
         """Return the rules about a feature, by id or key, and those about all, in id order, each once."""
@@ -92,7 +103,7 @@ async def load(database: Database) -> Catalog:
         if row["id"] is None:
             continue
         try:
-            spec = read_spec(row["spec"])
+            spec = read_spec(exact(row["spec"]))
         except ValidationError:
             # Each release runs on the next one's schema: a rule of a type that it adds must not stop all the others.
             unreadable.append(row["id"])
@@ -104,11 +115,18 @@ async def load(database: Database) -> Catalog:
                 name=row["name"],
                 spec=spec,
                 channels=tuple(row["channels"] or ()),
+                ignoring=read_ignoring(row["ignoring"]),
             )
         )
     return Catalog(rows[0]["revision"], rules, unreadable)
 
 
-def read_spec(text: str) -> BalanceThresholdSpec:
-    """Return a stored spec; numbers exact."""
-    return BalanceThresholdSpec.model_validate(json.loads(text, parse_float=Decimal))
+def exact(text: str) -> dict[str, Any]:
+    """Return a stored JSON object; numbers exact."""
+    stored: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    return stored
+
+
+def read_ignoring(text: str) -> dict[str, Since]:
+    """Return a stored `ignoring`: threshold → since when it ignores what is reached already."""
+    return {identity: Since.model_validate(since) for identity, since in json.loads(text).items()}

@@ -11,10 +11,10 @@ import asyncpg
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
-from consumer.store.catalog import read_spec
+from consumer.store.catalog import exact, read_ignoring
 from consumer.store.database import Connection, Database
 from schemas import events
-from schemas.rules import BalanceThresholdSpec
+from schemas.rules import NOTHING_IGNORED, Since, Spec, ignoring, read_spec
 from schemas.secret import Secret
 
 DisabledBy = Literal["person", "tollbell"]
@@ -48,7 +48,7 @@ class StoredRule:
     namespace: str
     key: str | None
     name: str
-    spec: BalanceThresholdSpec
+    spec: Spec
     channels: tuple[str, ...]
     metadata: Mapping[str, str]
     disabled: bool
@@ -57,10 +57,11 @@ class StoredRule:
 class Edit:
     """A change under way: all of it, or nothing. One editor at a time."""
 
-    def __init__(self, connection: Connection, cipher: Cipher, namespace: str) -> None:
+    def __init__(self, connection: Connection, cipher: Cipher, namespace: str, *, since: Since) -> None:
         self._connection = connection
         self._cipher = cipher
         self._namespace = namespace
+        self._since = since
 
     async def channels(self) -> list[StoredChannel]:
         """Return the namespace's channels."""
@@ -102,7 +103,7 @@ class Edit:
                 namespace=self._namespace,
                 key=row["key"],
                 name=row["name"],
-                spec=read_spec(row["spec"]),
+                spec=read_spec(exact(row["spec"])),
                 channels=tuple(row["channels"]),
                 metadata=json.loads(row["metadata"]),
                 disabled=row["disabled"],
@@ -139,7 +140,17 @@ class Edit:
         )
 
     async def put_rule(self, rule: StoredRule) -> None:
-        """Make *rule*, or change it to be so."""
+        """Make *rule*, or change it to be so; what its thresholds ignore counts from now on."""
+        before = await self._connection.row("configuration/rule_before", id=rule.id)
+        was_enabled = before is not None and not before["disabled"]
+        ignored = NOTHING_IGNORED
+        if not rule.disabled:
+            ignored = ignoring(
+                rule.spec,
+                self._since,
+                before=read_spec(exact(before["spec"])) if before is not None and was_enabled else None,
+                kept=read_ignoring(before["ignoring"]) if before is not None and was_enabled else NOTHING_IGNORED,
+            )
         await self._connection.rows(
             "configuration/put_rule",
             id=rule.id,
@@ -150,6 +161,7 @@ class Edit:
             spec=events.encode(rule.spec.model_dump(by_alias=True)).decode(),
             metadata=json.dumps(dict(rule.metadata)),
             disabled=rule.disabled,
+            ignoring=json.dumps({identity: one.model_dump(mode="json") for identity, one in ignored.items()}),
         )
         channels = list(rule.channels)
         await self._connection.rows("configuration/put_rule_channels", rule_id=rule.id, channels=channels)
@@ -181,8 +193,9 @@ async def edit(database: Database, cipher: Cipher, namespace: str, *, keep: bool
     """
     with contextlib.suppress(_Abandoned):
         async with database.transaction() as connection:
-            await connection.rows("catalog/bump")  # first: its row is the lock that editors queue at
-            yield Edit(connection, cipher, namespace)
+            bumped = await connection.row("catalog/bump")  # first: its row is the lock that editors queue at
+            assert bumped is not None  # noqa: S101 - the migration inserts the one row
+            yield Edit(connection, cipher, namespace, since=Since(revision=bumped["revision"], at=bumped["now"]))
             if not keep:
                 raise _Abandoned
             await connection.rows("catalog/notify")

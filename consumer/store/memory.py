@@ -1,24 +1,54 @@
-"""The memory of entitlements: documents loaded, and remembered as committed statements left them."""
+"""The memory of entitlements and invoices: documents loaded, and remembered as committed statements left them."""
 
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import asyncpg
 
-from consumer.decide.model import NO_MARKS, UNSEEN, Document, Mark, Marks
+from consumer.decide.model import (
+    NO_MARKS,
+    NO_SIGHTS,
+    UNSEEN,
+    UNSEEN_INVOICE,
+    AnyDocument,
+    Document,
+    InvoiceDocument,
+    Mark,
+    Marks,
+    Sights,
+)
 from consumer.store.database import Database, columns
 from schemas import times
 from schemas.rules import RuleId
+from schemas.sources import Invoice, SourceEvent
 
 
 class EntitlementKey(NamedTuple):
-    """What a document is found by."""
+    """What an entitlement's document is found by."""
 
     namespace: str
     id: str
+
+
+class InvoiceKey(NamedTuple):
+    """What an invoice's document is found by; never equal to an entitlement's key, which has two parts."""
+
+    namespace: str
+    id: str
+    kind: Literal["invoice"] = "invoice"
+
+
+MemoryKey = EntitlementKey | InvoiceKey
+
+
+def key_of(source: SourceEvent) -> MemoryKey:
+    """Return whose memory *source* is judged on."""
+    if isinstance(source, Invoice):
+        return InvoiceKey(source.namespace, source.invoice_id)
+    return EntitlementKey(source.namespace, source.entitlement_id)
 
 
 class Memory:
@@ -30,33 +60,50 @@ class Memory:
     def __init__(self, database: Database, *, limit: int) -> None:
         self._database = database
         self._limit = limit
-        self._documents: OrderedDict[EntitlementKey, Document] = OrderedDict()
+        self._documents: OrderedDict[MemoryKey, AnyDocument] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._documents)
 
-    async def load(self, keys: Iterable[EntitlementKey]) -> dict[EntitlementKey, Document]:
-        """Return the documents of *keys*; those not known are read in one query.
+    async def load(self, keys: Iterable[MemoryKey]) -> dict[MemoryKey, AnyDocument]:
+        """Return the documents of *keys*; those not known are read in one query a kind.
 
         Raises:
             StoreUnavailable: Postgres cannot be reached.
         """
-        found: dict[EntitlementKey, Document] = {}
-        unknown: list[EntitlementKey] = []
+        found: dict[MemoryKey, AnyDocument] = {}
+        entitlements: list[EntitlementKey] = []
+        invoices: list[InvoiceKey] = []
         for key in dict.fromkeys(keys):
             if (document := self._documents.get(key)) is not None:
                 self._documents.move_to_end(key)
                 found[key] = document
+            elif isinstance(key, InvoiceKey):
+                invoices.append(key)
             else:
-                unknown.append(key)
-        if unknown:
-            found.update(dict.fromkeys(unknown, UNSEEN))
-            namespaces, ids = columns(unknown, 2)
-            for row in await self._database.rows("memory/load", namespaces=namespaces, ids=ids):
-                found[EntitlementKey(row["namespace"], row["id"])] = _document(row)
+                entitlements.append(key)
+        if entitlements:
+            found.update(await self._load_entitlements(entitlements))
+        if invoices:
+            found.update(await self._load_invoices(invoices))
         return found
 
-    def remember(self, documents: Mapping[EntitlementKey, Document]) -> None:
+    async def _load_entitlements(self, keys: list[EntitlementKey]) -> dict[MemoryKey, AnyDocument]:
+        found: dict[MemoryKey, AnyDocument] = dict.fromkeys(keys, UNSEEN)
+        namespaces, ids = columns(keys, 2)
+        for row in await self._database.rows("memory/load", namespaces=namespaces, ids=ids):
+            found[EntitlementKey(row["namespace"], row["id"])] = document_of(row)
+        return found
+
+    async def _load_invoices(self, keys: list[InvoiceKey]) -> dict[MemoryKey, AnyDocument]:
+        found: dict[MemoryKey, AnyDocument] = dict.fromkeys(keys, UNSEEN_INVOICE)
+        namespaces, ids, _ = columns(keys, 3)
+        for row in await self._database.rows("memory/load_invoices", namespaces=namespaces, ids=ids):
+            document = InvoiceDocument(version=row["version"], state=row["state"], as_of=row["as_of"])
+            found[InvoiceKey(row["namespace"], row["id"])] = document
+        return found
+
+    def remember(self, documents: Mapping[MemoryKey, AnyDocument]) -> None:
         """Keep *documents* as committed; the longest unused go where there are too many."""
         for key, document in documents.items():
             self._documents[key] = document
@@ -64,7 +111,7 @@ class Memory:
         while len(self._documents) > self._limit:
             self._documents.popitem(last=False)
 
-    def forget(self, keys: Iterable[EntitlementKey] | None = None) -> None:
+    def forget(self, keys: Iterable[MemoryKey] | None = None) -> None:
         """Drop the documents of *keys*; all of them for None: partitions moved, or an outcome is unknown."""
         if keys is None:
             self._documents.clear()
@@ -91,13 +138,19 @@ def _mark_json(mark: Mark) -> dict[str, object]:
     return stored if mark.is_told else stored | {"told": False}
 
 
-def _document(row: asyncpg.Record) -> Document:
+def document_of(row: asyncpg.Record) -> Document:
+    """Return the document of a row of `entitlement`, its JSON columns as text."""
     return Document(
         version=row["version"],
         period_from=row["period_from"],
         period_to=row["period_to"],
+        ended=row["ended"],
         as_of=row["as_of"],
+        deleted_at=row["deleted_at"],
+        active_to=row["active_to"],
         marks=_marks(row["marks"]),
+        resets=frozenset(RuleId(rule) for rule in json.loads(row["resets"])),
+        sights=_sights(row["sights"]),
     )
 
 
@@ -111,3 +164,7 @@ def _marks(text: str) -> Marks:
         }
         for rule, of_rule in json.loads(text).items()
     }
+
+
+def _sights(text: str) -> Sights:
+    return NO_SIGHTS if text == "{}" else {RuleId(rule): of_rule for rule, of_rule in json.loads(text).items()}

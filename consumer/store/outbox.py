@@ -1,16 +1,18 @@
 """The outbox: memory, events and deliveries of a batch, in the one statement that keeps the promises."""
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import asyncpg
 
-from consumer.decide.model import Document
-from consumer.store.database import Database, columns
-from consumer.store.memory import EntitlementKey, marks_json
+from consumer.decide.model import AnyDocument, Document
+from consumer.store.database import Connection, Database, columns
+from consumer.store.memory import MemoryKey, marks_json
 
 
 class Result(StrEnum):
@@ -40,9 +42,9 @@ class NewEvent:
 class Change:
     """A document that changed, and the events that led there, in order."""
 
-    key: EntitlementKey
-    document: Document  # as judged; its version is the one that was read
-    about: bytes  # JSON
+    key: MemoryKey
+    document: AnyDocument  # as judged; its version is the one that was read
+    about: bytes  # JSON: what the clock and the API know of an entitlement
     events: tuple[NewEvent, ...]
 
 
@@ -52,16 +54,28 @@ class Written:
 
     Attributes:
         event_ids: of the events made; one made before under another id is not among them.
+        was_made: of each event of the change, in order: whether it is.
         made: how many they are, by type and action.
     """
 
     result: Result
     event_ids: frozenset[str]
     deliveries: int
+    was_made: tuple[bool, ...]
     made: Counter[tuple[str, str]]
 
 
-async def write(database: Database, changes: Sequence[Change]) -> list[Written]:
+_DOCUMENT: Final = (
+    "kinds", "namespaces", "ids", "versions", "as_of", "periods_from", "periods_to", "ended", "deleted_at", "active_to",
+    "abouts", "marks", "resets", "sights", "states",
+)  # fmt: skip
+_EVENT: Final = (
+    "event_documents", "event_ids", "identities", "rules", "types", "actions", "afters", "payloads", "occurred",
+    "recorded",
+)  # fmt: skip
+
+
+async def write(database: Database | Connection, changes: Sequence[Change]) -> list[Written]:
     """Write *changes*, each whole or not at all; return what became of each, in order.
 
     Safe to repeat, and to run beside any other writer: a document is written only over the version it was judged on.
@@ -76,50 +90,41 @@ async def write(database: Database, changes: Sequence[Change]) -> list[Written]:
         for n, change in enumerate(changes, 1)
         for e in change.events
     ]
-    namespaces, ids, versions, froms, tos, as_of, abouts, marks = columns(documents, 8)
-    numbers, event_ids, identities, rules, types, actions, afters, payloads, occurred, recorded = columns(events, 10)
-    rows = await database.rows(
-        "outbox/write",
-        namespaces=namespaces,
-        ids=ids,
-        versions=versions,
-        periods_from=froms,
-        periods_to=tos,
-        as_of=as_of,
-        abouts=abouts,
-        marks=marks,
-        event_documents=numbers,
-        event_ids=event_ids,
-        identities=identities,
-        rules=rules,
-        types=types,
-        actions=actions,
-        afters=afters,
-        payloads=payloads,
-        occurred=occurred,
-        recorded=recorded,
-    )
+    arguments = dict(zip(_DOCUMENT, columns(documents, len(_DOCUMENT)), strict=True))
+    arguments |= zip(_EVENT, columns(events, len(_EVENT)), strict=True)
+    rows = await database.rows("outbox/write", **arguments)
     return [_written(row, change) for row, change in zip(rows, changes, strict=True)]
 
 
 def _row(change: Change) -> tuple[object, ...]:
-    document = change.document
+    key, document = change.key, change.document
+    if not isinstance(document, Document):
+        nothing = (None,) * 9
+        return ("invoice", key.namespace, key.id, document.version, document.as_of, *nothing, document.state)
     return (
-        change.key.namespace,
-        change.key.id,
+        "entitlement",
+        key.namespace,
+        key.id,
         document.version,
+        document.as_of,
         document.period_from,
         document.period_to,
-        document.as_of,
+        document.ended,
+        document.deleted_at,
+        document.active_to,
         change.about.decode(),
         marks_json(document.marks),
+        json.dumps(sorted(document.resets)),
+        json.dumps({rule: dict(of_rule) for rule, of_rule in document.sights.items()}),
+        None,
     )
 
 
 def _written(row: asyncpg.Record, change: Change) -> Written:
     event_ids = frozenset(row["event_ids"])
+    was_made = tuple(event.id in event_ids for event in change.events)
     made = Counter((event.type, event.action) for event in change.events if event.id in event_ids)
-    return Written(Result(row["result"]), event_ids, row["deliveries"], made)
+    return Written(Result(row["result"]), event_ids, row["deliveries"], was_made, made)
 
 
 async def notify(database: Database) -> None:

@@ -109,7 +109,7 @@ def judged(rules: Sequence[Rule], records: Sequence[Shown], documents: Documents
 
 
 def crossings(folded: Mapping[EntitlementKey, Folded]) -> list[Crossing]:
-    return [crossing for state in folded.values() for crossing, _ in state.crossings]
+    return [crossing for state in folded.values() for crossing, _ in state.occurrences]
 
 
 def reasons(folded: Mapping[EntitlementKey, Folded]) -> Counter[str]:

@@ -29,7 +29,7 @@ def test_what_one_record_fired_the_next_one_knows() -> None:
 
     state = fold(records, {KEY: UNSEEN})[KEY]
 
-    made = [(crossing.threshold.identity, record.offset) for crossing, record in state.crossings]
+    made = [(crossing.threshold.identity, record.offset) for crossing, record in state.occurrences]
     assert made == [("usage_percentage:50", 0), ("usage_percentage:80", 2)]
     assert [reason for _, reason in state.reasons] == [
         Reason.FIRST_CROSSING,
@@ -46,7 +46,7 @@ def test_entitlements_do_not_know_of_each_other() -> None:
 
     folded = fold(records, {KEY: UNSEEN, OTHER: UNSEEN})
 
-    assert [len(folded[key].crossings) for key in (KEY, OTHER)] == [1, 1]
+    assert [len(folded[key].occurrences) for key in (KEY, OTHER)] == [1, 1]
     assert [len(folded[key].wanted) for key in (KEY, OTHER)] == [2, 1]
 
 
@@ -56,7 +56,7 @@ def test_the_same_id_in_another_namespace_is_another_entitlement() -> None:
 
     folded = fold(records, {KEY: UNSEEN, elsewhere: UNSEEN})
 
-    assert [len(folded[key].crossings) for key in (KEY, elsewhere)] == [1, 1]
+    assert [len(folded[key].occurrences) for key in (KEY, elsewhere)] == [1, 1]
 
 
 def test_it_starts_from_what_is_remembered() -> None:
@@ -64,7 +64,7 @@ def test_it_starts_from_what_is_remembered() -> None:
 
     state = fold(wanted(make_snapshot(60, minute=1)), {KEY: remembered})[KEY]
 
-    assert state.crossings == []
+    assert state.occurrences == []
     assert state.document is remembered
     assert not state.is_changed
 
@@ -84,7 +84,7 @@ def test_what_is_written_holds_the_version_that_was_read_and_the_events_in_order
 
     assert (made.key, made.document.version) == (KEY, 7)
     assert [event.id for event in made.events] == ["event-1", "event-2"]
-    assert [event.identity for event in made.events] == [identity(crossing) for crossing, _ in state.crossings]
+    assert [event.identity for event in made.events] == [identity(crossing) for crossing, _ in state.occurrences]
     assert b'"value":50' in made.events[0].payload
     assert b'"id":"event-1"' in made.events[0].payload
     assert made.events[0].occurred_at == NOW

@@ -31,7 +31,7 @@ def errors(name: str, instance: object) -> list[str]:
 def made_payload(record: bytes) -> dict[str, Any]:
     source = parse(record, [], latest=LATEST)
     assert isinstance(source, Snapshot)
-    [crossing] = judge([make_rule(percents=[80], features=["llm_tokens", "other"])], source, UNSEEN).crossings
+    [crossing] = judge([make_rule(percents=[80], features=["llm_tokens", "other"])], source, UNSEEN).occurrences
     made: dict[str, Any] = json.loads(payload(crossing, "01K9ZBC3K9YJ4M2V7Q8R5T6W1X"), parse_float=Decimal)
     return made
 

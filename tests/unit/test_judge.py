@@ -15,7 +15,7 @@ NEXT_PERIOD = (PERIOD[1], PERIOD[1] + dt.timedelta(days=31))
 
 
 def thresholds(judgement: Judgement) -> list[str]:
-    return [crossing.threshold.identity for crossing in judgement.crossings]
+    return [crossing.threshold.identity for crossing in judgement.occurrences]
 
 
 def reasons(judgement: Judgement) -> list[Reason]:
@@ -37,7 +37,7 @@ def test_reaching_the_threshold_exactly_fires_it() -> None:
 def test_below_the_threshold_nothing_fires_and_the_entitlement_is_remembered() -> None:
     judgement = judge([make_rule(percents=[80])], make_snapshot(79), UNSEEN)
 
-    assert judgement.crossings == ()
+    assert judgement.occurrences == ()
     assert reasons(judgement) == [Reason.BELOW]
     assert judgement.document == Document(period_from=PERIOD[0], period_to=PERIOD[1])
 
@@ -53,7 +53,7 @@ def test_a_jump_fires_each_threshold_in_rising_order() -> None:
 def test_a_crossing_carries_its_rule_record_and_episode() -> None:
     rule, snapshot = make_rule(percents=[80]), make_snapshot(80)
 
-    (crossing,) = judge([rule], snapshot, UNSEEN).crossings
+    (crossing,) = judge([rule], snapshot, UNSEEN).occurrences
 
     assert (crossing.rule, crossing.snapshot, crossing.episode) == (rule, snapshot, 1)
     assert (crossing.action, crossing.also_crossed) == ("triggered", ())
@@ -62,7 +62,7 @@ def test_a_crossing_carries_its_rule_record_and_episode() -> None:
 def test_a_fired_threshold_is_silent_for_the_rest_of_the_period() -> None:
     judgement = judge([make_rule(percents=[80])], make_snapshot(90, minute=1), after(make_snapshot(80), 80))
 
-    assert judgement.crossings == ()
+    assert judgement.occurrences == ()
     assert reasons(judgement) == [Reason.ALREADY_FIRED]
 
 
@@ -99,7 +99,7 @@ def test_a_record_of_an_earlier_period_makes_nothing() -> None:
     judgement = judge([make_rule(percents=[50, 100])], make_snapshot(100, minute=999), document)
 
     assert judgement.document is document
-    assert judgement.crossings == ()
+    assert judgement.occurrences == ()
     assert reasons(judgement) == [Reason.STALE_PERIOD]
 
 
@@ -144,7 +144,7 @@ def test_rules_are_independent_of_each_other() -> None:
 
     judgement = judge(rules, make_snapshot(60, minute=1), document)
 
-    assert [crossing.rule.id for crossing in judgement.crossings] == ["rule-2"]
+    assert [crossing.rule.id for crossing in judgement.occurrences] == ["rule-2"]
     assert reasons(judgement) == [Reason.ALREADY_FIRED, Reason.FIRST_CROSSING]
     assert set(judgement.document.marks) == {"rule-1", "rule-2"}
 
@@ -169,7 +169,7 @@ def test_a_threshold_that_stands_twice_in_a_rule_is_one() -> None:
 
     judgement = judge([rule], make_snapshot(80), UNSEEN)
 
-    assert [crossing.threshold.type for crossing in judgement.crossings] == ["PERCENT"]
+    assert [crossing.threshold.type for crossing in judgement.occurrences] == ["PERCENT"]
     assert reasons(judgement) == [Reason.FIRST_CROSSING]
 
 
@@ -195,7 +195,7 @@ def shown(settings: dict[str, Any], *seen: tuple[int, object]) -> list[tuple[str
         judgement = judge([rule], make_snapshot(usage, minute=minute), document)
         document = judgement.document
         (reason,) = reasons(judgement)
-        story.append((str(reason), "".join(f"{one.action} {one.episode}" for one in judgement.crossings)))
+        story.append((str(reason), "".join(f"{one.action} {one.episode}" for one in judgement.occurrences)))
     return story
 
 
@@ -283,7 +283,7 @@ def test_settings_that_change(first: dict[str, Any], then: dict[str, Any], reaso
     judgement = judge([make_rule(percents=[50], **then)], make_snapshot(10, minute=1), before)
 
     assert reasons(judgement) == [reason]
-    assert "".join(f"{one.action} {one.episode}" for one in judgement.crossings) == event
+    assert "".join(f"{one.action} {one.episode}" for one in judgement.occurrences) == event
 
 
 def test_clear_is_remembered_with_its_episode() -> None:
@@ -361,7 +361,7 @@ def test_a_new_period_begins_with_episode_one_and_no_record_is_late_in_it() -> N
 
     judgement = judge([rule], make_snapshot(50, period=NEXT_PERIOD, minute=1), before)
 
-    assert [(one.action, one.episode) for one in judgement.crossings] == [("triggered", 1)]
+    assert [(one.action, one.episode) for one in judgement.occurrences] == [("triggered", 1)]
     assert judgement.document.as_of == NOW + dt.timedelta(minutes=1)
 
 
@@ -371,7 +371,7 @@ def test_what_recovers_at_once_is_told_most_advanced_first_after_what_fires() ->
 
     judgement = judge([rule], make_snapshot(5, balance=5, minute=1), document)
 
-    assert [(one.action, one.threshold.identity) for one in judgement.crossings] == [
+    assert [(one.action, one.threshold.identity) for one in judgement.occurrences] == [
         ("triggered", "balance_value:20"),
         ("triggered", "balance_value:10"),
         ("recovered", "usage_percentage:90"),
@@ -388,7 +388,7 @@ def test_the_highest_of_each_kind_is_told_with_the_others_in_rising_order() -> N
     judgement = judge([rule], make_snapshot(110, balance=5), UNSEEN)
 
     assert [
-        (one.threshold.identity, [other.identity for other in one.also_crossed]) for one in judgement.crossings
+        (one.threshold.identity, [other.identity for other in one.also_crossed]) for one in judgement.occurrences
     ] == [
         ("usage_percentage:100", ["usage_percentage:50", "usage_value:70", "usage_percentage:80"]),
         ("balance_value:10", ["balance_value:20"]),
@@ -407,7 +407,7 @@ def test_the_highest_of_each_kind_is_told_with_the_others_in_rising_order() -> N
 def test_on_a_tie_the_percentage_is_the_highest() -> None:
     rule = make_rule(("usage_percentage", 80), ("usage_value", 80), **HIGHEST)
 
-    (crossing,) = judge([rule], make_snapshot(80), UNSEEN).crossings
+    (crossing,) = judge([rule], make_snapshot(80), UNSEEN).occurrences
 
     assert crossing.threshold.identity == "usage_percentage:80"
     assert [other.identity for other in crossing.also_crossed] == ["usage_value:80"]
@@ -420,7 +420,7 @@ def test_what_was_also_crossed_counts_as_fired() -> None:
     judgement = judge([rule], make_snapshot(100, minute=1), document)
 
     assert reasons(judgement) == [Reason.ALREADY_FIRED, Reason.ALREADY_FIRED, Reason.FIRST_CROSSING]
-    assert [one.also_crossed for one in judgement.crossings] == [()]
+    assert [one.also_crossed for one in judgement.occurrences] == [()]
 
 
 def test_a_late_record_fires_the_highest_of_what_has_no_mark() -> None:
@@ -430,7 +430,7 @@ def test_a_late_record_fires_the_highest_of_what_has_no_mark() -> None:
     judgement = judge([rule], make_snapshot(100, minute=1), document)
 
     assert thresholds(judgement) == ["usage_percentage:100"]
-    assert [other.identity for one in judgement.crossings for other in one.also_crossed] == ["usage_percentage:80"]
+    assert [other.identity for one in judgement.occurrences for other in one.also_crossed] == ["usage_percentage:80"]
 
 
 HOUR = dt.timedelta(hours=1)
@@ -454,7 +454,7 @@ def test_only_what_is_active_is_judged(more: dict[str, Any], reason: Reason) -> 
     judgement = judge([make_rule(percents=[80])], make_snapshot(100, **more), UNSEEN)
 
     assert reasons(judgement) == [reason]
-    assert (judgement.document is UNSEEN) is (reason is not Reason.FIRST_CROSSING)
+    assert bool(judgement.occurrences) is bool(judgement.document.marks) is (reason is Reason.FIRST_CROSSING)
 
 
 def test_what_is_not_metered_is_not_judged() -> None:

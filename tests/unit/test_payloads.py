@@ -11,7 +11,7 @@ import pytest
 
 from consumer.consume.parse import parse
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, Crossing
+from consumer.decide.model import UNSEEN, Crossing, Reason
 from consumer.decide.payloads import identity, payload
 from schemas import events, times
 from schemas.rules import RuleId
@@ -23,7 +23,13 @@ LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 
 def crossing(kind: str = "usage_percentage", value: object = 80, rule: str = "rule-1", **snapshot: Any) -> Crossing:
     made = make_rule((kind, value), rule_id=rule)
-    return Crossing(made, made.spec.thresholds[0], 1, make_snapshot(100, balance=0, **snapshot))
+    return Crossing(
+        rule=made,
+        threshold=made.spec.thresholds[0],
+        episode=1,
+        snapshot=make_snapshot(100, balance=0, **snapshot),
+        reason=Reason.FIRST_CROSSING,
+    )
 
 
 def renamed(one: Crossing, **changed: Any) -> Crossing:
@@ -80,7 +86,7 @@ def body(record: bytes, *thresholds: tuple[str, object], features: list[str] | N
     snapshot = parse(record, (), latest=LATEST)
     assert isinstance(snapshot, Snapshot)
     rule = make_rule(*thresholds, features=features, rule_id=RuleId("rule-1"))
-    return [payload(one, f"event-{n}") for n, one in enumerate(judge([rule], snapshot, UNSEEN).crossings, 1)]
+    return [payload(one, f"event-{n}") for n, one in enumerate(judge([rule], snapshot, UNSEEN).occurrences, 1)]
 
 
 def test_the_body_is_the_reference_products_envelope() -> None:

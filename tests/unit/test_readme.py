@@ -26,9 +26,10 @@ from consumer.decide.payloads import payload
 from consumer.deliver import signing
 from schemas import export, signing_secrets
 from schemas.reading import RejectReason
-from schemas.rules import Rule, RuleId, ThresholdType
+from schemas.rules import Rule, RuleId
 from schemas.rules_file import RulesFile
 from schemas.sources import Snapshot
+from schemas.thresholds import ThresholdType
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -159,11 +160,12 @@ def test_every_threshold_type_is_named() -> None:
 
 def test_every_field_of_rules_and_channels_is_named() -> None:
     schema = export.schemas()["rules-file.json"]["$defs"]
-    rule, channel = re.findall(r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)", README, re.MULTILINE)
+    rule, threshold_rule, channel = re.findall(r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)", README, re.MULTILINE)
 
     assert set(code([row.split("|")[1:] for row in channel.splitlines()])) == schema["Channel"]["properties"].keys()
-    in_table = set(code([row.split("|")[1:] for row in rule.splitlines()]))
-    assert in_table | {"key", "type", "name", "channels"} == schema["Rule"]["properties"].keys()
+    in_tables = set(code([row.split("|")[1:] for row in (rule + threshold_rule).splitlines()]))
+    rules = [schema[name]["properties"].keys() for name in schema if name.endswith("Rule")]
+    assert in_tables | {"key", "type", "name", "channels"} == set().union(*rules)
 
 
 def test_the_retries_are_the_schedule() -> None:
@@ -202,7 +204,7 @@ def test_the_record_and_the_rules_make_the_payload() -> None:
         channels=("channel-1",),
     )
 
-    [crossing] = judge([rule], source, UNSEEN).crossings
+    [crossing] = judge([rule], source, UNSEEN).occurrences
 
     assert json.loads(payload(crossing, shown["id"])) == shown
 

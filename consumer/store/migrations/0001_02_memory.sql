@@ -13,7 +13,8 @@ CREATE TABLE entitlement (
     deleted_at  timestamptz,                              -- the delete's calculatedAt; NULL after a newer record
     active_to   timestamptz,                              -- as last shown
     about       json NOT NULL,                            -- feature, subject, customer, entitlement as last written
-    marks       json NOT NULL,                            -- rule id → threshold, or reset → mark
+    marks       json NOT NULL,                            -- rule id → threshold → mark
+    resets      json NOT NULL DEFAULT '[]',               -- ids of rules that have told of this period's start
     sights      json NOT NULL DEFAULT '{}',               -- rule id → threshold → catalog revision of its first sight
     written_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (namespace, id),

@@ -14,7 +14,8 @@ CREATE TABLE event (
     rule_id        text NOT NULL,
     type           text NOT NULL,
     action         text NOT NULL,
-    entitlement_id text,
+    entitlement_id text,                                  -- of an entitlement's event
+    invoice_id     text,                                  -- of an invoice's
     payload        bytea NOT NULL,                        -- the `openmeter` body, byte for byte
     occurred_at    timestamptz NOT NULL,                  -- the record's calculatedAt
     recorded_at    timestamptz NOT NULL,                  -- when Kafka got the record: its timestamp

@@ -1,4 +1,5 @@
 -- The documents of these entitlements; one never written has no row.
-SELECT e.namespace, e.id, e.version, e.period_from, e.period_to, e.as_of, e.marks::text AS marks
+SELECT e.namespace, e.id, e.version, e.period_from, e.period_to, e.ended, e.as_of, e.deleted_at, e.active_to,
+       e.marks::text AS marks, e.resets::text AS resets, e.sights::text AS sights
 FROM unnest(@namespaces::text[], @ids::text[]) AS wanted (namespace, id)
 JOIN entitlement e ON e.namespace = wanted.namespace AND e.id = wanted.id

@@ -3,12 +3,15 @@
 -- Guarantees. A document is written only over the version it was judged on; its events and deliveries only with it. A
 -- rule that was disabled or deleted meanwhile leaves every document untouched that holds an event of it. Two writers of
 -- one document: one wins, the other gets `changed`.
--- Lock order: rules by id (shared), documents by key, identities by hash. A rule's editor waits for the batch.
+-- Lock order: rules by id (shared), entitlements by key, invoices by key, identities by hash. A rule's editor waits for the batch.
 WITH doc AS MATERIALIZED (
     SELECT *
-    FROM unnest(@namespaces::text[], @ids::text[], @versions::bigint[], @periods_from::timestamptz[],
-                @periods_to::timestamptz[], @as_of::timestamptz[], @abouts::text[], @marks::text[])
-         WITH ORDINALITY AS d (namespace, id, version, period_from, period_to, as_of, about, marks, n)
+    FROM unnest(@kinds::text[], @namespaces::text[], @ids::text[], @versions::bigint[], @as_of::timestamptz[],
+                @periods_from::timestamptz[], @periods_to::timestamptz[], @ended::boolean[], @deleted_at::timestamptz[],
+                @active_to::timestamptz[], @abouts::text[], @marks::text[], @resets::text[], @sights::text[],
+                @states::text[])
+         WITH ORDINALITY AS d (kind, namespace, id, version, as_of, period_from, period_to, ended, deleted_at, active_to,
+                               about, marks, resets, sights, state, n)
 ),
 fresh AS MATERIALIZED (
     SELECT *
@@ -34,16 +37,20 @@ locked AS MATERIALIZED (
     SELECT e.namespace, e.id, e.version
     FROM entitlement e
     JOIN doc d ON d.namespace = e.namespace AND d.id = e.id
-    WHERE d.version > 0
+    WHERE d.kind = 'entitlement'
+      AND d.version > 0
       AND d.n NOT IN (SELECT n FROM gone)
     ORDER BY e.namespace, e.id
     FOR UPDATE OF e
 ),
 inserted AS (
-    INSERT INTO entitlement (namespace, id, version, period_from, period_to, as_of, about, marks)
-    SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.as_of, d.about::json, d.marks::json
+    INSERT INTO entitlement (namespace, id, version, period_from, period_to, ended, as_of, deleted_at, active_to, about,
+                             marks, resets, sights)
+    SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.ended, d.as_of, d.deleted_at, d.active_to, d.about::json,
+           d.marks::json, d.resets::json, d.sights::json
     FROM doc d
-    WHERE d.version = 0
+    WHERE d.kind = 'entitlement'
+      AND d.version = 0
       AND d.n NOT IN (SELECT n FROM gone)
     ORDER BY d.namespace, d.id
     ON CONFLICT DO NOTHING
@@ -54,22 +61,74 @@ updated AS (
     SET version = e.version + 1,
         period_from = d.period_from,
         period_to = d.period_to,
+        shown_at = CASE
+                       WHEN (e.period_from, e.period_to) = (d.period_from, d.period_to) THEN e.shown_at
+                       ELSE clock_timestamp()
+                   END,
+        ended = d.ended,
         as_of = d.as_of,
+        deleted_at = d.deleted_at,
+        active_to = d.active_to,
         about = d.about::json,
         marks = d.marks::json,
+        resets = d.resets::json,
+        sights = d.sights::json,
         written_at = clock_timestamp()
     FROM doc d
     JOIN locked l ON l.namespace = d.namespace AND l.id = d.id AND l.version = d.version
-    WHERE e.namespace = d.namespace
+    WHERE d.kind = 'entitlement'
+      AND e.namespace = d.namespace
       AND e.id = d.id
       AND e.version = d.version
     RETURNING e.namespace, e.id
 ),
-won AS MATERIALIZED (
-    SELECT d.n, d.namespace, d.id
+invoices_locked AS MATERIALIZED (
+    SELECT i.namespace, i.id, i.version
+    FROM invoice i
+    JOIN doc d ON d.namespace = i.namespace AND d.id = i.id
+    WHERE d.kind = 'invoice'
+      AND d.version > 0
+      AND d.n NOT IN (SELECT n FROM gone)
+    ORDER BY i.namespace, i.id
+    FOR UPDATE OF i
+),
+invoices_inserted AS (
+    INSERT INTO invoice (namespace, id, version, state, as_of)
+    SELECT d.namespace, d.id, 1, d.state, d.as_of
     FROM doc d
-    JOIN (SELECT namespace, id FROM inserted UNION ALL SELECT namespace, id FROM updated) w
-      ON w.namespace = d.namespace AND w.id = d.id
+    WHERE d.kind = 'invoice'
+      AND d.version = 0
+      AND d.n NOT IN (SELECT n FROM gone)
+    ORDER BY d.namespace, d.id
+    ON CONFLICT DO NOTHING
+    RETURNING namespace, id
+),
+invoices_updated AS (
+    UPDATE invoice i
+    SET version = i.version + 1,
+        state = d.state,
+        as_of = d.as_of,
+        written_at = clock_timestamp()
+    FROM doc d
+    JOIN invoices_locked l ON l.namespace = d.namespace AND l.id = d.id AND l.version = d.version
+    WHERE d.kind = 'invoice'
+      AND i.namespace = d.namespace
+      AND i.id = d.id
+      AND i.version = d.version
+    RETURNING i.namespace, i.id
+),
+won AS MATERIALIZED (
+    SELECT d.n, d.kind, d.namespace, d.id
+    FROM doc d
+    JOIN (
+        SELECT 'entitlement' AS kind, namespace, id FROM inserted
+        UNION ALL
+        SELECT 'entitlement', namespace, id FROM updated
+        UNION ALL
+        SELECT 'invoice', namespace, id FROM invoices_inserted
+        UNION ALL
+        SELECT 'invoice', namespace, id FROM invoices_updated
+    ) w ON w.kind = d.kind AND w.namespace = d.namespace AND w.id = d.id
 ),
 identified AS (
     INSERT INTO event_identity (identity, event_id)
@@ -81,8 +140,11 @@ identified AS (
     RETURNING event_id
 ),
 made AS (
-    INSERT INTO event (id, namespace, rule_id, type, action, entitlement_id, payload, occurred_at, recorded_at)
-    SELECT f.id, won.namespace, f.rule_id, f.type, f.action, won.id, f.payload, f.occurred_at, f.recorded_at
+    INSERT INTO event (id, namespace, rule_id, type, action, entitlement_id, invoice_id, payload, occurred_at, recorded_at)
+    SELECT f.id, won.namespace, f.rule_id, f.type, f.action,
+           CASE WHEN won.kind = 'entitlement' THEN won.id END,
+           CASE WHEN won.kind = 'invoice' THEN won.id END,
+           f.payload, f.occurred_at, f.recorded_at
     FROM fresh f
     JOIN won ON won.n = f.n
     JOIN identified i ON i.event_id = f.id
