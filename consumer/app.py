@@ -210,9 +210,10 @@ class App:
             topics = {topic: found[topic] for topic in settings.input_topics}
             await self._patiently("kafka", lambda: starts.resolve(topics))
             await self._patiently("postgres", rulebook.refresh)
+            memory = Memory(database, limit=settings.consume_memory_entitlements)
             ingest = Ingest(
                 database=database,
-                memory=Memory(database, limit=settings.consume_memory_entitlements),
+                memory=memory,
                 rulebook=rulebook,
                 dead_letters=DeadLetters(producer, settings.topic_dead_letters),
                 metrics=self._metrics,
@@ -226,7 +227,9 @@ class App:
                 if rulebook.age_seconds > STALE_AFTER
                 else None
             )
-            ends = PeriodEnds(database, rulebook, self._metrics, self._announce, settings.consume_period_end_delay)
+            ends = PeriodEnds(
+                database, memory, rulebook, self._metrics, self._announce, settings.consume_period_end_delay
+            )
             fetch.subscribe()
             self._is_ready(Role.CONSUME)
             async with loop.beside(

@@ -226,3 +226,30 @@ rules:
     features: [llm_tokens]
     thresholds: [{lines}]
 """
+
+
+def reset_record(
+    usage: object = 0, allowance: object = 100, *, reset_at: str, period: tuple[str, str], **more: Any
+) -> bytes:
+    """The bytes of a native reset: the period and the value after it."""
+    record = json.loads(native_record(usage, allowance, calculated_at=reset_at, period=period, **more))
+    record["type"] = "tollbell.entitlement.reset"
+    record["data"]["resetAt"] = reset_at
+    return json.dumps(record).encode()
+
+
+def invoice_record(
+    status: str,
+    previous: str | None = None,
+    *,
+    kind: str = "updated",
+    time: str | None = "2026-11-22T10:15:30Z",
+    event_id: str = "e-1",
+    **invoice: Any,
+) -> bytes:
+    """The bytes of a native invoice record."""
+    data: dict[str, Any] = {"invoice": {"id": "inv-1", "number": "INV-1", "status": status, **invoice}}
+    if previous is not None:
+        data["previousStatus"] = previous
+    envelope = {"specversion": "1.0", "id": event_id, "source": "tests", "type": f"tollbell.invoice.{kind}"}
+    return json.dumps(envelope | ({"time": time} if time else {}) | {"data": data}).encode()

@@ -18,6 +18,7 @@ from consumer.metrics import Metrics
 from consumer.store import ended
 from consumer.store.database import Database
 from consumer.store.ended import Ended
+from consumer.store.memory import Memory
 from consumer.store.outbox import Change, Result, Written
 from schemas.reading import read_all
 from schemas.sources import About, PeriodEnd
@@ -31,6 +32,7 @@ class PeriodEnds:
     """Ends what the clock has to end."""
 
     database: Database
+    memory: Memory
     rulebook: Rulebook
     metrics: Metrics
     announce: Callable[[], None]
@@ -50,6 +52,7 @@ class PeriodEnds:
             judgements = [self._judge(one) for one in taking.documents]
             changes = [self._change(one, made) for one, made in zip(taking.documents, judgements, strict=True)]
             written = await taking.write(changes) if changes else []
+        self.memory.forget(one.key for one in taking.documents)
         self._count(judgements, written)
         if any(one.result is Result.RULE_GONE for one in written):
             await self.rulebook.refresh()
