@@ -1,7 +1,7 @@
 """Tollbell's native records of invoices."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -13,10 +13,9 @@ from schemas.times import Time
 CREATED_TYPE: Final = "tollbell.invoice.created"
 UPDATED_TYPE: Final = "tollbell.invoice.updated"
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-TotalT = TypeVar("TotalT")
 
 
-class NativeInvoice(msgspec.Struct, Generic[TotalT], frozen=True):
+class NativeInvoice(msgspec.Struct, frozen=True):
     """The invoice as it is now. `status` is the extended one where there are two, such as `draft.created`."""
 
     id: Identifier
@@ -24,22 +23,22 @@ class NativeInvoice(msgspec.Struct, Generic[TotalT], frozen=True):
     number: Loose | None = None
     currency: Loose | None = None
     customer: Party | None = None
-    total: TotalT | None = None
+    total: Amount | None = None
     period: Period | None = None
     details: dict[str, Any] | None = None  # free: reaches the payload as it is
 
 
-class NativeCreated(msgspec.Struct, Generic[TotalT], frozen=True):
+class NativeCreated(msgspec.Struct, frozen=True):
     """`data` of a `tollbell.invoice.created`."""
 
-    invoice: NativeInvoice[TotalT]
+    invoice: NativeInvoice
     namespace: Identifier = "default"
 
 
-class NativeUpdated(msgspec.Struct, Generic[TotalT], frozen=True, rename="camel"):
+class NativeUpdated(msgspec.Struct, frozen=True, rename="camel"):
     """`data` of a `tollbell.invoice.updated`."""
 
-    invoice: NativeInvoice[TotalT]
+    invoice: NativeInvoice
     previous_status: Identifier | None = None
     namespace: Identifier = "default"
 
@@ -52,7 +51,7 @@ class NativeCreatedEvent(msgspec.Struct, frozen=True):
     source: NonEmpty
     type: Literal["tollbell.invoice.created"]
     time: Time
-    data: NativeCreated[Amount]
+    data: NativeCreated
     subject: Loose | None = None
 
 
@@ -64,7 +63,7 @@ class NativeUpdatedEvent(msgspec.Struct, frozen=True):
     source: NonEmpty
     type: Literal["tollbell.invoice.updated"]
     time: Time
-    data: NativeUpdated[Amount]
+    data: NativeUpdated
     subject: Loose | None = None
 
 
@@ -76,8 +75,8 @@ class _Whole(msgspec.Struct, frozen=True):
     invoice: msgspec.Raw
 
 
-_created: Final = msgspec.json.Decoder(NativeCreated[msgspec.Raw])
-_updated: Final = msgspec.json.Decoder(NativeUpdated[msgspec.Raw])
+_created: Final = msgspec.json.Decoder(NativeCreated)
+_updated: Final = msgspec.json.Decoder(NativeUpdated)
 _whole: Final = msgspec.json.Decoder(_Whole)
 _amounts: Final = msgspec.json.Decoder(_Amounts)
 
@@ -104,7 +103,7 @@ def read_native_updated(data: bytes, *, source: str, event_id: str, time: str) -
 
 
 def _read(
-    record: NativeCreated[msgspec.Raw] | NativeUpdated[msgspec.Raw],
+    record: NativeCreated | NativeUpdated,
     data: bytes,
     *,
     source: str,

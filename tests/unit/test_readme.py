@@ -28,7 +28,7 @@ from schemas import export, signing_secrets
 from schemas.reading import RejectReason
 from schemas.rules import Rule, RuleId
 from schemas.rules_file import RulesFile
-from schemas.sources import Snapshot
+from schemas.sources import Invoice, Snapshot
 from schemas.thresholds import ThresholdType
 
 ROOT = Path(__file__).parents[2]
@@ -215,8 +215,9 @@ def test_the_payload_is_of_its_schema() -> None:
 
 @pytest.mark.parametrize("example", [record(), *blocks("json", (ROOT / "schemas/README.md").read_text())])
 def test_the_records_are_understood(example: str) -> None:
-    assert isinstance(parse(example.encode(), [], latest=LATEST), Snapshot)
-    Draft202012Validator(export.schemas()["tollbell.usage.snapshot.json"]).validate(json.loads(example))
+    assert isinstance(parse(example.encode(), [], latest=LATEST), Snapshot | Invoice)
+    shown = json.loads(example)
+    Draft202012Validator(export.schemas()[f"{shown['type']}.json"]).validate(shown)
 
 
 @pytest.mark.parametrize("block", blocks("python"))
