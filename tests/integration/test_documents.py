@@ -1,0 +1,196 @@
+"""Documents on a real Postgres: what is written is what is read, and what the clock finds of them, by its index."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import asyncpg
+import pytest
+
+from consumer import encryption
+from consumer.commands.apply import change as apply_change
+from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Document, InvoiceDocument, Mark
+from consumer.store import catalog, configuration, ended, migrate, outbox, queries
+from consumer.store.database import Database
+from consumer.store.ended import Ended
+from consumer.store.memory import EntitlementKey, InvoiceKey, Memory, MemoryKey
+from consumer.store.outbox import Change, Result
+from schemas.rules import RuleId, Since
+from schemas.rules_file import RulesFile
+from tests.factories import NOW, PERIOD
+
+DAY = dt.timedelta(days=1)
+NO_DELAY = dt.timedelta()
+KEY = EntitlementKey("default", "ent-1")
+INVOICE = InvoiceKey("default", "ent-1")  # the same id: another kind of thing
+CIPHER = encryption.parse_keys(encryption.new_key())
+WHOLE = Document(
+    period_from=PERIOD[0],
+    period_to=PERIOD[1],
+    ended=True,
+    as_of=NOW,
+    deleted_at=NOW + DAY,
+    active_to=NOW + 2 * DAY,
+    marks={RuleId("rule-1"): {"usage_value:1": Mark("ignored", 0, NOW, Decimal("1e30"), is_told=False)}},
+    resets=frozenset({RuleId("rule-2"), RuleId("rule-3")}),
+    sights={RuleId("rule-1"): {"usage_value:1": 7}},
+)
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(database, size=4)
+    await migrate.migrate(opened)
+    yield opened
+    await opened.close()
+
+
+async def written(store: Database, key: MemoryKey, document: AnyDocument) -> Result:
+    (one,) = await outbox.write(store, [Change(key, document, b'{"feature":{"key":"k"}}', ())])
+    return one.result
+
+
+async def read(store: Database, key: MemoryKey) -> AnyDocument:
+    return (await Memory(store, limit=10).load([key]))[key]
+
+
+async def taken(store: Database, limit: int = 10) -> list[Ended]:
+    async with ended.take(store, delay=NO_DELAY, limit=limit) as taking:
+        return list(taking.documents)
+
+
+async def test_a_document_is_read_as_it_was_written(store: Database) -> None:
+    assert await read(store, KEY) is UNSEEN
+
+    assert await written(store, KEY, WHOLE) is Result.WRITTEN
+
+    assert await read(store, KEY) == dataclasses.replace(WHOLE, version=1)
+
+
+async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) -> None:
+    assert await read(store, INVOICE) is UNSEEN_INVOICE
+    shown = InvoiceDocument(state="draft.created", as_of=NOW)
+
+    results = [
+        await written(store, KEY, WHOLE),
+        await written(store, INVOICE, shown),
+        await written(store, INVOICE, dataclasses.replace(shown, version=1, state="issued")),
+        await written(store, INVOICE, dataclasses.replace(shown, version=1, state="paid")),
+    ]
+
+    assert results == [Result.WRITTEN, Result.WRITTEN, Result.WRITTEN, Result.CHANGED]
+    assert await read(store, INVOICE) == InvoiceDocument(version=2, state="issued", as_of=NOW)
+    assert await read(store, KEY) == dataclasses.replace(WHOLE, version=1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_taken"),
+    [
+        # shown in time, and over
+        ({}, True),
+        # not over yet
+        ({"period_to": "now() + interval '1 hour'"}, False),
+        # shown when it was over: an old topic read anew
+        ({"shown_at": "period_to"}, False),
+        # ended already
+        ({"ended": "true"}, False),
+        # gone, or gone with the period
+        ({"deleted_at": "now()"}, False),
+        ({"active_to": "now() - interval '1 hour'"}, False),
+        # lives on beyond the period
+        ({"active_to": "now() + interval '1 hour'"}, True),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+async def test_what_the_clock_has_to_end(
+    store: Database, database: str, changed: dict[str, str], *, is_taken: bool
+) -> None:
+    await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1]))
+    past = {"shown_at": "now() - interval '2 days'", "period_from": "now() - interval '9 days'"}
+    columns = past | {"period_to": "now() - interval '1 minute'"} | changed
+    connection = await asyncpg.connect(database)
+    values = ", ".join(f"{name} = {value}" for name, value in columns.items())
+    await connection.execute(f"UPDATE entitlement SET {values}")  # noqa: S608 - the table above
+    await connection.close()
+
+    assert [one.key for one in await taken(store)] == ([KEY] if is_taken else [])
+
+
+async def test_when_a_period_was_shown_changes_with_the_period_alone(store: Database, database: str) -> None:
+    connection = await asyncpg.connect(database)
+    document = Document(period_from=PERIOD[0], period_to=PERIOD[1])
+    await written(store, KEY, document)
+    first = await connection.fetchval("SELECT shown_at FROM entitlement")
+
+    await written(store, KEY, dataclasses.replace(document, version=1, as_of=NOW))
+    same = await connection.fetchval("SELECT shown_at FROM entitlement")
+    await written(store, KEY, dataclasses.replace(document, version=2, period_to=PERIOD[1] + DAY))
+    moved = await connection.fetchval("SELECT shown_at FROM entitlement")
+
+    assert first == same < moved
+    await connection.close()
+
+
+async def test_two_take_different_documents(store: Database, database: str) -> None:
+    for n in range(4):
+        await written(store, EntitlementKey("default", f"e{n}"), Document(period_from=PERIOD[0], period_to=PERIOD[1]))
+    connection = await asyncpg.connect(database)
+    await connection.execute("UPDATE entitlement SET period_to = now(), shown_at = now() - interval '1 day'")
+    await connection.close()
+
+    async with (
+        ended.take(store, delay=NO_DELAY, limit=2) as one,
+        ended.take(store, delay=NO_DELAY, limit=9) as other,
+    ):
+        both = [[taking.key.id for taking in side.documents] for side in (one, other)]
+
+    assert [len(side) for side in both] == [2, 2]
+    assert sorted(both[0] + both[1]) == ["e0", "e1", "e2", "e3"]
+
+
+@pytest.mark.usefixtures("store")
+async def test_the_clock_looks_at_what_has_ended_and_not_at_all_entitlements(database: str) -> None:
+    connection = await asyncpg.connect(database, server_settings={"plan_cache_mode": "force_generic_plan"})
+    await connection.execute(
+        "INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks)"
+        " SELECT 'default', 'e' || n, 1, now() - interval '9 days', now() + n * interval '1 hour', '{}', '{}'"
+        " FROM generate_series(1, 20000) n"
+    )
+    await connection.execute("ANALYZE entitlement")
+    statement = queries.load("memory/ended")
+    await connection.execute(f"PREPARE ended (interval, int) AS {statement.sql}")
+
+    plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE ended ('1 minute', 500)"))
+
+    assert "Index Scan using entitlement_ends" in plan, plan
+    await connection.close()
+
+
+async def test_what_ignores_comes_into_force_with_the_edit_that_makes_it_so(store: Database) -> None:
+    async def applied(*values: int, **rule: object) -> dict[str, Since]:
+        thresholds = [{"type": "usage_value", "value": value} for value in values]
+        named = {"key": "quota", "type": "entitlements.balance.threshold", "name": "Quota", "channels": ["hook"]}
+        file = {
+            "channels": [{"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": "http://127.0.0.1:8080/"}],
+            "rules": [named | {"thresholds": thresholds} | rule],
+        }
+        async with configuration.edit(store, CIPHER, "default") as edit:
+            await apply_change(edit, RulesFile.model_validate(file), prune=False)
+        found = (await catalog.load(store)).matching("default", "", "any")
+        return dict(found[0].ignoring) if found else {}
+
+    made = await applied(1, 2, onCreate="ignore")
+    grown = await applied(1, 3, onCreate="ignore")
+    disabled = await applied(1, 3, onCreate="ignore", disabled=True)
+    enabled = await applied(1, 3, onCreate="ignore")
+    evaluating = await applied(1, 3)
+    again = await applied(1, 3, onCreate="ignore")
+
+    assert {one.revision for one in made.values()} == {2}
+    assert grown["usage_value:1"] == made["usage_value:1"]
+    assert grown["usage_value:3"].revision == 3
+    assert grown["usage_value:3"].at > made["usage_value:1"].at
+    assert "usage_value:2" not in grown
+    assert disabled == evaluating == again == {}
+    assert [one.revision for one in enabled.values()] == [5, 5]
