@@ -22,23 +22,19 @@ from consumer.consume.kafka import Kafka, close, partitions, started
 from consumer.consume.period_ends import PeriodEnds
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.starts import Starts
-from consumer.deliver.attempt import Attempts
-from consumer.deliver.dispatch import Dispatch
-from consumer.deliver.recorder import Recorder
+from consumer.decide.breaker import Breaker, Endurance
+from consumer.deliver.role import Deliver, Terms
 from consumer.deliver.slots import Limits
-from consumer.deliver.webhook import Webhook
 from consumer.errors import Refused, TollbellError, Unavailable
 from consumer.metrics import Metrics
 from consumer.serve import health
-from consumer.store import catalog, deliveries, migrate, outbox
+from consumer.store import catalog, migrate, outbox
 from consumer.store.database import Database
 from consumer.store.listen import listen
 from consumer.store.memory import Memory
 
 T = TypeVar("T")
 CATALOG_POLL: Final = 1.0  # seconds: a change is in force within one, even where no notification comes
-SWEEP_EVERY: Final = 1.0
-GAUGES_EVERY: Final = 5.0
 LOOK_EVERY: Final = 2.0
 LAG_EVERY: Final = 5.0
 CLOCK_EVERY: Final = 1.0  # seconds between two looks for usage periods that have ended
@@ -129,7 +125,10 @@ class App:
     async def _run_roles(self, database: Database) -> None:
         roles = {Role.CONSUME: self._consume, Role.DELIVER: self._deliver, Role.SERVE: self._serve}
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with (
+                loop.beside(loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce")),
+                asyncio.TaskGroup() as tasks,
+            ):
                 for role in sorted(self._roles):
                     tasks.create_task(roles[role](database), name=role.value)
         except* _Stopped:
@@ -235,7 +234,6 @@ class App:
             async with loop.beside(
                 loop.every(rulebook.refresh, CATALOG_POLL, name="catalog", wake=rulebook.changed),
                 loop.every(self._listener({catalog.CHANNEL: rulebook.changed}), RETRY_PAUSE, name="listen-catalog"),
-                loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce"),
                 loop.every(fetch.measure, LAG_EVERY, name="lag"),
                 loop.every(ends.once, CLOCK_EVERY, name="period-ends"),
             ):
@@ -257,37 +255,32 @@ class App:
     # --- deliver -------------------------------------------------------------------------------------------------
 
     async def _deliver(self, database: Database) -> None:
-        settings = self._settings
-        recorder = Recorder(database)
-        webhook = Webhook(
-            settings.delivery_timeout,
-            allowed=settings.delivery_allow_cidrs,
-            ca_file=settings.delivery_ca_file,
-        )
-        async with webhook:
-            dispatch = Dispatch(
-                database,
-                Attempts(webhook, recorder, self._cipher, self._metrics, settings.retry_schedule),
-                self._metrics,
-                Limits(settings.delivery_concurrency, settings.delivery_channel_concurrency),
-                settings.delivery_timeout,
-                wake=self._due,
-            )
-            self._checks["deliver"] = lambda: dispatch.waiting_for
-            self._is_ready(Role.DELIVER)
-            longest = settings.delivery_longest_round
-            async with loop.beside(
-                recorder.run(),
-                loop.every(self._listener({deliveries.CHANNEL: self._due}), RETRY_PAUSE, name="listen-outbox"),
-                loop.every(lambda: deliveries.sweep(database, longest_round=longest), SWEEP_EVERY, name="sweep"),
-                loop.every(lambda: self._gauges(database), GAUGES_EVERY, name="gauges"),
-            ):
-                await dispatch.run(self._stop)
-                await dispatch.drain(self._stop_at)
+        deliver = Deliver(database, self._cipher, self._metrics, self._terms(), due=self._due, announce=self._announce)
+        self._checks["deliver"] = lambda: deliver.waiting_for
+        self._is_ready(Role.DELIVER)
+        async with loop.beside(loop.every(self._listener(deliver.wakes), RETRY_PAUSE, name="listen-outbox")):
+            await deliver.run(self._stop, lambda: self._stop_at)
 
-    async def _gauges(self, database: Database) -> None:
-        seen = await deliveries.gauges(database)
-        self._metrics.outbox(seen.states, seen.due, seen.oldest_seconds, seen.channels)
+    def _terms(self) -> Terms:
+        settings = self._settings
+        return Terms(
+            timeout=settings.delivery_timeout,
+            allow=settings.delivery_allow_cidrs,
+            ca_file=settings.delivery_ca_file,
+            limits=Limits(settings.delivery_concurrency, settings.delivery_channel_concurrency),
+            schedule=settings.retry_schedule,
+            longest_round=settings.delivery_longest_round,
+            breaker=Breaker(
+                failures=settings.delivery_breaker_failures,
+                pause=settings.delivery_breaker_pause,
+                longest=settings.delivery_breaker_longest_pause,
+            ),
+            endurance=Endurance(
+                lasting=settings.delivery_disable_after,
+                attempts=settings.delivery_disable_attempts,
+                events=settings.delivery_disable_events,
+            ),
+        )
 
 
 def _first(group: BaseExceptionGroup[TollbellError]) -> TollbellError:

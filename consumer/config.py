@@ -120,6 +120,12 @@ class Settings(BaseModel):
     delivery_timeout: Annotated[Duration, _between("100ms", "5m")] = dt.timedelta(seconds=15)
     delivery_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 500
     delivery_channel_concurrency: Annotated[int, Field(ge=1, le=1_000)] = 8
+    delivery_breaker_failures: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    delivery_breaker_pause: Annotated[Duration, _between("100ms", "1h")] = dt.timedelta(seconds=5)
+    delivery_breaker_longest_pause: Annotated[Duration, _between("100ms", "24h")] = dt.timedelta(minutes=5)
+    delivery_disable_after: Annotated[Duration, _between("0s", "365d")] = dt.timedelta(days=5)
+    delivery_disable_attempts: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    delivery_disable_events: Annotated[int, Field(ge=1, le=10)] = 2
     delivery_longest_round: Annotated[Duration, _between("1m", "30d")] = dt.timedelta(hours=72)
     retry_schedule: Schedule = tuple(
         parse_duration(text) for text in ("0s", "5s", "5m", "30m", "2h", "5h", "10h", "10h")

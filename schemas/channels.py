@@ -11,7 +11,7 @@ from schemas.model import Key, Model, Name
 from schemas.secret import Secret
 
 ChannelId = NewType("ChannelId", str)
-Format = Literal["openmeter"]
+Format = Literal["openmeter", "flat"]
 LONGEST_ROUND: Final = dt.timedelta(hours=72)  # beyond it a delivery is too_old: later steps would never come
 _JITTER: Final = 1.2  # of the retries' pauses, at most
 
@@ -86,6 +86,15 @@ class ChannelConfig(Model):
     ] = None
     concurrency: Annotated[
         int | None, Field(ge=1, le=1000, description="Requests in flight in each process; left out: the service's.")
+    ] = None
+    rate_limit: Annotated[
+        float | None,
+        Field(
+            ge=0.001,
+            le=10_000,
+            allow_inf_nan=False,
+            description="Attempts a second, over all replicas; left out: no limit.",
+        ),
     ] = None
     expire_after: Annotated[
         Duration | None,

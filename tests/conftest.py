@@ -15,8 +15,11 @@ from aiokafka import AIOKafkaProducer
 from consumer.servers import account, choose
 from consumer.servers.contracts import Broker, Database
 from consumer.servers.topics import create_topics
+from consumer.store import migrate
+from consumer.store.database import Database as StoreDatabase
 from tests.fakes import Receiver
 from tests.service import Deployment, Topics, environment
+from tests.stores import Store
 
 SERVERS = pytest.StashKey[list[str]]()  # what was tried and what serves, for the end of the report
 
@@ -140,3 +143,12 @@ async def receiver() -> AsyncIterator[Receiver]:
     """A real HTTP server that records what it gets."""
     async with Receiver() as server:
         yield server
+
+
+@pytest.fixture
+async def stored(database: str) -> AsyncIterator[Store]:
+    """A store on a migrated database of its own, without channels yet."""
+    opened = await StoreDatabase.connect(database, size=10)
+    await migrate.migrate(opened)
+    yield Store(opened, database)
+    await opened.close()

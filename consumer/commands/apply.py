@@ -119,6 +119,7 @@ async def _put_channel(
         retry_schedule=wanted.retry_schedule,
         concurrency=wanted.concurrency,
         expire_after=wanted.expire_after,
+        rate_limit=wanted.rate_limit,
     )
     sign, detail = _compare(stored, channel)
     if sign != "=":

@@ -4,9 +4,10 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 from pydantic import TypeAdapter
 
 from consumer import clock, log
@@ -18,12 +19,15 @@ from consumer.deliver.webhook import Webhook, WebhookRequest
 from consumer.encryption import Cipher
 from consumer.errors import Refused
 from consumer.metrics import Metrics
+from consumer.store import rendered
+from consumer.store.database import Database
 from consumer.store.deliveries import Claimed, Ended
 from schemas import urls
 from schemas.channels import Format
 from schemas.secret import Secret
 
 _format: Final = TypeAdapter[Format](Format)
+_EVENTS_OWN: Final[Format] = "openmeter"  # the body is the event's data as frozen: kept already
 logger = log.get("deliver")
 
 
@@ -31,14 +35,28 @@ logger = log.get("deliver")
 class Attempts:
     """Makes attempts."""
 
+    database: Database
     webhook: Webhook
     recorder: Recorder
     cipher: Cipher
     metrics: Metrics
     schedule: Sequence[dt.timedelta]
 
+    async def prepared(self, delivery: Claimed) -> Claimed:
+        """Return *delivery* with its body, kept for every later attempt; as it was where none can be made.
+
+        Raises:
+            StoreUnavailable: the body could not be kept; nothing may be sent.
+        """
+        if delivery.rendered is not None or delivery.format == _EVENTS_OWN:
+            return delivery
+        body = _render(delivery)
+        if isinstance(body, Outcome):
+            return delivery
+        return replace(delivery, rendered=await rendered.keep(self.database, delivery.event_id, delivery.format, body))
+
     async def attempt(self, delivery: Claimed) -> Ended:
-        """Make one attempt at *delivery*; return it when it is recorded."""
+        """Make one attempt at *delivery*, which is `prepared`; return it when it is recorded."""
         request = self._request(delivery)
         try:
             outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
@@ -64,10 +82,9 @@ class Attempts:
         return ended
 
     def _request(self, delivery: Claimed) -> WebhookRequest | Outcome:
-        try:
-            body = formats.render(_format.validate_python(delivery.format), delivery.payload)
-        except (ValueError, TypeError) as exc:  # ValidationError too: a newer release's format
-            return _unsent(OutcomeClass.RENDERING, f"format {delivery.format}: {type(exc).__name__}")
+        body = delivery.rendered if delivery.rendered is not None else _render(delivery)
+        if isinstance(body, Outcome):
+            return body
         row = f"channel/{delivery.channel_id}"
         try:
             signing = self.cipher.decrypt(delivery.signing_secret, row=f"{row}/signing_secret")
@@ -82,6 +99,13 @@ class Attempts:
             headers={name: Secret(value) for name, value in json.loads(opened).items()},
             secrets=[signing],
         )
+
+
+def _render(delivery: Claimed) -> bytes | Outcome:
+    try:
+        return formats.render(_format.validate_python(delivery.format), delivery.payload)
+    except (ValueError, msgspec.MsgspecError) as exc:  # pydantic's too, a ValueError: a newer release's format
+        return _unsent(OutcomeClass.RENDERING, f"format {delivery.format}: {type(exc).__name__}")
 
 
 def _unsent(kind: OutcomeClass, detail: str) -> Outcome:

@@ -18,6 +18,9 @@ from consumer.store import deliveries
 from consumer.store.database import Database
 from consumer.store.deliveries import Claimed
 
+LOOK_AGAIN: Final = (
+    0.02  # seconds; after a claim from a channel with a rate: only then is known when its next slot is free
+)
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
@@ -53,6 +56,7 @@ class Dispatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_more = False
         self._next_due = POLL
+        self._look_again = LOOK_AGAIN
         self._wake = wake
         self.waiting_for: str | None = None
 
@@ -76,8 +80,19 @@ class Dispatch:
         claimed = await deliveries.claim(self._database, slots, self._lease)
         self._has_more = len(claimed) == sum(slots.values()) or len(slots) < len(due)
         self._metrics.interrupted(sum(one.was_lost for one in claimed))
+        self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
         for one in claimed:
             self._start(one, asked_at)
+
+    def _pace(self, asked: set[str], claimed: list[Claimed]) -> None:
+        """Look again soon where channels of *asked* have a rate, or a probe; later and later while they give nothing.
+
+        Another process may have had the slot, or held the row; or what is due waits for another delivery.
+        """
+        if asked:
+            has_some = any(one.channel_id in asked for one in claimed)
+            self._look_again = LOOK_AGAIN if has_some else min(self._look_again * 2, POLL)
+            self._next_due = min(self._next_due, self._look_again)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until *stop* is set."""
@@ -120,6 +135,7 @@ class Dispatch:
     async def _run_one(self, delivery: Claimed, asked_at: float) -> None:
         channel = delivery.channel_id
         try:
+            delivery = await self._attempts.prepared(delivery)
             # The lease is the database's; by our own clock it began at the latest when we asked for it.
             if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():
                 await deliveries.hand_back(self._database, [delivery])

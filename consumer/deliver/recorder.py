@@ -1,6 +1,7 @@
 """Attempts recorded in batches: whoever waits for one waits a few milliseconds, and the database does far less."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -8,7 +9,7 @@ from consumer import clock, log
 from consumer.errors import DataRefused, StoreUnavailable
 from consumer.store import deliveries
 from consumer.store.database import Database
-from consumer.store.deliveries import Ended
+from consumer.store.deliveries import Ended, Recorded
 
 GATHER: Final = 0.005  # seconds; a batch of what ends meanwhile (River: 4 to 12 times the throughput)
 MAX_BATCH: Final = 500
@@ -19,8 +20,9 @@ logger = log.get("deliver")
 class Recorder:
     """Writes ended attempts. Bounded by what is in flight: a slot is free only when its attempt is recorded."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, heed: Callable[[Recorded], Awaitable[None]]) -> None:
         self._database = database
+        self._heed = heed
         self._waiting: list[tuple[Ended, asyncio.Future[None]]] = []
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
@@ -56,7 +58,7 @@ class Recorder:
     async def _write(self, batch: list[Ended]) -> None:
         while True:
             try:
-                await deliveries.record(self._database, batch)
+                recorded = await deliveries.record(self._database, batch)
             except StoreUnavailable as exc:
                 logger.warning("deliver.waiting", error=str(exc), attempts=len(batch))
                 await clock.sleep(AWAY_PAUSE)
@@ -64,6 +66,7 @@ class Recorder:
                 await self._write_alone(batch, exc)
                 return
             else:
+                await self._heed(recorded)  # before a slot is free again: who is to pause must not be claimed from
                 return
 
     async def _write_alone(self, batch: list[Ended], exc: DataRefused) -> None:

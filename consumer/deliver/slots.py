@@ -53,6 +53,7 @@ def allot(
             if (
                 room <= 0
                 or used[channel.id] >= (channel.concurrency or limits.channel)
+                or (channel.most is not None and given[channel.id] >= channel.most)
                 or (is_slow and of_slow >= max(limits.total // SLOW_SHARE, 1))
                 or of_namespace[channel.namespace] >= most
             ):

@@ -38,6 +38,7 @@ class StoredChannel:
     retry_schedule: tuple[dt.timedelta, ...] | None = None
     concurrency: int | None = None
     expire_after: dt.timedelta | None = None
+    rate_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class Edit:
             retry_schedule=None if row["retry_schedule"] is None else tuple(row["retry_schedule"]),
             concurrency=row["concurrency"],
             expire_after=row["expire_after"],
+            rate_limit=row["rate_limit"],
         )
 
     def _opened(self, sealed: bytes, at: str) -> Secret | None:
@@ -137,6 +139,7 @@ class Edit:
             retry_schedule=None if channel.retry_schedule is None else list(channel.retry_schedule),
             concurrency=channel.concurrency,
             expire_after=channel.expire_after,
+            rate_limit=channel.rate_limit,
         )
 
     async def put_rule(self, rule: StoredRule) -> None:

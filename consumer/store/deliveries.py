@@ -6,22 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
+from consumer.decide import breaker
+from consumer.decide.breaker import Run
 from consumer.decide.outcome import Outcome
 from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, RetryIn, Verdict
 from consumer.store.database import Database, columns
 
+CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 CHANNEL: Final = "tollbell_outbox"  # of LISTEN and NOTIFY
 SWEEP_LIMIT: Final = 1000  # rows of one sweep: short locks; the next sweep takes the rest
+# A rate's slots that nobody took pile up to so much of a second's worth, at least one. Below 20 a second there is thus
+# no burst: the rate reads literally. Above, a tenth more goes out in any one second at most: the price of claiming
+# several at once instead of one by one.
+BURST_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class DueChannel:
-    """A channel with open deliveries: the next is due in *due_in* seconds (0 or less: now)."""
+    """A channel with open deliveries: the next may be sent in *due_in* seconds (0 or less: now)."""
 
     id: str
     namespace: str
     due_in: float
     concurrency: int | None = None  # its own, of each process; None: the service's
+    most: int | None = None  # to claim at once, by its rate or because it waits for a probe; None: neither counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,7 @@ class Claimed:
     number: int  # of the attempt to make now
     step: int  # steps of the schedule spent in this round
     interrupted: int  # attempts of this round that were interrupted
+    round: int  # grows with each resend and recovery
     was_lost: bool  # another process' lease ran out on it
     payload: bytes  # the event's data, as frozen
     recorded_at: dt.datetime
@@ -43,6 +54,7 @@ class Claimed:
     headers: bytes | None
     signing_secret: bytes
     retry_schedule: Sequence[dt.timedelta] | None  # the channel's own; None: the service's
+    rendered: bytes | None  # the body in the channel's format, where that is not the event's data itself and was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,21 @@ class Ended:
     delivery: Claimed
     outcome: Outcome
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recorded attempts have moved.
+
+    Attributes:
+        is_freeing: somebody else's delivery, or a resend that waited, may start now.
+        runs: of the channels that have failed since they last worked.
+        closed: the channels whose breaker an answer has closed.
+    """
+
+    is_freeing: bool
+    runs: tuple[Run, ...]
+    closed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +92,22 @@ class Gauges:
 
 
 async def due_channels(database: Database) -> list[DueChannel]:
-    """Return the channels that have open deliveries and may send.
+    """Return the channels that have open deliveries and may send, now or later.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    rows = await database.rows("deliveries/due_channels")
-    return [DueChannel(row["channel_id"], row["namespace"], row["due_in"], row["concurrency"]) for row in rows]
+    rows = await database.rows("deliveries/due_channels", burst_seconds=BURST_SECONDS)
+    return [
+        DueChannel(row["channel_id"], row["namespace"], row["due_in"], row["concurrency"], row["most"]) for row in rows
+    ]
 
 
 async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) -> list[Claimed]:
     """Lease to this process, of each channel in *slots*, at most so many due deliveries.
 
-    Safe to call from any number of processes. What is not recorded is due again after *lease*.
+    Safe to call from any number of processes: of a channel with a rate, all together get what it allows; of one whose
+    breaker is open, one gets the probe when its pause is over. What is not recorded is due again after *lease*.
 
     Raises:
         StoreUnavailable: nobody answered; what was leased, if anything, comes back after *lease*.
@@ -88,6 +118,7 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
         free=list(slots.values()),
         lease=lease,
         free_interruptions=FREE_INTERRUPTIONS,
+        burst_seconds=BURST_SECONDS,
     )
     return [
         Claimed(
@@ -98,6 +129,7 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
             number=row["attempts"] + 1,
             step=row["step"],
             interrupted=row["interrupted"],
+            round=row["round"],
             was_lost=row["was_lost"],
             payload=row["payload"],
             recorded_at=row["recorded_at"],
@@ -106,23 +138,43 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
             headers=row["headers"],
             signing_secret=row["signing_secret"],
             retry_schedule=row["retry_schedule"],
+            rendered=row["rendered"],
         )
         for row in rows
     ]
 
 
-async def record(database: Database, ended: Sequence[Ended]) -> None:
-    """Record *ended* in one statement. Safe to repeat: a second time changes nothing.
+async def record(database: Database, ended: Sequence[Ended]) -> Recorded:
+    """Record *ended* in one statement; return what that moved. Safe to repeat: a second time changes nothing.
 
     Raises:
         StoreUnavailable: nobody answered; call again.
     """
     rows = [_row(one) for one in sorted(ended, key=lambda one: one.delivery.id)]
     names = (
-        "ids", "tokens", "numbers", "started", "outcomes", "statuses", "durations", "details", "bodies", "delivered",
-        "delays", "spends", "pauses", "disables",
+        "ids", "tokens", "rounds", "numbers", "started", "outcomes", "statuses", "durations", "details", "bodies",
+        "delivered", "delays", "spends", "pauses", "disables", "answered", "failed",
     )  # fmt: skip
-    await database.rows("deliveries/record", **dict(zip(names, columns(rows, len(names)), strict=True)))
+    given = dict(zip(names, columns(rows, len(names)), strict=True))
+    fared = await database.rows("deliveries/record", **given, max_events=breaker.MAX_EVENTS)
+    return Recorded(
+        any(row["is_freeing"] for row in fared),
+        tuple(_run(row) for row in fared if row["channel_id"] is not None and row["failures"]),
+        tuple(row["channel_id"] for row in fared if row["has_closed"]),
+    )
+
+
+def _run(row: asyncpg.Record) -> Run:
+    return Run(
+        channel_id=row["channel_id"],
+        downs=row["downs"],
+        opened=row["opened"],
+        is_probe=row["is_probe"],
+        failures=row["failures"],
+        failing_since=row["failing_since"],
+        failing_for=row["failing_for"],
+        events=row["events"],
+    )
 
 
 def _row(one: Ended) -> tuple[object, ...]:
@@ -130,6 +182,7 @@ def _row(one: Ended) -> tuple[object, ...]:
     return (
         one.delivery.id,
         one.delivery.token,
+        one.delivery.round,
         one.delivery.number,
         one.outcome.started_at,
         one.outcome.kind.value,
@@ -142,6 +195,8 @@ def _row(one: Ended) -> tuple[object, ...]:
         retry is None or retry.spends_step,
         retry.pause if retry else None,
         one.verdict.reason if isinstance(one.verdict, Disable) else None,
+        breaker.answered(one.outcome),
+        breaker.is_receivers_failure(one.outcome),
     )
 
 
@@ -176,5 +231,5 @@ async def gauges(database: Database) -> Gauges:
         states={"PENDING": row["pending"], "SENDING": row["sending"], "RESENDING": row["resending"]},
         due=row["due"],
         oldest_seconds=max(row["oldest_seconds"], 0.0),
-        channels={name: row[name] for name in ("enabled", "disabled_by_person", "disabled_by_tollbell")},
+        channels={name: row[name] for name in CHANNEL_STATES},
     )

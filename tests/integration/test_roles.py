@@ -58,6 +58,7 @@ async def test_a_hostile_receiver_costs_its_own_channel_and_no_other(
             TOLLBELL_DELIVERY_CONCURRENCY="8",
             TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="4",
             TOLLBELL_DELIVERY_TIMEOUT="1s",
+            TOLLBELL_DELIVERY_BREAKER_FAILURES="1000",  # the slots alone must hold it; a pause would help them
         )
         urls = {"healthy": receiver.url(), "hostile": hostile.url(), "secret": SECRET}
         assert (await deployment.apply(TWO_CHANNELS.format(**urls))).status == 0

@@ -104,7 +104,7 @@ async def test_the_claim_uses_the_index_of_due_deliveries(database: str) -> None
     """)
     await connection.execute("ANALYZE delivery")
     query = queries.load("deliveries/claim")
-    given = {"channels": ["c1", "c2"], "free": [8, 8], "lease": LEASE, "free_interruptions": 5}
+    given = {"channels": ["c1", "c2"], "free": [8, 8], "lease": LEASE, "free_interruptions": 5, "burst_seconds": 0.1}
 
     plan = json.dumps(await (await connection.prepare(query.sql)).explain(*query.arguments(given)))
 

@@ -20,16 +20,35 @@ CREATE TABLE channel (
     metadata        json NOT NULL DEFAULT '{}',
     disabled_by     text CONSTRAINT channel_disabled_by_known CHECK (disabled_by IN ('person', 'tollbell')),
     disabled_reason text,
-    paused_until    timestamptz,
     -- what it may have of its own instead of the service's settings
     retry_schedule  interval[],
     concurrency     integer CONSTRAINT channel_concurrency_positive CHECK (concurrency > 0),
     expire_after    interval CONSTRAINT channel_expire_after_positive CHECK (expire_after > interval '0'),
+    rate_limit      double precision CONSTRAINT channel_rate_limit_positive CHECK (rate_limit > 0), -- a second, over all replicas
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     deleted_at      timestamptz
 );
 CREATE UNIQUE INDEX channel_key_unique ON channel (namespace, key) WHERE deleted_at IS NULL;
+
+-- How a channel fares: when it may send next, and how long it has failed. A row each, made with the channel; apart from
+-- it because it is written at the pace of attempts, and a channel is wide.
+CREATE TABLE channel_pace (
+    channel_id     text PRIMARY KEY REFERENCES channel,
+    slots_from     timestamptz,                           -- until when the rate is spent, in slots given out
+    paused_until   timestamptz,                           -- asked for by the receiver: Retry-After, 429
+    downs          integer NOT NULL DEFAULT 0,            -- attempts without an answer, or 5xx, since the last answer
+    opened         integer NOT NULL DEFAULT 0,            -- how often the breaker has opened since the last answer
+    open_until     timestamptz,                           -- of the breaker; past: one probe may go
+    probe          uuid,                                  -- the token of the lease that is the probe
+    probe_until    timestamptz,                           -- when that lease runs out: then another may probe
+    failures       integer NOT NULL DEFAULT 0,            -- failed attempts since the last success
+    failing_since  timestamptz,                           -- the first of them
+    failing_events text[] NOT NULL DEFAULT '{}',          -- which events failed since then: the first ten
+    CONSTRAINT channel_pace_open_is_counted CHECK ((opened = 0) = (open_until IS NULL)),
+    CONSTRAINT channel_pace_probe_has_a_lease CHECK ((probe IS NULL) = (probe_until IS NULL)),
+    CONSTRAINT channel_pace_failing_since_a_time CHECK ((failures = 0) = (failing_since IS NULL))
+) WITH (fillfactor = 50);
 
 CREATE TABLE rule (
     id         text PRIMARY KEY,

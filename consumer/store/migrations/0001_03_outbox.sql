@@ -36,17 +36,25 @@ CREATE TABLE delivery (
     step          smallint NOT NULL DEFAULT 0,            -- steps of the retry schedule spent in this round
     interrupted   smallint NOT NULL DEFAULT 0,            -- leases that ran out in this round
     reason        text,                                   -- why it FAILED, where no attempt says so
+    round         smallint NOT NULL DEFAULT 1,            -- grows with each resend and recovery
     round_from    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    never_expires boolean NOT NULL DEFAULT false,         -- a person resent it: `expire_after` does not hold
+    resend_asked  boolean NOT NULL DEFAULT false,         -- while in flight: its next round begins when that has ended
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at      timestamptz,
     CONSTRAINT delivery_state_known CHECK (state IN ('PENDING', 'SENDING', 'RESENDING', 'SUCCESS', 'FAILED')),
     CONSTRAINT delivery_ended_is_never_due CHECK ((state IN ('SUCCESS', 'FAILED')) = (due_at IS NULL)),
     CONSTRAINT delivery_ended_is_not_leased CHECK (due_at IS NOT NULL OR token IS NULL),
     CONSTRAINT delivery_ended_says_when CHECK ((due_at IS NULL) = (ended_at IS NOT NULL)),
+    CONSTRAINT delivery_resend_waits_for_a_lease CHECK (token IS NOT NULL OR NOT resend_asked),
     CONSTRAINT delivery_once_for_each_channel UNIQUE (event_id, channel_id)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delivery_due ON delivery (channel_id, due_at, id) WHERE due_at IS NOT NULL;
+-- Who waits for a delivery that has just ended.
+CREATE INDEX delivery_waiting ON delivery (waits_for, channel_id) WHERE due_at IS NOT NULL AND waits_for IS NOT NULL;
+-- What there is to recover of a channel, in the order of events.
+CREATE INDEX delivery_failed ON delivery (channel_id, event_id) WHERE state = 'FAILED';
 
 -- One request of a delivery. Insert only, but that the truth replaces `interrupted`.
 CREATE TABLE attempt (

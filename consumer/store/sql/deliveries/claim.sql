@@ -1,26 +1,62 @@
 -- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
 -- locked by another is skipped, and a leased one is not due before its lease has run out.
 -- A delivery that waits for another one is left until that has ended, however.
--- One past its channel's `expire_after` is left to the sweep.
--- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`.
--- Lock order: none is waited for (SKIP LOCKED).
-WITH slot AS MATERIALIZED (
-    SELECT s.channel_id, s.free, c.expire_after
+-- One past its channel's `expire_after` is left to the sweep, but for what a person resent.
+-- A channel with a rate gives out the slots that are free by now, over all replicas; one whose breaker is open and whose
+-- pause is over gives out one, the probe, until its lease runs out. Their rows are held for that, and theirs alone: a
+-- channel whose row somebody else holds is left for the next claim.
+-- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`; a resend that waited for
+-- its end begins its round here.
+-- Lock order: paces by channel, then deliveries; none is waited for (SKIP LOCKED).
+WITH asked AS MATERIALIZED (
+    SELECT s.channel_id, s.free, c.expire_after, c.rate_limit,
+           greatest(floor(c.rate_limit * @burst_seconds::float8), 1) AS burst,
+           c.rate_limit IS NOT NULL OR p.open_until IS NOT NULL AS is_paced
     FROM unnest(@channels::text[], @free::int[]) AS s (channel_id, free)
     JOIN channel c ON c.id = s.channel_id
+    JOIN channel_pace p ON p.channel_id = c.id
     WHERE c.disabled_by IS NULL
       AND c.deleted_at IS NULL
-      AND (c.paused_until IS NULL OR c.paused_until <= clock_timestamp())
+      AND (p.paused_until IS NULL OR p.paused_until <= clock_timestamp())
+      AND (p.open_until IS NULL OR p.open_until <= clock_timestamp())
+),
+gate AS MATERIALIZED (
+    SELECT p.channel_id, p.slots_from, p.open_until
+    FROM channel_pace p
+    JOIN asked a ON a.channel_id = p.channel_id
+    WHERE a.is_paced
+      AND (p.paused_until IS NULL OR p.paused_until <= clock_timestamp())
+      AND (p.open_until IS NULL OR p.open_until <= clock_timestamp())
+      AND (p.probe_until IS NULL OR p.probe_until <= clock_timestamp())
+    ORDER BY p.channel_id
+    FOR UPDATE OF p SKIP LOCKED
+),
+slot AS MATERIALIZED (
+    SELECT a.channel_id, a.expire_after, a.rate_limit, n.now, g.open_until IS NOT NULL AS is_probe,
+           greatest(0, least(
+               a.free,
+               CASE WHEN g.open_until IS NOT NULL THEN 1 END,
+               CASE WHEN a.rate_limit IS NOT NULL THEN
+                   floor(a.burst - greatest(0, coalesce(
+                       extract(epoch FROM g.slots_from - n.now)::float8 * a.rate_limit, 0)))
+               END))::int AS free
+    FROM asked a
+    LEFT JOIN gate g ON g.channel_id = a.channel_id
+    CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) n
+    WHERE NOT a.is_paced OR g.channel_id IS NOT NULL
 ),
 picked AS MATERIALIZED (
-    SELECT d.id, d.token, d.attempts, d.interrupted
+    SELECT d.id, d.channel_id, d.token, d.attempts, gen_random_uuid() AS lease
     FROM slot s
     CROSS JOIN LATERAL (
-        SELECT d.id, d.token, d.attempts, d.interrupted
+        SELECT d.id, d.channel_id, d.token, d.attempts
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.due_at <= clock_timestamp()
-          AND (s.expire_after IS NULL OR d.created_at + s.expire_after > clock_timestamp())
+          AND (s.expire_after IS NULL
+               OR d.never_expires
+               OR d.resend_asked
+               OR d.created_at + s.expire_after > clock_timestamp())
           AND NOT EXISTS (
               SELECT 1
               FROM delivery b
@@ -32,6 +68,20 @@ picked AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) d
 ),
+spent AS (
+    UPDATE channel_pace p
+    SET slots_from = CASE
+            WHEN s.rate_limit IS NULL THEN p.slots_from
+            ELSE greatest(p.slots_from, s.now) + t.slots / s.rate_limit * interval '1 second'
+        END,
+        probe = CASE WHEN s.is_probe THEN t.lease END,
+        probe_until = CASE WHEN s.is_probe THEN clock_timestamp() + @lease::interval END
+    FROM slot s
+    JOIN (SELECT channel_id, count(*) AS slots, (array_agg(lease))[1] AS lease FROM picked GROUP BY channel_id) t
+      ON t.channel_id = s.channel_id
+    JOIN gate g ON g.channel_id = s.channel_id
+    WHERE p.channel_id = s.channel_id
+),
 lost AS (
     INSERT INTO attempt (delivery_id, number, started_at, outcome, duration_ms, detail, body)
     SELECT p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
@@ -42,19 +92,28 @@ lost AS (
 leased AS (
     UPDATE delivery d
     SET due_at = clock_timestamp() + @lease::interval,
-        token = gen_random_uuid(),
-        state = CASE WHEN d.state = 'PENDING' THEN 'SENDING' ELSE d.state END,
+        token = p.lease,
+        state = 'SENDING',
         attempts = d.attempts + (p.token IS NOT NULL)::int,
-        interrupted = d.interrupted + (p.token IS NOT NULL)::int,
-        step = d.step + (p.token IS NOT NULL AND d.interrupted >= @free_interruptions::int)::int
+        interrupted = CASE WHEN d.resend_asked THEN 0 ELSE d.interrupted + (p.token IS NOT NULL)::int END,
+        step = CASE
+            WHEN d.resend_asked THEN 0
+            ELSE d.step + (p.token IS NOT NULL AND d.interrupted >= @free_interruptions::int)::int
+        END,
+        round = d.round + d.resend_asked::int,
+        round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
+        never_expires = d.never_expires OR d.resend_asked,
+        resend_asked = false
     FROM picked p
     WHERE d.id = p.id
-    RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, p.token IS NOT NULL AS was_lost
+    RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, d.round,
+              p.token IS NOT NULL AS was_lost
 )
-SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.was_lost,
+SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.round, l.was_lost,
        e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret,
-       c.retry_schedule
+       c.retry_schedule, r.body AS rendered
 FROM leased l
 JOIN event e ON e.id = l.event_id
 JOIN channel c ON c.id = l.channel_id
+LEFT JOIN rendered r ON r.event_id = l.event_id AND r.format = c.format
 ORDER BY l.id

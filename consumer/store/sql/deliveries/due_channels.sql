@@ -1,5 +1,7 @@
 -- Channels with something due, found by a loose index scan: a step for each channel with open deliveries, not for each
--- delivery. Paused, disabled and deleted channels are left out: no delivery of theirs moves.
+-- delivery. Disabled and deleted channels are left out; paused ones are due when their pause is over, and those whose
+-- rate is spent when half of a burst is free again: no delivery of theirs moves.
+-- `most`: what the rate, or a breaker that waits for its probe, leaves to claim at once; NULL where neither counts.
 WITH RECURSIVE open AS (
     (SELECT channel_id FROM delivery WHERE due_at IS NOT NULL ORDER BY channel_id LIMIT 1)
     UNION ALL
@@ -24,8 +26,19 @@ next AS (
     WHERE o.channel_id IS NOT NULL
 )
 SELECT n.channel_id, c.namespace, c.concurrency,
-       extract(epoch FROM greatest(n.due_at, coalesce(c.paused_until, n.due_at)) - clock_timestamp())::float8 AS due_in
+       extract(epoch FROM greatest(
+           n.due_at, p.paused_until, p.open_until, p.probe_until,
+           p.slots_from - (b.burst - greatest(floor(b.burst / 2), 1)) / c.rate_limit * interval '1 second'
+       ) - clock_timestamp())::float8 AS due_in,
+       CASE
+           WHEN p.open_until IS NOT NULL THEN 1
+           WHEN c.rate_limit IS NOT NULL THEN
+               greatest(1, floor(b.burst - greatest(
+                   0, coalesce(extract(epoch FROM p.slots_from - clock_timestamp())::float8 * c.rate_limit, 0))))::int
+       END AS most
 FROM next n
 JOIN channel c ON c.id = n.channel_id
+JOIN channel_pace p ON p.channel_id = c.id
+CROSS JOIN LATERAL (SELECT greatest(floor(c.rate_limit * @burst_seconds::float8), 1) AS burst) b
 WHERE c.disabled_by IS NULL
   AND c.deleted_at IS NULL

@@ -2,33 +2,43 @@
 --
 -- Guarantees. The attempt's row and a 2xx are recorded whoever holds the lease: the receiver has it. Every other change
 -- needs the token that the attempt was claimed with. A row `interrupted` gives way to the truth, never the other way.
--- A delivery whose channel is gone or disabled ends with that reason instead of a retry.
+-- A delivery whose channel is gone or disabled ends with that reason instead of a retry. One that was to be resent when
+-- its attempt has ended begins a new round instead of ending; a 2xx of a round before this one ends nothing.
 -- A receiver that asks for it has its channel paused, or disabled by Tollbell.
--- Lock order: deliveries by id, then channels by id.
+-- Each channel's runs are counted on: `downs` since its last answer, `failures` since its last success; in the order in
+-- which the attempts ended, and a lease's attempt once. An answer closes the breaker; a probe that showed nothing, by
+-- our own fault, is free again.
+-- Returns the channels whose runs changed, and on each row whether somebody else may start now.
+-- Lock order: deliveries by id, then channels by id, then paces by channel.
 WITH ended AS MATERIALIZED (
     SELECT *
-    FROM unnest(@ids::bigint[], @tokens::uuid[], @numbers::int[], @started::timestamptz[], @outcomes::text[],
-                @statuses::smallint[], @durations::int[], @details::text[], @bodies::text[], @delivered::boolean[],
-                @delays::interval[], @spends::boolean[], @pauses::interval[], @disables::text[])
-         AS a (id, token, number, started_at, outcome, status, duration_ms, detail, body, delivered, delay, spends_step,
-               pause, disable)
+    FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::smallint[], @numbers::int[], @started::timestamptz[],
+                @outcomes::text[], @statuses::smallint[], @durations::int[], @details::text[], @bodies::text[],
+                @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[], @disables::text[],
+                @answered::boolean[], @failed::boolean[])
+         AS a (id, token, round, number, started_at, outcome, status, duration_ms, detail, body, delivered, delay,
+               spends_step, pause, disable, answered, failed)
 ),
 locked AS MATERIALIZED (
-    SELECT d.id, d.token, d.state
+    SELECT d.id, d.token, d.round, d.resend_asked
     FROM delivery d
     WHERE d.id = ANY (@ids::bigint[])
     ORDER BY d.id
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.*, d.channel_id,
+    SELECT a.*, d.channel_id, d.event_id,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
+           a.delivered AND l.round = a.round AS is_done,
+           a.started_at + a.duration_ms * interval '1 millisecond' AS finished_at,
            CASE
+               WHEN l.resend_asked THEN 'RESENDING'
                WHEN a.delivered THEN 'SUCCESS'
                WHEN a.delay IS NULL OR c.deleted_at IS NOT NULL OR c.disabled_by IS NOT NULL THEN 'FAILED'
                ELSE 'SENDING'
            END AS next_state,
            CASE
+               WHEN l.resend_asked THEN NULL
                WHEN a.disable IS NOT NULL THEN 'channel_disabled'
                WHEN a.delivered OR a.delay IS NULL THEN NULL
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
@@ -55,44 +65,124 @@ kept AS (
         body = excluded.body
     WHERE k.outcome = 'interrupted'
 ),
-asked AS MATERIALIZED (
-    -- What receivers ask of their channels, whoever holds the lease: to wait, or to stop.
-    SELECT c.id, max(a.pause) AS pause, min(a.disable) AS disable
-    FROM channel c
-    JOIN decided a ON a.channel_id = c.id
-    WHERE a.pause IS NOT NULL OR a.disable IS NOT NULL
-    GROUP BY c.id
-),
 channels AS MATERIALIZED (
     SELECT c.id
     FROM channel c
-    JOIN asked q ON q.id = c.id
+    WHERE c.id IN (SELECT a.channel_id FROM decided a WHERE a.disable IS NOT NULL)
     ORDER BY c.id
-    FOR UPDATE OF c
+    FOR UPDATE
 ),
-told AS (
+stopped AS (
     UPDATE channel c
-    SET paused_until = greatest(c.paused_until, clock_timestamp() + q.pause),
-        disabled_by = CASE WHEN q.disable IS NULL THEN c.disabled_by ELSE coalesce(c.disabled_by, 'tollbell') END,
+    SET disabled_by = coalesce(c.disabled_by, 'tollbell'),
         disabled_reason = coalesce(c.disabled_reason, q.disable)
-    FROM asked q
-    JOIN channels l ON l.id = q.id
-    WHERE c.id = q.id
+    FROM (SELECT channel_id, min(disable) AS disable FROM decided GROUP BY channel_id) q
+    JOIN channels l ON l.id = q.channel_id
+    WHERE c.id = q.channel_id
+),
+timed AS (
+    SELECT a.*,
+           max(a.finished_at) FILTER (WHERE a.answered) OVER of_channel AS answered_at,
+           max(a.finished_at) FILTER (WHERE a.delivered) OVER of_channel AS delivered_at
+    FROM decided a
+    WINDOW of_channel AS (PARTITION BY a.channel_id)
+),
+counted AS (
+    SELECT t.*,
+           t.is_holder AND NOT t.answered AND (t.answered_at IS NULL OR t.finished_at > t.answered_at) AS is_down,
+           t.is_holder AND t.failed AND (t.delivered_at IS NULL OR t.finished_at > t.delivered_at) AS is_failure
+    FROM timed t
+),
+tally AS MATERIALIZED (
+    SELECT channel_id, max(pause) AS pause,
+           max(answered_at) IS NOT NULL AS answered,
+           max(delivered_at) IS NOT NULL AS delivered,
+           count(*) FILTER (WHERE is_down)::int AS downs,
+           count(*) FILTER (WHERE is_failure)::int AS failures,
+           coalesce(array_agg(event_id) FILTER (WHERE is_failure), '{}') AS events,
+           coalesce(array_agg(token) FILTER (WHERE NOT answered), '{}') AS failed_tokens,
+           coalesce(array_agg(token) FILTER (WHERE answered IS NULL), '{}') AS void_tokens
+    FROM counted
+    GROUP BY channel_id
+),
+paces AS MATERIALIZED (
+    -- A channel that is well has nothing to count: its row is neither locked nor written.
+    SELECT p.channel_id, p.opened, p.probe
+    FROM channel_pace p
+    JOIN tally t ON t.channel_id = p.channel_id
+    WHERE t.pause IS NOT NULL
+       OR t.downs > 0
+       OR t.failures > 0
+       OR p.downs > 0
+       OR p.failures > 0
+       OR p.opened > 0
+    ORDER BY p.channel_id
+    FOR UPDATE OF p
+),
+fared AS (
+    UPDATE channel_pace p
+    SET paused_until = greatest(p.paused_until, clock_timestamp() + t.pause),
+        downs = CASE WHEN t.answered THEN 0 ELSE p.downs END + t.downs,
+        opened = CASE WHEN t.answered THEN 0 ELSE p.opened END,
+        open_until = CASE WHEN t.answered THEN NULL ELSE p.open_until END,
+        probe = CASE WHEN t.answered OR p.probe = ANY (t.void_tokens) THEN NULL ELSE p.probe END,
+        probe_until = CASE WHEN t.answered OR p.probe = ANY (t.void_tokens) THEN NULL ELSE p.probe_until END,
+        failures = CASE WHEN t.delivered THEN 0 ELSE p.failures END + t.failures,
+        failing_since = CASE
+            WHEN t.failures > 0 AND t.delivered THEN clock_timestamp()
+            WHEN t.failures > 0 THEN coalesce(p.failing_since, clock_timestamp())
+            WHEN t.delivered THEN NULL
+            ELSE p.failing_since
+        END,
+        failing_events = ARRAY(
+            SELECT DISTINCT e
+            FROM unnest(CASE WHEN t.delivered THEN '{}' ELSE p.failing_events END || t.events) e
+            LIMIT @max_events::int)
+    FROM tally t
+    JOIN paces l ON l.channel_id = t.channel_id
+    WHERE p.channel_id = t.channel_id
+    RETURNING p.channel_id, p.downs, p.opened, p.failures, p.failing_since,
+              coalesce(clock_timestamp() - p.failing_since, interval '0') AS failing_for,
+              cardinality(p.failing_events) AS events,
+              coalesce(l.probe = ANY (t.failed_tokens), false) AS is_probe,
+              t.answered AND l.opened > 0 AS has_closed
 ),
 moved AS (
     UPDATE delivery d
     SET state = a.next_state,
-        due_at = CASE WHEN a.next_state = 'SENDING' THEN clock_timestamp() + a.delay END,
-        ended_at = CASE WHEN a.next_state <> 'SENDING' THEN clock_timestamp() END,
+        due_at = CASE a.next_state
+            WHEN 'SENDING' THEN clock_timestamp() + a.delay
+            WHEN 'RESENDING' THEN clock_timestamp()
+        END,
+        ended_at = CASE WHEN a.next_state NOT IN ('SENDING', 'RESENDING') THEN clock_timestamp() END,
         token = NULL,
         reason = a.reason,
         attempts = greatest(d.attempts, a.number),
-        step = d.step + (a.spends_step AND a.is_holder)::int,
-        interrupted = d.interrupted + (a.outcome = 'interrupted' AND a.is_holder)::int
+        step = CASE WHEN d.resend_asked THEN 0 ELSE d.step + (a.spends_step AND a.is_holder)::int END,
+        interrupted = CASE
+            WHEN d.resend_asked THEN 0
+            ELSE d.interrupted + (a.outcome = 'interrupted' AND a.is_holder)::int
+        END,
+        round = d.round + d.resend_asked::int,
+        round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
+        never_expires = d.never_expires OR d.resend_asked,
+        resend_asked = false
     FROM decided a
     WHERE d.id = a.id
-      AND (a.delivered OR (a.is_holder AND d.due_at IS NOT NULL))
-    RETURNING d.id, d.state, d.due_at
+      AND (a.is_done OR (a.is_holder AND d.due_at IS NOT NULL))
+    RETURNING d.event_id, d.channel_id, d.state, d.due_at
 )
-SELECT m.id, m.state
-FROM moved m
+SELECT EXISTS (
+           SELECT 1
+           FROM moved m
+           WHERE m.state = 'RESENDING'
+              OR (m.due_at IS NULL
+                  AND EXISTS (
+                      SELECT 1
+                      FROM delivery w
+                      WHERE w.waits_for = m.event_id
+                        AND w.channel_id = m.channel_id
+                        AND w.due_at IS NOT NULL))) AS is_freeing,
+       f.channel_id, f.downs, f.opened, f.failures, f.failing_since, f.failing_for, f.events, f.is_probe, f.has_closed
+FROM (SELECT 1) AS always
+LEFT JOIN fared f ON true

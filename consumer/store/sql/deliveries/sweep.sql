@@ -1,11 +1,12 @@
 -- End what no attempt will end: the channel is deleted or disabled, or it is too late. What is in flight ends when
--- its attempt is recorded, or when its lease has run out. Rows that somebody works on are left for the next sweep.
+-- its attempt is recorded, or when its lease has run out, which shows as `interrupted`; a resend that waits for that end
+-- makes it neither expired nor too old. Rows that somebody works on are left for the next sweep.
 WITH over AS MATERIALIZED (
-    SELECT d.id,
+    SELECT d.id, d.token, d.attempts,
            CASE
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
-               WHEN d.created_at + c.expire_after < clock_timestamp() THEN 'expired'
+               WHEN NOT d.never_expires AND d.created_at + c.expire_after < clock_timestamp() THEN 'expired'
                ELSE 'too_old'
            END AS reason
     FROM delivery d
@@ -14,16 +15,26 @@ WITH over AS MATERIALIZED (
       AND (d.token IS NULL OR d.due_at < clock_timestamp())
       AND (c.deleted_at IS NOT NULL
            OR c.disabled_by IS NOT NULL
-           OR d.created_at + c.expire_after < clock_timestamp()
-           OR d.round_from < clock_timestamp() - @longest_round::interval)
+           OR (NOT d.resend_asked
+               AND ((NOT d.never_expires AND d.created_at + c.expire_after < clock_timestamp())
+                    OR d.round_from < clock_timestamp() - @longest_round::interval)))
     ORDER BY d.id
     LIMIT @limit::int
     FOR UPDATE OF d SKIP LOCKED
+),
+lost AS (
+    INSERT INTO attempt (delivery_id, number, started_at, outcome, duration_ms, detail, body)
+    SELECT o.id, o.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    FROM over o
+    WHERE o.token IS NOT NULL
+    ON CONFLICT DO NOTHING
 )
 UPDATE delivery d
 SET state = 'FAILED',
     due_at = NULL,
     token = NULL,
+    attempts = d.attempts + (o.token IS NOT NULL)::int,
+    resend_asked = false,
     ended_at = clock_timestamp(),
     reason = o.reason
 FROM over o

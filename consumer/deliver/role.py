@@ -1,0 +1,104 @@
+"""The role `deliver`: the dispatcher, and the duties beside it."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from consumer import log, loop
+from consumer.decide.breaker import Breaker, Endurance
+from consumer.deliver.addresses import Network
+from consumer.deliver.attempt import Attempts
+from consumer.deliver.dispatch import Dispatch
+from consumer.deliver.recorder import Recorder
+from consumer.deliver.slots import Limits
+from consumer.deliver.watch import Watch
+from consumer.deliver.webhook import Webhook
+from consumer.encryption import Cipher
+from consumer.metrics import Metrics
+from consumer.store import deliveries, jobs
+from consumer.store.database import Database
+
+SWEEP_EVERY: Final = 1.0
+GAUGES_EVERY: Final = 5.0
+JOBS_EVERY: Final = 1.0  # seconds: the backstop of notifications
+logger = log.get("deliver")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms webhooks are sent."""
+
+    timeout: dt.timedelta
+    allow: Sequence[Network]
+    ca_file: Path | None
+    limits: Limits
+    schedule: Sequence[dt.timedelta]
+    longest_round: dt.timedelta
+    breaker: Breaker
+    endurance: Endurance
+
+
+class Deliver:
+    """Sends what is due, ends what can't be sent, and works off what people asked for.
+
+    Attributes:
+        wakes: the events to be set by notifications, by the channel they are notified on.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cipher: Cipher,
+        metrics: Metrics,
+        terms: Terms,
+        *,
+        due: asyncio.Event,
+        announce: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._terms = terms
+        self._announce = announce
+        self._asked = asyncio.Event()
+        self.wakes = {deliveries.CHANNEL: due, jobs.CHANNEL: self._asked}
+        watch = Watch(database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce)
+        self._recorder = Recorder(database, watch.heed)
+        self._webhook = Webhook(terms.timeout, allowed=terms.allow, ca_file=terms.ca_file)
+        attempts = Attempts(database, self._webhook, self._recorder, cipher, metrics, terms.schedule)
+        self._dispatch = Dispatch(database, attempts, metrics, terms.limits, terms.timeout, wake=due)
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why nothing is claimed now; None while all is well."""
+        return self._dispatch.waiting_for
+
+    async def run(self, stop: asyncio.Event, stop_at: Callable[[], float]) -> None:
+        """Deliver until *stop* is set, then drain until *stop_at* (monotonic)."""
+        async with (
+            self._webhook,
+            loop.beside(
+                self._recorder.run(),
+                loop.every(self._sweep, SWEEP_EVERY, name="sweep"),
+                loop.every(self._work, JOBS_EVERY, name="jobs", wake=self._asked),
+                loop.every(self._gauges, GAUGES_EVERY, name="gauges"),
+            ),
+        ):
+            await self._dispatch.run(stop)
+            await self._dispatch.drain(stop_at())
+
+    async def _sweep(self) -> None:
+        if await deliveries.sweep(self._database, longest_round=self._terms.longest_round):
+            self._announce()  # others may have waited for what has just ended
+
+    async def _work(self) -> None:
+        self._asked.clear()
+        while job := await jobs.work(self._database):
+            self._announce()
+            logger.info("job.worked", job_id=job.id, kind=job.kind, state=job.state, done=job.done, total=job.total)
+
+    async def _gauges(self) -> None:
+        seen = await deliveries.gauges(self._database)
+        self._metrics.outbox(seen.states, seen.due, seen.oldest_seconds, seen.channels)

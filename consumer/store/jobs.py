@@ -1,0 +1,115 @@
+"""Resends and recoveries: asked for by people, durable, worked off by any deliverer, none of it twice."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import asyncpg
+
+from consumer import ids
+from consumer.errors import Refused
+from consumer.store.database import Database
+
+CHANNEL: Final = "tollbell_jobs"  # of LISTEN and NOTIFY
+BATCH: Final = 500  # deliveries of one statement: short locks, and little to do again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as it stands.
+
+    Attributes:
+        id: its own.
+        kind: what is done.
+        state: WAITING, RUNNING, DONE, or STOPPED for *reason*.
+        reason: why it was stopped: `channel_disabled` or `channel_deleted`.
+        event_id: of a resend.
+        channel_id: of a recovery.
+        total: deliveries there were to send again when it was asked for.
+        done: deliveries that have begun a new round. Fewer than *total* in the end where some needed none any more.
+        created_at: when it was asked for.
+        started_at: when a deliverer first worked on it.
+        ended_at: when it was done or stopped. The deliveries themselves may still be under way.
+    """
+
+    id: str
+    kind: Literal["resend", "recover"]
+    state: Literal["WAITING", "RUNNING", "DONE", "STOPPED"]
+    reason: str | None
+    event_id: str | None
+    channel_id: str | None
+    total: int
+    done: int
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+
+
+async def resend(database: Database, namespace: str, event_id: str, *, channels: Sequence[str] | None = None) -> str:
+    """Ask that an event be sent again; return the job's id.
+
+    Each delivery begins a new round, exempt from its channel's `expireAfter`; one in flight when its attempt has ended.
+
+    Args:
+        database: where to.
+        namespace: of the event.
+        event_id: the event.
+        channels: ids, each of those that the event's rule has now or that got it; None: all of them that are enabled.
+
+    Raises:
+        Refused: the event is not there, or a channel named is none of these, deleted or disabled. Nothing was asked.
+        StoreUnavailable: nobody answered; whether it was asked is unknown.
+    """
+    named = None if channels is None else sorted(set(channels))
+    row = await database.row("jobs/ask_resend", id=ids.new(), namespace=namespace, event_id=event_id, channels=named)
+    assert row is not None  # noqa: S101 - a SELECT of values has one row
+    if not row["is_known"]:
+        raise Refused(f"event {event_id}: is not there")
+    if row["wrong"]:
+        raise Refused("; ".join(f"channel {wrong}" for wrong in row["wrong"]))
+    made: str = row["id"]
+    return made
+
+
+async def recover(database: Database, namespace: str, channel_id: str, *, since: dt.datetime) -> str:
+    """Ask that all FAILED deliveries of a channel, of events created since a time, be sent again; return the job's id.
+
+    In the order of events; not exempt from the channel's `expireAfter`. What fails after the asking is not among them.
+
+    Raises:
+        Refused: the channel is not there, deleted or disabled. Nothing was asked.
+        StoreUnavailable: nobody answered; whether it was asked is unknown.
+    """
+    row = await database.row("jobs/ask_recover", id=ids.new(), namespace=namespace, channel_id=channel_id, since=since)
+    assert row is not None  # noqa: S101 - a SELECT of values has one row
+    if row["id"] is None:
+        raise Refused(f"channel {channel_id}: {row['wrong']}")
+    made: str = row["id"]
+    return made
+
+
+async def get(database: Database, namespace: str, job_id: str) -> Job | None:
+    """Return a job of *namespace*, or None.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    row = await database.row("jobs/get", id=job_id, namespace=namespace)
+    return None if row is None else _job(row)
+
+
+async def work(database: Database, *, batch: int = BATCH) -> Job | None:
+    """Do a part of the oldest resend, or else of the oldest recovery, that nobody else works on; None: there is none.
+
+    Safe to call from any number of processes, and to be killed in.
+
+    Raises:
+        StoreUnavailable: nobody answered; the part is done whole or not at all.
+    """
+    row = await database.row("jobs/resend") or await database.row("jobs/recover", limit=batch)
+    return None if row is None else _job(row)
+
+
+def _job(row: asyncpg.Record) -> Job:
+    return Job(**dict(row))

@@ -1,0 +1,28 @@
+"""How channels fare: what follows from a run of failed attempts, written if that is still as it was judged."""
+
+import datetime as dt
+
+from consumer.decide.breaker import Run
+from consumer.store.database import Database
+
+
+async def open_breaker(database: Database, run: Run, pause: dt.timedelta) -> bool:
+    """Let *run*'s channel send nothing for *pause*, then one probe; return whether that was still to be done.
+
+    Raises:
+        StoreUnavailable: nobody answered; the next failure is judged again.
+    """
+    rows = await database.rows("paces/open", channel_id=run.channel_id, opened=run.opened, downs=run.downs, pause=pause)
+    return bool(rows)
+
+
+async def disable(database: Database, run: Run, reason: str) -> bool:
+    """Disable *run*'s channel for Tollbell, with *reason*; return whether that was still to be done.
+
+    Raises:
+        StoreUnavailable: nobody answered; the next failure is judged again.
+    """
+    rows = await database.rows(
+        "paces/disable", channel_id=run.channel_id, failing_since=run.failing_since, reason=reason
+    )
+    return bool(rows)

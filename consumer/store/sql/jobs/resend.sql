@@ -1,0 +1,81 @@
+-- Work off the oldest resend that nobody else works on: all of it at once, or nothing.
+-- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
+-- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
+-- the same event as the others. What is disabled or deleted by now is passed over.
+-- Lock order: the job (SKIP LOCKED), then deliveries by id.
+WITH work AS MATERIALIZED (
+    SELECT j.id, j.event_id, j.channel_ids
+    FROM job j
+    WHERE j.ended_at IS NULL
+      AND j.kind = 'resend'
+    ORDER BY j.id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+),
+target AS MATERIALIZED (
+    SELECT e.id AS event_id, e.namespace, c.id AS channel_id
+    FROM work w
+    JOIN event e ON e.id = w.event_id
+    JOIN LATERAL (
+        SELECT rc.channel_id
+        FROM rule r
+        JOIN rule_channel rc ON rc.rule_id = r.id
+        WHERE r.id = e.rule_id
+          AND r.deleted_at IS NULL
+        UNION
+        SELECT d.channel_id
+        FROM delivery d
+        WHERE d.event_id = e.id) s ON true
+    JOIN channel c ON c.id = s.channel_id
+    WHERE c.deleted_at IS NULL
+      AND c.disabled_by IS NULL
+      AND (w.channel_ids IS NULL OR c.id = ANY (w.channel_ids))
+),
+locked AS MATERIALIZED (
+    SELECT d.id
+    FROM delivery d
+    JOIN target t ON t.event_id = d.event_id AND t.channel_id = d.channel_id
+    ORDER BY d.id
+    FOR UPDATE OF d
+),
+again AS (
+    UPDATE delivery d
+    SET state = CASE WHEN d.token IS NULL THEN 'RESENDING' ELSE d.state END,
+        due_at = CASE WHEN d.token IS NULL THEN clock_timestamp() ELSE d.due_at END,
+        ended_at = NULL,
+        reason = NULL,
+        step = CASE WHEN d.token IS NULL THEN 0 ELSE d.step END,
+        interrupted = CASE WHEN d.token IS NULL THEN 0 ELSE d.interrupted END,
+        round = d.round + (d.token IS NULL)::int,
+        round_from = CASE WHEN d.token IS NULL THEN clock_timestamp() ELSE d.round_from END,
+        never_expires = d.never_expires OR d.token IS NULL,
+        resend_asked = d.token IS NOT NULL
+    FROM locked l
+    WHERE d.id = l.id
+    RETURNING d.id
+),
+made AS (
+    -- Its first round is a resend's: the second.
+    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, round, never_expires)
+    SELECT t.event_id, t.channel_id, t.namespace,
+           (SELECT max(b.waits_for) FROM delivery b WHERE b.event_id = t.event_id),
+           'RESENDING', clock_timestamp(), 2, true
+    FROM target t
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM delivery d
+        WHERE d.event_id = t.event_id
+          AND d.channel_id = t.channel_id)
+    ORDER BY t.channel_id
+    ON CONFLICT DO NOTHING
+    RETURNING id
+)
+UPDATE job j
+SET state = 'DONE',
+    done = (SELECT count(*) FROM again) + (SELECT count(*) FROM made),
+    started_at = clock_timestamp(),
+    ended_at = clock_timestamp()
+FROM work w
+WHERE j.id = w.id
+RETURNING j.id, j.kind, j.state, j.reason, j.event_id, j.channel_id, j.total, j.done, j.created_at, j.started_at,
+          j.ended_at
