@@ -24,7 +24,7 @@ def event(type_: str, data: bytes) -> bytes:
 
 
 def test_a_crossings_data_stands_beside_its_envelope() -> None:
-    [crossing] = judge([make_rule(percents=[80])], make_snapshot(90), UNSEEN).crossings
+    [crossing] = judge([make_rule(percents=[80])], make_snapshot(90), UNSEEN).occurrences
     body = payload(crossing, "e-1")
 
     made = json.loads(formats.render("flat", body))
