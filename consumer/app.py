@@ -22,11 +22,13 @@ from consumer.consume.kafka import Kafka, close, partitions, started
 from consumer.consume.period_ends import PeriodEnds
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.starts import Starts
+from consumer.consume.topics import Topics
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.role import Deliver, Terms
 from consumer.deliver.slots import Limits
 from consumer.errors import Refused, TollbellError, Unavailable
 from consumer.metrics import Metrics
+from consumer.retention import Retention
 from consumer.serve import health
 from consumer.store import catalog, migrate, outbox
 from consumer.store.database import Database
@@ -124,9 +126,14 @@ class App:
 
     async def _run_roles(self, database: Database) -> None:
         roles = {Role.CONSUME: self._consume, Role.DELIVER: self._deliver, Role.SERVE: self._serve}
+        keep, longest = self._settings.retention, self._settings.delivery_longest_round
+        retention = Retention(database, self._metrics, keep=keep, longest_round=longest)
         try:
             async with (
-                loop.beside(loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce")),
+                loop.beside(
+                    loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce"),
+                    retention.run(),
+                ),
                 asyncio.TaskGroup() as tasks,
             ):
                 for role in sorted(self._roles):
@@ -236,6 +243,7 @@ class App:
                 loop.every(self._listener({catalog.CHANNEL: rulebook.changed}), RETRY_PAUSE, name="listen-catalog"),
                 loop.every(fetch.measure, LAG_EVERY, name="lag"),
                 loop.every(ends.once, CLOCK_EVERY, name="period-ends"),
+                Topics(source, database, wanted).run(),
             ):
                 await fetch.run(self._stop)
 

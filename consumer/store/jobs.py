@@ -10,6 +10,7 @@ import asyncpg
 from consumer import ids
 from consumer.errors import Refused
 from consumer.store.database import Database
+from consumer.store.intervals import lowest_id
 
 CHANNEL: Final = "tollbell_jobs"  # of LISTEN and NOTIFY
 BATCH: Final = 500  # deliveries of one statement: short locks, and little to do again
@@ -81,7 +82,14 @@ async def recover(database: Database, namespace: str, channel_id: str, *, since:
         Refused: the channel is not there, deleted or disabled. Nothing was asked.
         StoreUnavailable: nobody answered; whether it was asked is unknown.
     """
-    row = await database.row("jobs/ask_recover", id=ids.new(), namespace=namespace, channel_id=channel_id, since=since)
+    row = await database.row(
+        "jobs/ask_recover",
+        id=ids.new(),
+        namespace=namespace,
+        channel_id=channel_id,
+        since=since,
+        since_id=lowest_id(since),
+    )
     assert row is not None  # noqa: S101 - a SELECT of values has one row
     if row["id"] is None:
         raise Refused(f"channel {channel_id}: {row['wrong']}")

@@ -10,6 +10,7 @@ from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import Delivered, GiveUp, RetryIn
 from consumer.errors import Refused, StoreUnavailable
 from consumer.store import deliveries, jobs, rendered
+from consumer.store.intervals import lowest_id
 from consumer.store.jobs import Job
 from tests.stores import DAYS, Store, ended, identity
 
@@ -247,8 +248,10 @@ async def test_two_workers_recover_everything_in_the_order_of_events_and_nothing
 
 async def test_a_recovery_takes_what_had_failed_since_the_time_when_it_was_asked_for(stored: Store) -> None:
     await stored.configure({"hook": {}})
-    before, since, late = await stored.events(3)
-    await stored.sql("UPDATE event SET created_at = now() - interval '2 h' WHERE id = $1", before)
+    made, since, late = await stored.events(3)
+    before = lowest_id(await stored.one("SELECT now() - interval '2 h'"))  # an id begins with the time it was made
+    await stored.sql("UPDATE event SET id = $2 WHERE id = $1", made, before)
+    await stored.sql("UPDATE delivery SET event_id = $2 WHERE event_id = $1", made, before)
     claimed = {one.event_id: one for one in await stored.claim("hook")}
     await stored.record(*(ended(claimed[one], 500, GiveUp()) for one in (before, since)))
 

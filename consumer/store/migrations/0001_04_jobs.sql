@@ -1,13 +1,15 @@
 -- What people asked for that takes a while: resends and recoveries, worked off by the deliverers.
 
 -- The bodies of formats other than the event's own, made once and sent byte for byte ever after, by newer releases too.
+-- Partitioned as their events are.
 CREATE TABLE rendered (
-    event_id   text NOT NULL,
+    event_id   text COLLATE "C" NOT NULL,
     format     text NOT NULL,
     body       bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (event_id, format)
-);
+) PARTITION BY RANGE (event_id);
+CREATE TABLE rendered_default PARTITION OF rendered DEFAULT;
 
 -- One row a job. Its progress moves in the transaction of the work, so a killed worker leaves it where it was.
 CREATE TABLE job (
@@ -18,7 +20,7 @@ CREATE TABLE job (
     channel_ids text[],                                   -- resend: to which channels; NULL: to all
     channel_id  text,                                     -- recover: of which channel
     since       timestamptz,                              -- recover: events created since
-    after_event text NOT NULL DEFAULT '',                 -- recover: done up to and with this event
+    after_event text COLLATE "C" NOT NULL DEFAULT '',     -- recover: done up to and with this event
     state       text NOT NULL DEFAULT 'WAITING',
     reason      text,                                     -- why it was STOPPED
     total       integer NOT NULL,                         -- deliveries there were to send again, when asked

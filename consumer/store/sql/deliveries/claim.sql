@@ -46,10 +46,10 @@ slot AS MATERIALIZED (
     WHERE NOT a.is_paced OR g.channel_id IS NOT NULL
 ),
 picked AS MATERIALIZED (
-    SELECT d.id, d.channel_id, d.token, d.attempts, gen_random_uuid() AS lease
+    SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, gen_random_uuid() AS lease
     FROM slot s
     CROSS JOIN LATERAL (
-        SELECT d.id, d.channel_id, d.token, d.attempts
+        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.due_at <= clock_timestamp()
@@ -83,8 +83,8 @@ spent AS (
     WHERE p.channel_id = s.channel_id
 ),
 lost AS (
-    INSERT INTO attempt (delivery_id, number, started_at, outcome, duration_ms, detail, body)
-    SELECT p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, duration_ms, detail, body)
+    SELECT p.event_id, p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
     FROM picked p
     WHERE p.token IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -113,7 +113,10 @@ SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupte
        e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret,
        c.retry_schedule, r.body AS rendered
 FROM leased l
-JOIN event e ON e.id = l.event_id
+-- Each by its own look into one partition: as a plain join the planner reads all of them (tried: 20 ms became 220).
+CROSS JOIN LATERAL (SELECT v.payload, v.recorded_at FROM event v WHERE v.id = l.event_id LIMIT 1) e
 JOIN channel c ON c.id = l.channel_id
-LEFT JOIN rendered r ON r.event_id = l.event_id AND r.format = c.format
+LEFT JOIN LATERAL (
+    SELECT v.body FROM rendered v WHERE v.event_id = l.event_id AND v.format = c.format LIMIT 1
+) r ON c.format <> 'openmeter'
 ORDER BY l.id

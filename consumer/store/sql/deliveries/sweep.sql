@@ -2,7 +2,7 @@
 -- its attempt is recorded, or when its lease has run out, which shows as `interrupted`; a resend that waits for that end
 -- makes it neither expired nor too old. Rows that somebody works on are left for the next sweep.
 WITH over AS MATERIALIZED (
-    SELECT d.id, d.token, d.attempts,
+    SELECT d.id, d.event_id, d.token, d.attempts,
            CASE
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
@@ -23,8 +23,8 @@ WITH over AS MATERIALIZED (
     FOR UPDATE OF d SKIP LOCKED
 ),
 lost AS (
-    INSERT INTO attempt (delivery_id, number, started_at, outcome, duration_ms, detail, body)
-    SELECT o.id, o.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, duration_ms, detail, body)
+    SELECT o.event_id, o.id, o.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
     FROM over o
     WHERE o.token IS NOT NULL
     ON CONFLICT DO NOTHING

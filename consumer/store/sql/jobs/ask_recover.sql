@@ -1,4 +1,5 @@
--- Ask that everything a channel failed to get be sent again, of events created since a time. Made only where the channel
+-- Ask that everything a channel failed to get be sent again, of events created since a time: an event's id
+-- begins with it. Made only where the channel
 -- is there and neither deleted nor disabled. Returns one row: the job's id or NULL, and what is wrong.
 -- The deliverers are told when it commits; people ask seldom.
 WITH channel_now AS MATERIALIZED (
@@ -9,14 +10,13 @@ WITH channel_now AS MATERIALIZED (
       AND c.deleted_at IS NULL
 ),
 asked AS (
-    INSERT INTO job (id, namespace, kind, channel_id, since, total)
-    SELECT @id, @namespace, 'recover', c.id, @since,
+    INSERT INTO job (id, namespace, kind, channel_id, since, after_event, total)
+    SELECT @id, @namespace, 'recover', c.id, @since, @since_id,
            (SELECT count(*)
             FROM delivery d
-            JOIN event e ON e.id = d.event_id
             WHERE d.channel_id = c.id
               AND d.state = 'FAILED'
-              AND e.created_at >= @since)
+              AND d.event_id >= @since_id)
     FROM channel_now c
     WHERE c.wrong IS NULL
     RETURNING id

@@ -4,7 +4,7 @@
 -- `expire_after` holds. It stops where the channel was disabled or deleted meanwhile.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
 WITH work AS MATERIALIZED (
-    SELECT j.id, j.channel_id, j.since, j.after_event, j.created_at,
+    SELECT j.id, j.channel_id, j.after_event, j.created_at,
            CASE
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
@@ -23,12 +23,10 @@ batch AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT d.id, d.event_id
         FROM delivery d
-        JOIN event e ON e.id = d.event_id
         WHERE d.channel_id = w.channel_id
           AND d.state = 'FAILED'
           AND d.event_id > w.after_event
           AND d.ended_at <= w.created_at
-          AND e.created_at >= w.since
         ORDER BY d.event_id
         LIMIT @limit::int) d
     WHERE w.reason IS NULL
