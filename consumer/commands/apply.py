@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,8 @@ from consumer import encryption, ids
 from consumer.commands import yaml_file
 from consumer.commands.common import open_database
 from consumer.store import configuration, migrate
-from consumer.store.configuration import Edit, StoredChannel, StoredRule
+from consumer.store.configuration import Edit
+from consumer.store.configured import DisabledBy, StoredChannel, StoredRule
 from schemas import signing_secrets
 from schemas.channels import ChannelConfig
 from schemas.rules import RuleConfig
@@ -132,7 +133,7 @@ def _secret(wanted: ChannelConfig, stored: StoredChannel | None, made: Secret | 
     return wanted.signing_secret or (stored.signing_secret if stored else made)
 
 
-def _disabled_by(wanted: ChannelConfig, stored: StoredChannel | None) -> configuration.DisabledBy | None:
+def _disabled_by(wanted: ChannelConfig, stored: StoredChannel | None) -> DisabledBy | None:
     """Return who disabled the channel: a file that says nothing, or repeats `disabled: true`, leaves who did."""
     before = stored.disabled_by if stored else None
     if wanted.disabled is None:
@@ -169,5 +170,6 @@ async def _put_rule(
 def _compare(stored: StoredChannel | StoredRule | None, wanted: StoredChannel | StoredRule) -> tuple[Sign, str]:
     if stored is None:
         return "+", ""
-    changed = [name for name in type(wanted).__slots__ if getattr(stored, name) != getattr(wanted, name)]
+    compared = [one.name for one in fields(wanted) if one.compare]
+    changed = [name for name in compared if getattr(stored, name) != getattr(wanted, name)]
     return ("~", ", ".join(changed)) if changed else ("=", "")

@@ -1,58 +1,18 @@
-"""Channels and rules as they are configured: read and written by people's commands, never by the stages."""
+"""Changes of channels and rules: made by people's commands and the API, never by the other stages."""
 
 import contextlib
-import datetime as dt
 import json
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
-
-import asyncpg
+from collections.abc import AsyncIterator
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
+from consumer.store import configured
 from consumer.store.catalog import exact, read_ignoring
+from consumer.store.configured import StoredChannel, StoredRule
 from consumer.store.database import Connection, Database
 from schemas import events
-from schemas.rules import NOTHING_IGNORED, Since, Spec, ignoring, read_spec
+from schemas.rules import NOTHING_IGNORED, Since, ignoring, read_spec
 from schemas.secret import Secret
-
-DisabledBy = Literal["person", "tollbell"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredChannel:
-    """A channel as it is, its secrets opened; None for what no key of ours opens any more."""
-
-    id: str
-    namespace: str
-    key: str | None
-    type: str
-    name: str
-    url: str
-    format: str
-    headers: Mapping[str, Secret] | None
-    signing_secret: Secret | None
-    metadata: Mapping[str, str]
-    disabled_by: DisabledBy | None
-    retry_schedule: tuple[dt.timedelta, ...] | None = None
-    concurrency: int | None = None
-    expire_after: dt.timedelta | None = None
-    rate_limit: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRule:
-    """A rule as it is; *channels* are ids."""
-
-    id: str
-    namespace: str
-    key: str | None
-    name: str
-    spec: Spec
-    channels: tuple[str, ...]
-    metadata: Mapping[str, str]
-    disabled: bool
 
 
 class Edit:
@@ -65,53 +25,20 @@ class Edit:
         self._since = since
 
     async def channels(self) -> list[StoredChannel]:
-        """Return the namespace's channels."""
-        rows = await self._connection.rows("configuration/channels", namespace=self._namespace)
-        return [self._channel(row) for row in rows]
-
-    def _channel(self, row: asyncpg.Record) -> StoredChannel:
-        at = f"channel/{row['id']}"
-        headers = self._opened(row["headers"], f"{at}/headers") if row["headers"] else Secret("{}")
-        return StoredChannel(
-            id=row["id"],
-            namespace=self._namespace,
-            key=row["key"],
-            type=row["type"],
-            name=row["name"],
-            url=row["url"],
-            format=row["format"],
-            headers={n: Secret(v) for n, v in json.loads(headers.reveal()).items()} if headers else None,
-            signing_secret=self._opened(row["signing_secret"], f"{at}/signing_secret"),
-            metadata=json.loads(row["metadata"]),
-            disabled_by=row["disabled_by"],
-            retry_schedule=None if row["retry_schedule"] is None else tuple(row["retry_schedule"]),
-            concurrency=row["concurrency"],
-            expire_after=row["expire_after"],
-            rate_limit=row["rate_limit"],
-        )
-
-    def _opened(self, sealed: bytes, at: str) -> Secret | None:
-        try:
-            return self._cipher.decrypt(sealed, row=at)
-        except Refused:  # its key is lost: what a person sets anew replaces it
-            return None
+        """Return the namespace's channels that are not deleted."""
+        return await configured.channels(self._connection, self._cipher, self._namespace)
 
     async def rules(self) -> list[StoredRule]:
-        """Return the namespace's rules."""
-        rows = await self._connection.rows("configuration/rules", namespace=self._namespace)
-        return [
-            StoredRule(
-                id=row["id"],
-                namespace=self._namespace,
-                key=row["key"],
-                name=row["name"],
-                spec=read_spec(exact(row["spec"])),
-                channels=tuple(row["channels"]),
-                metadata=json.loads(row["metadata"]),
-                disabled=row["disabled"],
-            )
-            for row in rows
-        ]
+        """Return the namespace's rules that are not deleted."""
+        return await configured.rules(self._connection, self._namespace)
+
+    async def channel(self, channel_id: str) -> StoredChannel | None:
+        """Return a channel of the namespace, deleted or not; None where there is none of that id."""
+        return await configured.channel(self._connection, self._cipher, self._namespace, channel_id)
+
+    async def rule(self, rule_id: str) -> StoredRule | None:
+        """Return a rule of the namespace, deleted or not; None where there is none of that id."""
+        return await configured.rule(self._connection, self._namespace, rule_id)
 
     async def put_channel(self, channel: StoredChannel) -> None:
         """Make *channel*, or change it to be so; its secrets are encrypted here.

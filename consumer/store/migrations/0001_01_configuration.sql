@@ -73,3 +73,18 @@ CREATE TABLE rule_channel (
     PRIMARY KEY (rule_id, channel_id)
 );
 CREATE INDEX rule_channel_by_channel ON rule_channel (channel_id);
+
+-- Channels and rules as people see them.
+CREATE VIEW configured_channel AS
+SELECT c.id, c.namespace, c.key, c.type, c.name, c.url, c.format, c.headers, c.signing_secret, c.metadata::text AS metadata,
+       c.disabled_by, c.disabled_reason, c.retry_schedule, c.concurrency, c.expire_after, c.rate_limit, c.created_at,
+       c.updated_at, c.deleted_at, greatest(p.paused_until, p.open_until) AS paused_until
+FROM channel c
+LEFT JOIN channel_pace p ON p.channel_id = c.id;
+
+CREATE VIEW configured_rule AS
+SELECT r.id, r.namespace, r.key, r.type, r.name, r.spec::text AS spec, r.metadata::text AS metadata, r.disabled,
+       r.created_at, r.updated_at, r.deleted_at,
+       coalesce((SELECT array_agg(rc.channel_id ORDER BY rc.position) FROM rule_channel rc WHERE rc.rule_id = r.id), '{}')
+           AS channels
+FROM rule r;

@@ -1,7 +1,8 @@
 -- All channels of a namespace that are not deleted.
-SELECT id, key, type, name, url, format, headers, signing_secret, metadata::text AS metadata, disabled_by,
-       retry_schedule, concurrency, expire_after, rate_limit
-FROM channel
-WHERE namespace = @namespace
-  AND deleted_at IS NULL
-ORDER BY id
+SELECT c.id, c.namespace, c.key, c.type, c.name, c.url, c.format, c.headers, c.signing_secret, c.metadata, c.disabled_by,
+       c.disabled_reason, c.retry_schedule, c.concurrency, c.expire_after, c.rate_limit, c.created_at, c.updated_at,
+       c.deleted_at, c.paused_until
+FROM configured_channel c
+WHERE c.namespace = @namespace
+  AND c.deleted_at IS NULL
+ORDER BY c.id

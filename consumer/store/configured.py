@@ -1,0 +1,216 @@
+"""Channels and rules as they are configured: what is stored, one by one or in pages."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
+
+import asyncpg
+
+from consumer.encryption import Cipher
+from consumer.errors import Refused
+from consumer.store.catalog import exact
+from schemas.rules import Spec, read_spec
+from schemas.secret import Secret
+
+DisabledBy = Literal["person", "tollbell"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """When something was made, changed, and deleted."""
+
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    deleted_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChannel:
+    """A channel as it is, its secrets opened; None for what no key of ours opens any more.
+
+    Attributes:
+        life: None of one that is about to be made.
+        disabled_reason: why Tollbell disabled it.
+        paused_until: nothing is sent before: its receiver asked for that, or its breaker is open.
+    """
+
+    id: str
+    namespace: str
+    key: str | None
+    type: str
+    name: str
+    url: str
+    format: str
+    headers: Mapping[str, Secret] | None
+    signing_secret: Secret | None
+    metadata: Mapping[str, str]
+    disabled_by: DisabledBy | None
+    retry_schedule: tuple[dt.timedelta, ...] | None = None
+    concurrency: int | None = None
+    expire_after: dt.timedelta | None = None
+    rate_limit: float | None = None
+    life: Life | None = field(default=None, compare=False)
+    disabled_reason: str | None = field(default=None, compare=False)
+    paused_until: dt.datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRule:
+    """A rule as it is; *channels* are ids."""
+
+    id: str
+    namespace: str
+    key: str | None
+    name: str
+    spec: Spec
+    channels: tuple[str, ...]
+    metadata: Mapping[str, str]
+    disabled: bool
+    life: Life | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which of a namespace's channels or rules, and in which order.
+
+    Attributes:
+        features: of rules: those that name one of these; None: all.
+        channels: of rules: those that send to one of these; None: all.
+        order_by: id, type, createdAt or updatedAt.
+        limit, offset: of a page.
+    """
+
+    with_deleted: bool = False
+    with_disabled: bool = False
+    features: Sequence[str] | None = None
+    channels: Sequence[str] | None = None
+    order_by: str = "id"
+    descending: bool = False
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of what was selected, and how many there are in all."""
+
+    parts: Sequence[T]
+    total: int
+
+
+class Reader(Protocol):
+    """The database, or a connection within a transaction."""
+
+    async def rows(self, name: str, /, **arguments: object) -> list[asyncpg.Record]:
+        """Run the statement *name*; return its rows."""
+        ...
+
+
+async def channel(reader: Reader, cipher: Cipher, namespace: str, channel_id: str) -> StoredChannel | None:
+    """Return a channel, deleted or not; None where the namespace has none of that id.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached; so in all of these.
+    """
+    rows = await reader.rows("configuration/channel", id=channel_id, namespace=namespace)
+    return _channel(rows[0], cipher) if rows else None
+
+
+async def rule(reader: Reader, namespace: str, rule_id: str) -> StoredRule | None:
+    """Return a rule, deleted or not; None where the namespace has none of that id."""
+    rows = await reader.rows("configuration/rule", id=rule_id, namespace=namespace)
+    return _rule(rows[0]) if rows else None
+
+
+async def channels(reader: Reader, cipher: Cipher, namespace: str) -> list[StoredChannel]:
+    """Return all channels that are not deleted, in id order."""
+    return [_channel(row, cipher) for row in await reader.rows("configuration/channels", namespace=namespace)]
+
+
+async def rules(reader: Reader, namespace: str) -> list[StoredRule]:
+    """Return all rules that are not deleted, in id order."""
+    return [_rule(row) for row in await reader.rows("configuration/rules", namespace=namespace)]
+
+
+async def channel_page(reader: Reader, cipher: Cipher, namespace: str, wanted: Selection) -> Page[StoredChannel]:
+    """Return a page of channels."""
+    which = {"namespace": namespace, "with_deleted": wanted.with_deleted, "with_disabled": wanted.with_disabled}
+    rows = await reader.rows("configuration/channel_page", **which, **_order(wanted))
+    (count,) = await reader.rows("configuration/channel_count", **which)
+    return Page([_channel(row, cipher) for row in rows], count["total"])
+
+
+async def rule_page(reader: Reader, namespace: str, wanted: Selection) -> Page[StoredRule]:
+    """Return a page of rules."""
+    which: dict[str, object] = {
+        "namespace": namespace,
+        "with_deleted": wanted.with_deleted,
+        "with_disabled": wanted.with_disabled,
+        "features": None if wanted.features is None else list(wanted.features),
+        "channels": None if wanted.channels is None else list(wanted.channels),
+    }
+    rows = await reader.rows("configuration/rule_page", **which, **_order(wanted))
+    (count,) = await reader.rows("configuration/rule_count", **which)
+    return Page([_rule(row) for row in rows], count["total"])
+
+
+def _order(wanted: Selection) -> dict[str, object]:
+    return {
+        "order_by": wanted.order_by,
+        "descending": wanted.descending,
+        "limit": wanted.limit,
+        "offset": wanted.offset,
+    }
+
+
+def _life(row: asyncpg.Record) -> Life:
+    return Life(created_at=row["created_at"], updated_at=row["updated_at"], deleted_at=row["deleted_at"])
+
+
+def _channel(row: asyncpg.Record, cipher: Cipher) -> StoredChannel:
+    at = f"channel/{row['id']}"
+    headers = _opened(cipher, row["headers"], f"{at}/headers") if row["headers"] else Secret("{}")
+    return StoredChannel(
+        id=row["id"],
+        namespace=row["namespace"],
+        key=row["key"],
+        type=row["type"],
+        name=row["name"],
+        url=row["url"],
+        format=row["format"],
+        headers={n: Secret(v) for n, v in json.loads(headers.reveal()).items()} if headers else None,
+        signing_secret=_opened(cipher, row["signing_secret"], f"{at}/signing_secret"),
+        metadata=json.loads(row["metadata"]),
+        disabled_by=row["disabled_by"],
+        retry_schedule=None if row["retry_schedule"] is None else tuple(row["retry_schedule"]),
+        concurrency=row["concurrency"],
+        expire_after=row["expire_after"],
+        rate_limit=row["rate_limit"],
+        life=_life(row),
+        disabled_reason=row["disabled_reason"],
+        paused_until=row["paused_until"],
+    )
+
+
+def _opened(cipher: Cipher, sealed: bytes, at: str) -> Secret | None:
+    try:
+        return cipher.decrypt(sealed, row=at)
+    except Refused:  # its key is lost: what a person sets anew replaces it
+        return None
+
+
+def _rule(row: asyncpg.Record) -> StoredRule:
+    return StoredRule(
+        id=row["id"],
+        namespace=row["namespace"],
+        key=row["key"],
+        name=row["name"],
+        spec=read_spec(exact(row["spec"])),
+        channels=tuple(row["channels"]),
+        metadata=json.loads(row["metadata"]),
+        disabled=row["disabled"],
+        life=_life(row),
+    )
