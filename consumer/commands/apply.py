@@ -2,19 +2,19 @@
 
 import asyncio
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from consumer import encryption, ids
+from consumer import encryption
 from consumer.commands import yaml_file
 from consumer.commands.common import open_database
 from consumer.store import configuration, migrate
+from consumer.store import wanted as wanted_of
 from consumer.store.configuration import Edit
-from consumer.store.configured import DisabledBy, StoredChannel, StoredRule
-from schemas import signing_secrets
+from consumer.store.configured import StoredChannel, StoredRule
 from schemas.channels import ChannelConfig
 from schemas.rules import RuleConfig
 from schemas.rules_file import RulesFile
@@ -104,41 +104,12 @@ async def _put_channel(
     wanted: ChannelConfig,
     stored: StoredChannel | None,
 ) -> tuple[Step, StoredChannel]:
-    made = signing_secrets.generate() if stored is None and wanted.signing_secret is None else None
-    channel = StoredChannel(
-        id=stored.id if stored else ids.new(),
-        namespace=namespace,
-        key=wanted.key,
-        type=wanted.type,
-        name=wanted.name,
-        url=wanted.url,
-        format=wanted.format,
-        headers=wanted.custom_headers or {},
-        signing_secret=_secret(wanted, stored, made),
-        metadata=wanted.metadata,
-        disabled_by=_disabled_by(wanted, stored),
-        retry_schedule=wanted.retry_schedule,
-        concurrency=wanted.concurrency,
-        expire_after=wanted.expire_after,
-        rate_limit=wanted.rate_limit,
-    )
+    planned = wanted_of.channel(wanted, namespace, stored, headers=wanted.custom_headers or {})
+    channel, made = planned.channel, planned.made
     sign, detail = _compare(stored, channel)
     if sign != "=":
         await edit.put_channel(channel)
     return Step(sign, "channel", str(wanted.key), detail, made), channel
-
-
-def _secret(wanted: ChannelConfig, stored: StoredChannel | None, made: Secret | None) -> Secret | None:
-    """Return the signing secret: left out of the file, the stored one stays."""
-    return wanted.signing_secret or (stored.signing_secret if stored else made)
-
-
-def _disabled_by(wanted: ChannelConfig, stored: StoredChannel | None) -> DisabledBy | None:
-    """Return who disabled the channel: a file that says nothing, or repeats `disabled: true`, leaves who did."""
-    before = stored.disabled_by if stored else None
-    if wanted.disabled is None:
-        return before
-    return (before or "person") if wanted.disabled else None
 
 
 async def _put_rule(
@@ -148,19 +119,7 @@ async def _put_rule(
     stored: StoredRule | None,
     channel_ids: dict[str, str],
 ) -> Step:
-    rule = StoredRule(
-        id=stored.id if stored else ids.new(),
-        namespace=namespace,
-        key=wanted.key,
-        name=wanted.name,
-        spec=wanted.spec,
-        channels=tuple(dict.fromkeys(channel_ids[key] for key in wanted.channels)),
-        metadata=wanted.metadata,
-        disabled=wanted.disabled,
-    )
-    if stored is not None:
-        # A threshold is its exact value: 80 in the file and 80 in the store, however written, are no change.
-        rule = replace(rule, spec=stored.spec) if stored.spec == rule.spec else rule
+    rule = wanted_of.rule(wanted, namespace, stored, channels=[channel_ids[key] for key in wanted.channels])
     sign, detail = _compare(stored, rule)
     if sign != "=":
         await edit.put_rule(rule)
