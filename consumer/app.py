@@ -7,42 +7,32 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from aiohttp import web
 
 from consumer import clock, encryption, log, loop
 from consumer.config import Settings
-from consumer.consume.dead_letters import DeadLetters
-from consumer.consume.fetch import Fetch
-from consumer.consume.ingest import Ingest
-from consumer.consume.kafka import Kafka, close, partitions, started
-from consumer.consume.period_ends import PeriodEnds
-from consumer.consume.rulebook import Rulebook
-from consumer.consume.starts import Starts
-from consumer.consume.topics import Topics
+from consumer.consume.kafka import Kafka
+from consumer.consume.role import Consume, Reading
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.role import Deliver, Terms
 from consumer.deliver.slots import Limits
 from consumer.errors import Refused, TollbellError, Unavailable
 from consumer.metrics import Metrics
+from consumer.patience import RETRY_PAUSE, Patience, Stopped
 from consumer.retention import Retention
 from consumer.serve import health
-from consumer.store import catalog, migrate, outbox
+from consumer.serve.access import ApiToken
+from consumer.serve.role import Api
+from consumer.store import migrate, outbox
 from consumer.store.database import Database
 from consumer.store.listen import listen
-from consumer.store.memory import Memory
 
-T = TypeVar("T")
-CATALOG_POLL: Final = 1.0  # seconds: a change is in force within one, even where no notification comes
 LOOK_EVERY: Final = 2.0
-LAG_EVERY: Final = 5.0
-CLOCK_EVERY: Final = 1.0  # seconds between two looks for usage periods that have ended
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
-RETRY_PAUSE: Final = 1.0
-STALE_AFTER: Final = 10.0  # seconds without a look at Postgres: not ready
 logger = log.get("app")
 
 
@@ -72,10 +62,6 @@ def kafka(settings: Settings) -> Kafka:
     )
 
 
-class _Stopped(Exception):
-    pass
-
-
 class App:
     """One process.
 
@@ -91,8 +77,9 @@ class App:
         self._settings = settings
         self._roles = frozenset(roles)
         self._metrics = Metrics()
-        self._checks: dict[str, health.Check] = {}
+        self._api = self._make_api() if Role.SERVE in roles else None
         self._stop = asyncio.Event()
+        self._patience = Patience(self._stop)
         self._stop_at = float("inf")
         self._due = asyncio.Event()  # something may be due: wakes this process' deliverer
         self._announced = asyncio.Event()  # something is due: other processes' deliverers are to be told
@@ -113,11 +100,11 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(contextlib.suppress(_Stopped))
+            stack.enter_context(contextlib.suppress(Stopped))
             await self._listen_http(stack)
-            database = await self._patiently("postgres", self._connect)
+            database = await self._patience.until("postgres", self._connect)
             stack.push_async_callback(database.close)
-            await self._patiently("postgres", lambda: migrate.check(database))
+            await self._patience.until("postgres", lambda: migrate.check(database))
             gc.freeze()  # what lives as long as the process is not looked through again (performance.md B.4)
             gc.set_threshold(50_000, 20, 20)
             logger.info("app.started", roles=",".join(sorted(self._roles)))
@@ -138,7 +125,7 @@ class App:
             ):
                 for role in sorted(self._roles):
                     tasks.create_task(roles[role](database), name=role.value)
-        except* _Stopped:
+        except* Stopped:
             pass
         except* TollbellError as group:
             raise _first(group) from group
@@ -147,27 +134,12 @@ class App:
         settings = self._settings
         return await Database.connect(settings.database_url.reveal(), size=settings.database_pool_size)
 
-    async def _patiently(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
-        """Return what *step* returns, waiting as long as its server is away; `/readyz` says so meanwhile."""
-        waiting = False
-        while not self._stop.is_set():
-            try:
-                result = await step()
-            except Unavailable as exc:
-                line = str(exc)
-                self._checks[name] = lambda line=line: line  # type: ignore[misc]  # binds this line
-                if not waiting:
-                    logger.warning("app.waiting", name=name, error=line)
-                waiting = True
-                await clock.wait(self._stop, RETRY_PAUSE)
-            else:
-                self._checks.pop(name, None)
-                return result
-        raise _Stopped
-
     async def _listen_http(self, stack: contextlib.AsyncExitStack) -> None:
-        self._checks["start"] = lambda: None if self._ready_roles >= self._roles else "starting"
-        runner = web.AppRunner(health.application(self._checks, self._metrics.registry), access_log=None)
+        self._patience.checks["start"] = lambda: None if self._ready_roles >= self._roles else "starting"
+        app = health.application(self._patience.checks, self._metrics.registry)
+        if self._api:
+            self._api.add_to(app)
+        runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         listen_on = self._settings.http_listen
@@ -183,7 +155,17 @@ class App:
         self._ready_roles |= {role}
         logger.info("role.ready", role=role.value)
 
+    def _make_api(self) -> Api:
+        settings = self._settings
+        keys = settings.encryption_keys
+        tokens = [ApiToken(one.namespace, one.scope, one.token) for one in settings.api_tokens]
+        cipher = encryption.parse_keys(keys.reveal()) if keys else None
+        return Api(tokens, cipher, self._metrics, host=settings.http_listen.host)
+
     async def _serve(self, database: Database) -> None:
+        if self._api:
+            self._api.say()
+            self._api.begin(database)
         self._is_ready(Role.SERVE)
         async with loop.beside(loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres")):
             await self._stop.wait()
@@ -193,59 +175,29 @@ class App:
             await database.now()
         except Unavailable as exc:
             line = str(exc)
-            self._checks["postgres"] = lambda: line
+            self._patience.checks["postgres"] = lambda: line
             raise
-        self._checks.pop("postgres", None)
+        self._patience.checks.pop("postgres", None)
 
     # --- consume -------------------------------------------------------------------------------------------------
 
     async def _consume(self, database: Database) -> None:
+        consume = Consume(database, self._metrics, self._reading(), self._patience, announce=self._announce)
+        async with loop.beside(loop.every(self._listener(consume.wakes), RETRY_PAUSE, name="listen-catalog")):
+            await consume.run(self._stop, lambda: self._is_ready(Role.CONSUME))
+
+    def _reading(self) -> Reading:
         settings = self._settings
-        source = self._source
-        rulebook = Rulebook(database, self._metrics)
-        async with contextlib.AsyncExitStack() as stack:
-            wanted = (*settings.input_topics, settings.topic_dead_letters)
-            found = await self._patiently("kafka", lambda: partitions(source, wanted))
-            producer = await self._patiently("kafka", lambda: started(source.producer))
-            stack.push_async_callback(close, producer)
-            consumer = await self._patiently("kafka", lambda: started(lambda: source.consumer(settings.kafka_group_id)))
-            stack.push_async_callback(close, consumer)
-            starts = Starts(
-                consumer, database, self._metrics, group_id=settings.kafka_group_id, start=settings.kafka_start
-            )
-            topics = {topic: found[topic] for topic in settings.input_topics}
-            await self._patiently("kafka", lambda: starts.resolve(topics))
-            await self._patiently("postgres", rulebook.refresh)
-            memory = Memory(database, limit=settings.consume_memory_entitlements)
-            ingest = Ingest(
-                database=database,
-                memory=memory,
-                rulebook=rulebook,
-                dead_letters=DeadLetters(producer, settings.topic_dead_letters),
-                metrics=self._metrics,
-                announce=self._announce,
-                future_tolerance=settings.consume_future_tolerance,
-            )
-            fetch = Fetch(consumer, ingest, starts, settings.input_topics)
-            self._checks["consume"] = lambda: fetch.waiting_for
-            self._checks["catalog"] = lambda: (
-                f"the rules were last looked at {rulebook.age_seconds:.0f} s ago"
-                if rulebook.age_seconds > STALE_AFTER
-                else None
-            )
-            ends = PeriodEnds(
-                database, memory, rulebook, self._metrics, self._announce, settings.consume_period_end_delay
-            )
-            fetch.subscribe()
-            self._is_ready(Role.CONSUME)
-            async with loop.beside(
-                loop.every(rulebook.refresh, CATALOG_POLL, name="catalog", wake=rulebook.changed),
-                loop.every(self._listener({catalog.CHANNEL: rulebook.changed}), RETRY_PAUSE, name="listen-catalog"),
-                loop.every(fetch.measure, LAG_EVERY, name="lag"),
-                loop.every(ends.once, CLOCK_EVERY, name="period-ends"),
-                Topics(source, database, wanted).run(),
-            ):
-                await fetch.run(self._stop)
+        return Reading(
+            kafka=self._source,
+            group_id=settings.kafka_group_id,
+            start=settings.kafka_start,
+            topics=settings.input_topics,
+            dead_letters=settings.topic_dead_letters,
+            future_tolerance=settings.consume_future_tolerance,
+            period_end_delay=settings.consume_period_end_delay,
+            entitlements=settings.consume_memory_entitlements,
+        )
 
     def _announce(self) -> None:
         self._due.set()
@@ -264,7 +216,7 @@ class App:
 
     async def _deliver(self, database: Database) -> None:
         deliver = Deliver(database, self._cipher, self._metrics, self._terms(), due=self._due, announce=self._announce)
-        self._checks["deliver"] = lambda: deliver.waiting_for
+        self._patience.checks["deliver"] = lambda: deliver.waiting_for
         self._is_ready(Role.DELIVER)
         async with loop.beside(loop.every(self._listener(deliver.wakes), RETRY_PAUSE, name="listen-outbox")):
             await deliver.run(self._stop, lambda: self._stop_at)

@@ -71,6 +71,30 @@ def _bootstrap(text: str) -> str:
     return text
 
 
+class Token(BaseModel):
+    """A token of the API, for what, and for which namespace."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=256)]
+    scope: Literal["read", "write"]
+    token: InstanceOf[Secret]
+
+
+def _tokens(text: object) -> object:
+    """Read `namespace:scope:token[,…]`; what is wrong is said without the token."""
+    if not isinstance(text, str):
+        return text
+    made = []
+    for n, part in enumerate(filter(None, (part.strip() for part in text.split(","))), 1):
+        namespace, _, rest = part.partition(":")
+        scope, _, token = rest.partition(":")
+        if not namespace or scope not in {"read", "write"} or not token:
+            raise ValueError(f"token {n} must be namespace:scope:token, with the scope read or write")
+        made.append(Token(namespace=namespace, scope=scope, token=Secret(token)))
+    if len({one.token.reveal() for one in made}) < len(made):
+        raise ValueError("the same token stands twice: which namespace and scope would it have?")
+    return tuple(made)
+
+
 Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 SecretText = Annotated[
@@ -113,6 +137,7 @@ class Settings(BaseModel):
     consume_period_end_delay: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=1)
     consume_memory_entitlements: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
 
+    api_tokens: Annotated[tuple[Token, ...], BeforeValidator(_tokens)] = ()
     http_listen: Annotated[Listen, BeforeValidator(_listen)] = Listen(host="127.0.0.1", port=8080)
 
     delivery_allow_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_listed)] = ()

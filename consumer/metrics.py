@@ -1,5 +1,6 @@
 """What is measured, under the names that stay (`product.md` 9). Labels are finite; series exist at zero."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,6 +18,7 @@ RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity")
+API_STATUSES: Final = ("2xx", "4xx", "5xx")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
 _ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 _SOURCE_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36000)
@@ -36,6 +38,7 @@ class Metrics:
         self._events = self._counter("tollbell_events", "Notification events made", ["type", "action"])
         self._dead_letters = self._counter("tollbell_dead_letters", "Records dead-lettered", ["reason"])
         self._attempts = self._counter("tollbell_attempts", "Webhook requests, by how they ended", ["outcome"])
+        self._api = self._counter("tollbell_api_requests", "Requests of the API", ["operation", "status"])
         self._offsets_lost = self._counter(
             "tollbell_offsets_lost", "Partitions begun at their earliest record: new ones, or their offset was lost", []
         )
@@ -119,6 +122,16 @@ class Metrics:
     def interrupted(self, count: int) -> None:
         """Count attempts whose sender died: nobody knows how long they took."""
         self._attempts.labels(OutcomeClass.INTERRUPTED.value).inc(count)
+
+    def serves(self, operations: Iterable[str]) -> None:
+        """Make the series of the API's *operations*, at zero."""
+        for operation in operations:
+            for status in API_STATUSES:
+                self._api.labels(operation, status)
+
+    def api(self, operation: str, status: int) -> None:
+        """Count a request of the API, by the class of its status."""
+        self._api.labels(operation, f"{status // 100}xx").inc()
 
     def arrived(self, seconds: float) -> None:
         """Observe the way of a record to its webhook's 2xx."""

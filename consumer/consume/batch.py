@@ -13,6 +13,7 @@ from consumer.decide.payloads import identity, occurred_at, payload, preceding
 from consumer.store.memory import MemoryKey, key_of
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
+from schemas.events import FeatureRef
 from schemas.rules import Rule, RuleType
 from schemas.sources import Snapshot, SourceEvent
 
@@ -77,7 +78,10 @@ def change(key: MemoryKey, folded: Folded, new_id: Callable[[], str]) -> Change:
     shown = folded.shown_by
     about = events.encode(shown.origin.about()) if isinstance(shown, Snapshot) else b"{}"
     made = tuple(new_event(occurrence, new_id(), _got_at(record)) for occurrence, record in folded.occurrences)
-    return Change(key, folded.document, about, made)
+    feature = (
+        FeatureRef(shown.feature_id, shown.feature_key) if isinstance(shown, Snapshot) and shown.feature_id else None
+    )
+    return Change(key, folded.document, about, made, feature)
 
 
 def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -> NewEvent:

@@ -1,11 +1,12 @@
 """/livez, /readyz and /metrics: served by every role, without a token."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-Check = Callable[[], str | None]  # why it is not ready, or None
+from consumer.patience import Check
+from consumer.serve.bodies import MAX_BYTES
 
 
 def application(checks: Mapping[str, Check], registry: CollectorRegistry) -> web.Application:
@@ -26,6 +27,6 @@ def application(checks: Mapping[str, Check], registry: CollectorRegistry) -> web
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_BYTES)
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     return app

@@ -13,6 +13,7 @@ import asyncpg
 from consumer.decide.model import AnyDocument, Document
 from consumer.store.database import Connection, Database, columns
 from consumer.store.memory import MemoryKey, marks_json
+from schemas.events import FeatureRef
 
 
 class Result(StrEnum):
@@ -46,6 +47,7 @@ class Change:
     document: AnyDocument  # as judged; its version is the one that was read
     about: bytes  # JSON: what the clock and the API know of an entitlement
     events: tuple[NewEvent, ...]
+    feature: FeatureRef | None = None  # of an entitlement, where the record names id and key
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Written:
 
 _DOCUMENT: Final = (
     "kinds", "namespaces", "ids", "versions", "as_of", "periods_from", "periods_to", "ended", "deleted_at", "active_to",
-    "abouts", "marks", "resets", "sights", "states",
+    "abouts", "marks", "resets", "sights", "states", "feature_ids", "feature_keys",
 )  # fmt: skip
 _EVENT: Final = (
     "event_documents", "event_ids", "identities", "rules", "types", "actions", "afters", "payloads", "occurred",
@@ -100,7 +102,17 @@ def _row(change: Change) -> tuple[object, ...]:
     key, document = change.key, change.document
     if not isinstance(document, Document):
         nothing = (None,) * 9
-        return ("invoice", key.namespace, key.id, document.version, document.as_of, *nothing, document.state)
+        return (
+            "invoice",
+            key.namespace,
+            key.id,
+            document.version,
+            document.as_of,
+            *nothing,
+            document.state,
+            None,
+            None,
+        )
     return (
         "entitlement",
         key.namespace,
@@ -117,6 +129,8 @@ def _row(change: Change) -> tuple[object, ...]:
         json.dumps(sorted(document.resets)),
         json.dumps({rule: dict(of_rule) for rule, of_rule in document.sights.items()}),
         None,
+        change.feature.id if change.feature else None,
+        change.feature.key if change.feature else None,
     )
 
 

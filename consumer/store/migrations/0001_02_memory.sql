@@ -30,6 +30,15 @@ WHERE NOT ended
 CREATE INDEX entitlement_over ON entitlement (period_to)
 WHERE ended OR deleted_at IS NOT NULL OR shown_at >= period_to OR active_to <= period_to;
 
+-- What features records have shown: there is no catalogue of them.
+CREATE TABLE feature (
+    namespace text NOT NULL,
+    id        text NOT NULL,
+    key       text NOT NULL,
+    PRIMARY KEY (namespace, id)
+);
+CREATE INDEX feature_by_key ON feature (namespace, key);
+
 -- The same for an invoice.
 CREATE TABLE invoice (
     namespace  text NOT NULL,

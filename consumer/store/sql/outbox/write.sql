@@ -9,9 +9,9 @@ WITH doc AS MATERIALIZED (
     FROM unnest(@kinds::text[], @namespaces::text[], @ids::text[], @versions::bigint[], @as_of::timestamptz[],
                 @periods_from::timestamptz[], @periods_to::timestamptz[], @ended::boolean[], @deleted_at::timestamptz[],
                 @active_to::timestamptz[], @abouts::text[], @marks::text[], @resets::text[], @sights::text[],
-                @states::text[])
+                @states::text[], @feature_ids::text[], @feature_keys::text[])
          WITH ORDINALITY AS d (kind, namespace, id, version, as_of, period_from, period_to, ended, deleted_at, active_to,
-                               about, marks, resets, sights, state, n)
+                               about, marks, resets, sights, state, feature_id, feature_key, n)
 ),
 fresh AS MATERIALIZED (
     SELECT *
@@ -55,6 +55,19 @@ inserted AS (
     ORDER BY d.namespace, d.id
     ON CONFLICT DO NOTHING
     RETURNING namespace, id
+),
+seen AS (
+    -- At the first sight of an entitlement alone: features are few, entitlements many.
+    INSERT INTO feature AS k (namespace, id, key)
+    SELECT DISTINCT ON (d.namespace, d.feature_id) d.namespace, d.feature_id, d.feature_key
+    FROM doc d
+    JOIN inserted i ON i.namespace = d.namespace AND i.id = d.id
+    WHERE d.kind = 'entitlement'
+      AND d.feature_id <> ''
+    ORDER BY d.namespace, d.feature_id
+    ON CONFLICT (namespace, id) DO UPDATE
+    SET key = excluded.key
+    WHERE k.key <> excluded.key
 ),
 updated AS (
     UPDATE entitlement e

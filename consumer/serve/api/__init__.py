@@ -1,0 +1,1 @@
+"""The API: the reference product's calls, and what they lack. One file a resource."""

@@ -1,0 +1,133 @@
+"""What every call of the API is given, and does around its work: access, problems, one line a request."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from consumer import clock, ids, log
+from consumer.encryption import Cipher
+from consumer.errors import DataRefused, Refused, StoreUnavailable
+from consumer.metrics import Metrics
+from consumer.serve import bodies, problems
+from consumer.serve.access import Access, Gate
+from consumer.serve.bodies import Query
+from consumer.serve.problems import Problem
+from consumer.store.database import Database
+
+PREFIX: Final = "/api/v1"
+logger = log.get("api")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the calls work with."""
+
+    connected: Callable[[], Database]
+    cipher: Cipher
+
+    @property
+    def database(self) -> Database:
+        """Postgres.
+
+        Raises:
+            Problem: 503, it has not been reached yet.
+        """
+        return self.connected()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, and what it may do."""
+
+    served: Served
+    access: Access
+    request: web.Request
+
+    @property
+    def namespace(self) -> str:
+        """Whose things it sees."""
+        return self.access.namespace
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """The parts of its path that name something."""
+        return self.request.match_info
+
+    def query(self) -> Query:
+        """Return its parameters."""
+        return Query(self.request)
+
+    async def body(self) -> dict[str, object]:
+        """Return the JSON object that it brings.
+
+        Raises:
+            Problem: it brings none.
+        """
+        return await bodies.read(self.request)
+
+
+Work = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call of the API.
+
+    Attributes:
+        name: a metric's label.
+        method, path: below the prefix, as aiohttp writes it.
+        work: what it does.
+        writes: whether it takes a token of the scope write.
+    """
+
+    name: str
+    method: str
+    path: str
+    work: Work
+    writes: bool
+
+
+def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) -> web.RouteDef:
+    """Return the route of *operation*: let in by *gate*, its problems answered, logged and counted."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        started, request_id = clock.monotonic(), ids.new()
+        namespace = ""
+        try:
+            access = gate.admit(request.headers)
+            namespace = access.namespace
+            if operation.writes:
+                access.check_write()
+            answered = await operation.work(Call(served, access, request))
+        except Problem as problem:
+            answered = problems.response(problem, request_id)
+        except Refused as exc:
+            answered = problems.response(problems.conflict(str(exc)), request_id)
+        except DataRefused as exc:
+            answered = problems.response(problems.conflict(_clash(exc)), request_id)
+        except StoreUnavailable:
+            away = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
+            answered = problems.response(away, request_id)
+        answered.headers["cache-control"] = "no-store"
+        duration = clock.monotonic() - started
+        metrics.api(operation.name, answered.status)
+        logger.info(
+            "api.answered",
+            operation=operation.name,
+            status=answered.status,
+            namespace=namespace,
+            duration_ms=round(duration * 1000),
+            request_id=request_id,
+        )
+        return answered
+
+    return web.route(operation.method, f"{PREFIX}{operation.path}", handle)
+
+
+def _clash(exc: DataRefused) -> str:
+    """Return what a person did that the tables' own rules forbid."""
+    return "key: another one has it already" if "key_unique" in str(exc) else f"Postgres refuses it: {exc}"

@@ -1,0 +1,130 @@
+"""/notification/channels: made, read, listed, changed, deleted."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from consumer.errors import Refused
+from consumer.serve import bodies
+from consumer.serve.api import lists, shown
+from consumer.serve.api.call import Call, Operation
+from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
+from consumer.store import configuration, configured, wanted
+from consumer.store.configured import StoredChannel
+from schemas.answers import MASK
+from schemas.channels import ChannelConfig
+from schemas.secret import Secret
+
+# What an answer has and a person does not set: clients put back what they read.
+READ_ONLY: Final = frozenset(
+    {"id", "createdAt", "updatedAt", "deletedAt", "annotations", "disabledBy", "disabledReason", "pausedUntil"}
+)
+
+
+async def create(call: Call) -> web.Response:
+    """Make a channel; the answer is the only one with its signing secret."""
+    config = _config(_without_read_only(await call.body()), None)
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        planned = wanted.channel(config, call.namespace, None, headers=config.custom_headers or {})
+        await edit.put_channel(planned.channel)
+        stored = await edit.channel(planned.channel.id)
+    assert stored is not None  # noqa: S101 - it was put a line above
+    return bodies.answer(shown.channel(stored, made=stored.signing_secret), HTTPStatus.CREATED)
+
+
+async def get(call: Call) -> web.Response:
+    """Return a channel, deleted or not."""
+    return bodies.answer(shown.channel(await _found(call)))
+
+
+async def list_all(call: Call) -> web.Response:
+    """Return a page of channels."""
+    query = call.query()
+    which = lists.selection(query)
+    query.check()
+    found = await configured.channel_page(call.served.database, call.served.cipher, call.namespace, which)
+    return bodies.answer(lists.page(which, [shown.channel(one) for one in found.parts], found.total))
+
+
+async def update(call: Call) -> web.Response:
+    """Change all of a channel; a secret that is left out, or a mask, keeps what is stored."""
+    body = _without_read_only(await call.body())
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await edit.channel(call.named["channel"])
+        if stored is None:
+            raise not_found("channel", call.named["channel"])
+        if stored.life is not None and stored.life.deleted_at is not None:
+            raise conflict(f"channel {stored.id}: is deleted")
+        config = _config(body, stored)
+        headers = stored.headers if "customHeaders" not in body else config.custom_headers or {}
+        await edit.put_channel(wanted.channel(config, call.namespace, stored, headers=headers).channel)
+        changed = await edit.channel(stored.id)
+    assert changed is not None  # noqa: S101 - it was there a line above
+    return bodies.answer(shown.channel(changed))
+
+
+async def delete(call: Call) -> web.Response:
+    """Delete a channel that no rule sends to."""
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await edit.channel(call.named["channel"])
+        if stored is None:
+            raise not_found("channel", call.named["channel"])
+        if stored.life is None or stored.life.deleted_at is None:
+            try:
+                await edit.delete_channel(stored)
+            except Refused as exc:
+                raise bad_request(str(exc)) from None
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def _found(call: Call) -> StoredChannel:
+    channel_id = call.named["channel"]
+    stored = await configured.channel(call.served.database, call.served.cipher, call.namespace, channel_id)
+    if stored is None:
+        raise not_found("channel", channel_id)
+    return stored
+
+
+def _without_read_only(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in READ_ONLY}
+
+
+def _config(body: dict[str, Any], stored: StoredChannel | None) -> ChannelConfig:
+    """Return the channel that *body* asks for; where a secret is masked, what is stored of it.
+
+    Raises:
+        Problem: 400, with every field at fault.
+    """
+    given = dict(body)
+    if given.get("signingSecret") in {None, MASK}:
+        given.pop("signingSecret", None)
+    if isinstance(headers := given.get("customHeaders"), dict) and MASK in headers.values():
+        known = (stored.headers if stored else None) or {}
+        given["customHeaders"] = {name: _unmasked(name, value, known) for name, value in headers.items()}
+    if given.get("metadata", {}) is None:
+        given.pop("metadata")
+    try:
+        return ChannelConfig.model_validate(given)
+    except ValidationError as exc:
+        raise invalid(exc) from None
+
+
+def _unmasked(name: str, value: object, known: Mapping[str, Secret]) -> object:
+    if value != MASK:
+        return value
+    if name not in known:
+        fault = Fault(f"customHeaders.{name}", f"is {MASK}, which keeps a stored value: there is none")
+        raise bad_request(f"{fault.field}: {fault.problem}", [fault])
+    return known[name]
+
+
+OPERATIONS: Final = (
+    Operation("list_channels", "GET", "/notification/channels", list_all, writes=False),
+    Operation("create_channel", "POST", "/notification/channels", create, writes=True),
+    Operation("get_channel", "GET", "/notification/channels/{channel}", get, writes=False),
+    Operation("update_channel", "PUT", "/notification/channels/{channel}", update, writes=True),
+    Operation("delete_channel", "DELETE", "/notification/channels/{channel}", delete, writes=True),
+)

@@ -1,0 +1,144 @@
+"""/notification/rules: made, read, listed, changed, deleted."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
+
+from consumer.serve import bodies
+from consumer.serve.api import lists, shown
+from consumer.serve.api.call import Call, Operation
+from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
+from consumer.store import configuration, configured, features, wanted
+from consumer.store.configuration import Edit
+from consumer.store.configured import StoredRule
+from schemas.rules import RuleConfig, RuleFields
+
+# What an answer has and a person does not set: clients put back what they read.
+READ_ONLY: Final = frozenset({"id", "createdAt", "updatedAt", "deletedAt", "annotations"})
+_rule: Final = TypeAdapter[RuleFields](RuleConfig)
+
+
+async def create(call: Call) -> web.Response:
+    """Make a rule."""
+    config = _config(await call.body())
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        made = wanted.rule(config, call.namespace, None, channels=await _channels(edit, config))
+        await edit.put_rule(made)
+        stored = await edit.rule(made.id)
+    assert stored is not None  # noqa: S101 - it was put a line above
+    return bodies.answer(await _shown(call, stored), HTTPStatus.CREATED)
+
+
+async def get(call: Call) -> web.Response:
+    """Return a rule, deleted or not."""
+    return bodies.answer(await _shown(call, await found(call)))
+
+
+async def list_all(call: Call) -> web.Response:
+    """Return a page of rules."""
+    query = call.query()
+    named = query.all("feature")
+    about = None if named is None else await features.also_called(call.served.database, call.namespace, named)
+    which = lists.selection(query, features=about, channels=query.all("channel"))
+    query.check()
+    page = await configured.rule_page(call.served.database, call.namespace, which)
+    seen = await features.seen(call.served.database, call.namespace, features.named_by(page.parts))
+    return bodies.answer(lists.page(which, [shown.rule(one, seen) for one in page.parts], page.total))
+
+
+async def update(call: Call) -> web.Response:
+    """Change all of a rule but its type."""
+    config = _config(await call.body())
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await _changeable(edit, call)
+        if config.spec.type is not stored.spec.type:
+            fault = Fault("type", f"is {stored.spec.type}, and stays that: make another rule")
+            raise bad_request(f"{fault.field}: {fault.problem}", [fault])
+        channels = await _channels(edit, config)
+        await edit.put_rule(wanted.rule(config, call.namespace, stored, channels=channels))
+        changed = await edit.rule(stored.id)
+    assert changed is not None  # noqa: S101 - it was there a line above
+    return bodies.answer(await _shown(call, changed))
+
+
+async def delete(call: Call) -> web.Response:
+    """Delete a rule; its events stay, and are still sent."""
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await edit.rule(call.named["rule"])
+        if stored is None:
+            raise not_found("rule", call.named["rule"])
+        if stored.life is None or stored.life.deleted_at is None:
+            await edit.delete_rule(stored)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def found(call: Call) -> StoredRule:
+    """Return the rule that the path names.
+
+    Raises:
+        Problem: 404, it is not there.
+    """
+    stored = await configured.rule(call.served.database, call.namespace, call.named["rule"])
+    if stored is None:
+        raise not_found("rule", call.named["rule"])
+    return stored
+
+
+async def _changeable(edit: Edit, call: Call) -> StoredRule:
+    stored = await edit.rule(call.named["rule"])
+    if stored is None:
+        raise not_found("rule", call.named["rule"])
+    if stored.life is not None and stored.life.deleted_at is not None:
+        raise conflict(f"rule {stored.id}: is deleted")
+    return stored
+
+
+async def _shown(call: Call, stored: StoredRule) -> object:
+    return shown.rule(stored, await features.seen(call.served.database, call.namespace, features.named_by([stored])))
+
+
+async def _channels(edit: Edit, config: RuleFields) -> list[str]:
+    """Return the ids of the channels that *config* names.
+
+    Raises:
+        Problem: 400, one is not there, or deleted.
+    """
+    faults = []
+    for n, channel_id in enumerate(config.channels):
+        channel = await edit.channel(channel_id)
+        if channel is None or (channel.life is not None and channel.life.deleted_at is not None):
+            faults.append(Fault(f"channels[{n}]", "there is no channel of this id"))
+    if faults:
+        raise bad_request(f"{faults[0].field}: {faults[0].problem}", faults)
+    return list(config.channels)
+
+
+def _config(body: Mapping[str, Any]) -> RuleFields:
+    """Return the rule that *body* asks for; channels and features may be as an answer has them.
+
+    Raises:
+        Problem: 400, with every field at fault.
+    """
+    given = {name: value for name, value in body.items() if name not in READ_ONLY}
+    if isinstance(channels := given.get("channels"), list):
+        given["channels"] = [one.get("id") if isinstance(one, dict) else one for one in channels]
+    if isinstance(names := given.get("features"), list):
+        given["features"] = [one.get("id") if isinstance(one, dict) else one for one in names]
+    if given.get("metadata", {}) is None:
+        given.pop("metadata")
+    try:
+        return _rule.validate_python(given)
+    except ValidationError as exc:
+        raise invalid(exc) from None
+
+
+OPERATIONS: Final = (
+    Operation("list_rules", "GET", "/notification/rules", list_all, writes=False),
+    Operation("create_rule", "POST", "/notification/rules", create, writes=True),
+    Operation("get_rule", "GET", "/notification/rules/{rule}", get, writes=False),
+    Operation("update_rule", "PUT", "/notification/rules/{rule}", update, writes=True),
+    Operation("delete_rule", "DELETE", "/notification/rules/{rule}", delete, writes=True),
+)

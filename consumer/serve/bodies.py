@@ -1,0 +1,160 @@
+"""Bodies and parameters of requests: bounded, strict JSON, exact numbers; and the answers' JSON."""
+
+import datetime as dt
+import json
+from collections.abc import Collection
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
+
+from aiohttp import web
+
+from consumer.serve.problems import Fault, Problem, bad_request
+from schemas import events, times
+from schemas.reading import Rejected, check_text
+
+MAX_BYTES: Final = 1_048_576  # of a body: a channel with 50 headers has 200 KiB
+MAX_PAGE: Final = 1_000_000_000
+PAGE_SIZE: Final = 100
+MAX_PAGE_SIZE: Final = 1000
+MAX_VALUES: Final = 100  # of one parameter that may be repeated
+
+
+async def read(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object that *request* brings; numbers exact.
+
+    Raises:
+        Problem: 415, 413, or 400: it is something else, too large, or not the JSON of an object.
+    """
+    if request.content_type != "application/json":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with `Content-Type: application/json`")
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BYTES} bytes: send less"
+        ) from None
+    body = _parsed(raw)
+    if not isinstance(body, dict):
+        raise bad_request("the body must be a JSON object")
+    return body
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        check_text(raw)
+        body = json.loads(raw, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_object)
+        json.dumps(body, default=str, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except Rejected as exc:
+        raise bad_request(f"the body is {exc.error}") from None
+    except UnicodeEncodeError:
+        raise bad_request("the body has a \\u escape that is no character") from None
+    except (ValueError, RecursionError, ArithmeticError) as exc:
+        said = exc.msg if isinstance(exc, json.JSONDecodeError) else str(exc)
+        raise bad_request(f"the body is not JSON: {said}") from None
+    if b"\\u0000" in raw and _has_nul(body):
+        raise bad_request("the body has a NUL character (\\u0000) in a text: take it out")
+    return body
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise bad_request(f"the body has {twice!r} twice in one object", [Fault(twice, "stands twice")])
+    return made
+
+
+def _has_nul(node: Any) -> bool:
+    match node:
+        case str():
+            return "\0" in node
+        case dict():
+            return any("\0" in name or _has_nul(value) for name, value in node.items())
+        case list():
+            return any(map(_has_nul, node))
+        case _:
+            return False
+
+
+def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Return *value* as JSON, numbers with all their digits."""
+    return web.Response(status=status, body=events.encode(value), content_type="application/json")
+
+
+class Query:
+    """A request's parameters, each asked for by name; what nobody asked for is refused at the end."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._given = request.query
+        self._known: set[str] = set()
+
+    def all(self, name: str) -> list[str] | None:
+        """Return the values of a parameter that may be repeated; None where it is not there."""
+        self._known.add(name)
+        values = self._given.getall(name, [])
+        if len(values) > MAX_VALUES:
+            raise _fault(name, f"stands {len(values)} times: at most {MAX_VALUES}")
+        if any("\0" in value for value in values):
+            raise _fault(name, "has a NUL character")
+        return values or None
+
+    def one(self, name: str) -> str | None:
+        """Return a parameter's value; None where it is not there."""
+        values = self.all(name)
+        if values is not None and len(values) > 1:
+            raise _fault(name, "stands more than once")
+        return values[0] if values else None
+
+    def choice(self, name: str, choices: Collection[str], default: str) -> str:
+        """Return a parameter that is one of *choices*."""
+        value = self.one(name)
+        if value is None:
+            return default
+        if value not in choices:
+            raise _fault(name, f"must be one of {', '.join(choices)}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter that is true or false; false where it is not there."""
+        return self.choice(name, ("true", "false", "True", "False"), "false").lower() == "true"
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        """Return a parameter that is a whole number from *least* to *most*."""
+        value = self.one(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdecimal() or len(value) > len(str(most)):
+            raise _fault(name, f"must be a whole number from {least} to {most}")
+        if not least <= int(value) <= most:
+            raise _fault(name, f"must be from {least} to {most}")
+        return int(value)
+
+    def time(self, name: str) -> dt.datetime | None:
+        """Return a parameter that is a time; None where it is not there."""
+        value = self.one(name)
+        try:
+            # A plus that nobody has escaped is a space in a query.
+            return None if value is None else times.parse(value.replace(" ", "+"))
+        except ValueError as exc:
+            raise _fault(name, str(exc)) from None
+
+    def check(self) -> None:
+        """See that nothing was given that nobody asked for.
+
+        Raises:
+            Problem: 400: there is no such parameter.
+        """
+        if unknown := sorted(set(self._given) - self._known):
+            raise bad_request(
+                f"there is no parameter {unknown[0]!r} here", [Fault(name, "there is no such") for name in unknown]
+            )
+
+
+def _fault(name: str, problem: str) -> Problem:
+    return bad_request(f"{name}: {problem}", [Fault(name, problem)])

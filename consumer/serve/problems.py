@@ -1,0 +1,81 @@
+"""Problems: what the API answers where it can't do what was asked (RFC 9457, as the reference product writes them)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from pydantic import ValidationError
+
+from schemas.rules import RuleType
+
+CONTENT_TYPE: Final = "application/problem+json"
+_TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
+_WORDS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+MAX_FAULTS: Final = 50  # fields named in one answer: a body of a megabyte may have more of them wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A field that is wrong, and what to change."""
+
+    field: str
+    problem: str
+
+
+class Problem(Exception):
+    """What can't be done, for whoever asked: a status, one line, the fields at fault. No secret."""
+
+    def __init__(self, status: HTTPStatus, detail: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.faults = tuple(faults)
+
+
+def bad_request(detail: str, faults: Sequence[Fault] = ()) -> Problem:
+    """Return 400: what was sent is wrong."""
+    return Problem(HTTPStatus.BAD_REQUEST, detail, faults)
+
+
+def not_found(what: str, which: str) -> Problem:
+    """Return 404: there is no such thing in the caller's namespace."""
+    return Problem(HTTPStatus.NOT_FOUND, f"{what} {which}: is not there")
+
+
+def conflict(detail: str) -> Problem:
+    """Return 409: it is in a state in which that can't be done."""
+    return Problem(HTTPStatus.CONFLICT, detail)
+
+
+def invalid(exc: ValidationError) -> Problem:
+    """Return 400 with every field that a model refused."""
+    faults = [
+        Fault(_path(error["loc"]), _WORDS.get(error["type"], error["msg"].removeprefix("Value error, ")))
+        for error in exc.errors(include_input=False, include_url=False)[:MAX_FAULTS]
+    ]
+    first = faults[0]
+    return bad_request(f"{first.field}: {first.problem}" if first.field else first.problem, faults)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = (part for part in location if part not in _TAGS)
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+
+
+def response(problem: Problem, request_id: str) -> web.Response:
+    """Return the answer that says *problem*."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": problem.status.phrase,
+        "status": int(problem.status),
+        "detail": problem.detail,
+        "instance": f"urn:request:{request_id}",
+    }
+    if problem.faults:
+        body["extensions"] = {
+            "invalidFields": [{"field": fault.field, "problem": fault.problem} for fault in problem.faults]
+        }
+    return web.Response(status=problem.status, body=msgspec.json.encode(body), content_type=CONTENT_TYPE)

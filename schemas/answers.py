@@ -1,0 +1,144 @@
+"""What the API answers: the reference product's models, with what is ours beside them. Absent members are not known.
+
+Structs rather than pydantic models: amounts are written as JSON numbers with all their digits.
+"""
+
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+
+from schemas.events import DeliveryState, FeatureRef, ThresholdPart
+from schemas.rules import RuleType
+from schemas.times import Time
+
+MASK: Final = "***"  # stands for a secret that is not shown; in a PUT it keeps what is stored
+T = TypeVar("T")
+
+
+class _Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    pass
+
+
+class ChannelMeta(msgspec.Struct, frozen=True):
+    """A channel, named."""
+
+    id: str
+    type: Literal["WEBHOOK"] = "WEBHOOK"
+
+
+class Channel(_Answer, frozen=True, kw_only=True):
+    """A channel. Header values are `***`; the signing secret is in the answer to its creation alone."""
+
+    id: str
+    type: Literal["WEBHOOK"]
+    name: str
+    url: str
+    disabled: bool
+    created_at: Time
+    updated_at: Time
+    format: str
+    deleted_at: Time | None = None
+    key: str | None = None
+    metadata: dict[str, str] | None = None
+    custom_headers: dict[str, str] | None = None
+    signing_secret: str | None = None
+    retry_schedule: list[str] | None = None
+    concurrency: int | None = None
+    rate_limit: float | None = None
+    expire_after: str | None = None
+    disabled_by: Literal["person", "tollbell"] | None = None
+    disabled_reason: str | None = None
+    paused_until: Time | None = None
+
+
+class Rule(_Answer, frozen=True, kw_only=True):
+    """A rule. Which of the members after `metadata` it has depends on its type."""
+
+    id: str
+    type: RuleType
+    name: str
+    disabled: bool
+    channels: list[ChannelMeta]
+    created_at: Time
+    updated_at: Time
+    deleted_at: Time | None = None
+    key: str | None = None
+    metadata: dict[str, str] | None = None
+    thresholds: list[ThresholdPart] | None = None
+    features: list[FeatureRef] | None = None
+    emit: str | None = None
+    rearm: str | None = None
+    notify_on: list[str] | None = None
+    on_create: str | None = None
+    statuses: list[str] | None = None
+
+
+class AttemptResponse(_Answer, frozen=True, kw_only=True):
+    """What came of one request."""
+
+    body: Annotated[str, msgspec.Meta(description="The start of the receiver's answer.")]
+    duration_ms: int
+    status_code: int | None = None
+    url: Annotated[str | None, msgspec.Meta(description="Without path and query, which are often secrets.")] = None
+
+
+class Attempt(_Answer, frozen=True, kw_only=True):
+    """One request of a delivery. `outcome` and `detail` say why it failed."""
+
+    state: Literal["SUCCESS", "FAILED"]
+    response: AttemptResponse
+    timestamp: Time
+    number: int
+    outcome: str
+    detail: str | None = None
+    next_attempt: Time | None = None
+
+
+class DeliveryStatus(_Answer, frozen=True, kw_only=True):
+    """One event for one channel, newest attempt first."""
+
+    state: DeliveryState
+    reason: str
+    updated_at: Time
+    channel: ChannelMeta
+    attempts: list[Attempt]
+    next_attempt: Time | None = None
+
+
+class Event(_Answer, frozen=True, kw_only=True):
+    """A notification event; `payload` is the body of its webhooks, as frozen."""
+
+    id: str
+    type: RuleType
+    created_at: Time
+    rule: Rule
+    delivery_status: list[DeliveryStatus]
+    payload: dict[str, Any]
+    annotations: dict[str, Any] | None = None
+
+
+class Page(_Answer, Generic[T], frozen=True, kw_only=True):
+    """A page of a list; one beyond the last is empty."""
+
+    total_count: int
+    page: int
+    page_size: int
+    items: list[T]
+
+
+class InvalidField(msgspec.Struct, frozen=True):
+    """A field that is wrong, and what to change."""
+
+    field: str
+    problem: str
+
+
+class Problem(_Answer, frozen=True, kw_only=True):
+    """Why something was not done (RFC 9457)."""
+
+    type: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri"})]
+    title: str
+    status: int
+    detail: str
+    instance: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri"})]
+    extensions: dict[str, list[InvalidField]] | None = None

@@ -1,0 +1,148 @@
+"""The API as people and clients use it, on the running service: channels and rules."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import MakeDeployment, Produce
+from tests.factories import native_record
+from tests.fakes import Receiver
+from tests.service import Replica
+
+BASE = "/api/v1/notification"
+
+
+@dataclass
+class Api:
+    replica: Replica
+    session: aiohttp.ClientSession
+    port: int
+
+    async def __call__(self, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
+        url = f"http://127.0.0.1:{self.port}{BASE}{path}"
+        async with self.session.request(method, url, json=body, **more) as answered:
+            text = await answered.text()
+            return answered.status, json.loads(text) if text else None
+
+
+@pytest.fixture
+async def api(deploy: MakeDeployment) -> AsyncIterator[Api]:
+    deployment = await deploy()
+    async with await deployment.replica() as replica, aiohttp.ClientSession() as session:
+        await replica.ready()
+        port = (await replica.logged("http.listening"))[0]["port"]
+        yield Api(replica, session, port)
+
+
+def channel(url: str = "https://example.com/hook", **more: object) -> dict[str, object]:
+    return {"type": "WEBHOOK", "name": "Hook", "url": url, **more}
+
+
+def rule(*channels: str, **more: object) -> dict[str, object]:
+    thresholds = [{"type": "usage_percentage", "value": 80}]
+    return {
+        "type": "entitlements.balance.threshold",
+        "name": "Quota",
+        "channels": list(channels),
+        "thresholds": thresholds,
+        **more,
+    }
+
+
+async def test_what_is_made_here_makes_a_webhook_arrive(api: Api, produce: Produce, receiver: Receiver) -> None:
+    topic = (await api.replica.logged("topic.start_resolved"))[0]["topic"]
+    status, made = await api("POST", "/channels", channel(receiver.url(), customHeaders={"X-Token": "hush"}))
+    assert status == 201
+    assert made["signingSecret"].startswith("whsec_")
+    assert made["customHeaders"] == {"X-Token": "***"}
+    status, quota = await api("POST", "/rules", rule(made["id"], features=["llm_tokens"]))
+    assert status == 201
+    assert quota["features"] == [{"id": "llm_tokens", "key": "llm_tokens"}]
+    await api.replica.logged("catalog.loaded", rules=1)
+
+    await produce(topic, native_record(85))
+
+    (request,) = await receiver.wait_for(1)
+    assert request.headers["x-token"] == "hush"
+    status, again = await api("GET", f"/rules/{quota['id']}")
+    assert again["features"] == [{"id": "f-1", "key": "llm_tokens"}]
+
+
+async def test_a_secret_that_is_left_out_or_masked_stays_and_headers_can_be_cleared(api: Api) -> None:
+    _, made = await api("POST", "/channels", channel(customHeaders={"A": "1", "B": "2"}))
+    _, read = await api("GET", f"/channels/{made['id']}")
+    assert "signingSecret" not in read
+
+    status, changed = await api("PUT", f"/channels/{made['id']}", read | {"name": "New"})
+    assert (status, changed["name"], changed["customHeaders"]) == (200, "New", {"A": "***", "B": "***"})
+    status, changed = await api("PUT", f"/channels/{made['id']}", channel(customHeaders={"B": "***", "C": "3"}))
+    assert changed["customHeaders"] == {"B": "***", "C": "***"}
+    status, changed = await api("PUT", f"/channels/{made['id']}", channel())
+    assert changed["customHeaders"] == {"B": "***", "C": "***"}
+    status, changed = await api("PUT", f"/channels/{made['id']}", channel(customHeaders=None, signingSecret=None))
+    assert status == 200
+    assert "customHeaders" not in changed
+    status, problem = await api("PUT", f"/channels/{made['id']}", channel(customHeaders={"D": "***"}))
+    assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, "customHeaders.D")
+
+
+async def test_lists_come_in_pages_in_the_order_that_is_asked_for(api: Api) -> None:
+    ids = [(await api("POST", "/channels", channel(name=f"c{n}", disabled=n == 3)))[1]["id"] for n in range(4)]
+
+    status, page = await api("GET", "/channels?page=1&pageSize=2")
+    assert (status, [one["id"] for one in page["items"]], page["totalCount"]) == (200, ids[:2], 3)
+    _, page = await api("GET", "/channels?page=2&pageSize=2&includeDisabled=true&order=DESC&orderBy=createdAt")
+    assert ([one["id"] for one in page["items"]], page["page"], page["pageSize"]) == ([ids[1], ids[0]], 2, 2)
+    _, page = await api("GET", "/channels?page=9")
+    assert (page["items"], page["totalCount"], page["page"]) == ([], 3, 9)
+
+
+async def test_a_channel_in_use_stays_and_what_is_deleted_is_shown_when_asked_for(api: Api) -> None:
+    _, hook = await api("POST", "/channels", channel())
+    _, quota = await api("POST", "/rules", rule(hook["id"]))
+
+    assert (await api("DELETE", f"/channels/{hook['id']}"))[0] == 400
+    assert (await api("DELETE", f"/rules/{quota['id']}"))[0] == 204
+    assert (await api("DELETE", f"/channels/{hook['id']}"))[0] == 204
+    assert (await api("GET", "/channels"))[1]["totalCount"] == 0
+    assert (await api("GET", "/channels?includeDeleted=true"))[1]["items"][0]["deletedAt"]
+    assert (await api("GET", f"/rules/{quota['id']}"))[1]["deletedAt"]
+    assert (await api("PUT", f"/rules/{quota['id']}", rule(hook["id"])))[0] == 409
+    status, problem = await api("POST", "/rules", rule(hook["id"]))
+    assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, "channels[0]")
+
+
+BAD: list[tuple[str, str, object, int, str]] = [
+    ("POST", "/channels", {}, 400, "type"),
+    ("POST", "/channels", channel(name=""), 400, "name"),
+    ("POST", "/channels", channel(url="http://127.0.0.1:22/"), 400, "url"),
+    ("POST", "/channels", channel(color="red"), 400, "color"),
+    ("POST", "/channels", channel(customHeaders={"Host": "x"}), 400, "customHeaders"),
+    ("POST", "/rules", rule("nowhere"), 400, "channels[0]"),
+    ("POST", "/rules", rule("x", type="invoice.paid"), 400, ""),
+    ("POST", "/rules", rule("x", thresholds=[{"type": "usage_value", "value": -1}]), 400, "thresholds[0]"),
+    ("PUT", "/rules/nowhere", rule("x"), 404, ""),
+    ("GET", "/channels/nowhere", None, 404, ""),
+    ("GET", "/channels?page=0", None, 400, "page"),
+    ("GET", "/channels?pageSize=1001", None, 400, "pageSize"),
+    ("GET", "/channels?orderBy=url", None, 400, "orderBy"),
+    ("GET", "/channels?color=red", None, 400, "color"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: f"{bad[0]} {bad[1]} {bad[4]}")
+async def test_what_is_wrong_is_a_problem_that_names_the_field(
+    api: Api, bad: tuple[str, str, object, int, str]
+) -> None:
+    method, path, body, expected, field = bad
+
+    status, problem = await api(method, path, body)
+
+    assert status == expected, problem
+    assert problem["type"] == "about:blank"
+    if field:
+        assert problem["extensions"]["invalidFields"][0]["field"] == field
