@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from consumer.decide.judge import judge
 from consumer.decide.model import AnyDocument, Occurrence, Reason
-from consumer.decide.payloads import identity, occurred_at, payload, preceding
+from consumer.decide.payloads import freeze, identity, occurred_at, preceding
 from consumer.store.memory import MemoryKey, key_of
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
@@ -86,6 +86,7 @@ def change(key: MemoryKey, folded: Folded, new_id: Callable[[], str]) -> Change:
 
 def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -> NewEvent:
     """Return the event of *occurrence*; *recorded_at* is when Kafka got the record, or the clock struck."""
+    frozen = freeze(occurrence, event_id)
     return NewEvent(
         id=event_id,
         identity=identity(occurrence),
@@ -93,7 +94,8 @@ def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -
         type=occurrence.rule.type.value,
         action=occurrence.action.value,
         after=preceding(occurrence),
-        payload=payload(occurrence, event_id),
+        payload=frozen.body,
+        parties=frozen.parties,
         occurred_at=occurred_at(occurrence),
         recorded_at=recorded_at,
     )

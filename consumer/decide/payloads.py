@@ -2,7 +2,9 @@
 
 import datetime as dt
 import hashlib
-from typing import Final, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
 
 from consumer.decide.model import Crossing, InvoiceChange, Occurrence, Reason, Reset
 from schemas import times
@@ -23,6 +25,7 @@ from schemas.events import (
     threshold_part,
 )
 from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec
+from schemas.sources import About
 
 _SEPARATOR: Final = b"\x00"  # no namespace, id, key or state holds a control character
 
@@ -76,25 +79,73 @@ def occurred_at(occurrence: Occurrence) -> dt.datetime:
             assert_never(occurrence)
 
 
-def payload(occurrence: Occurrence, event_id: str) -> bytes:
-    """Return the body of the `openmeter` format: made once, stored, signed and sent byte for byte."""
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Whom an event is about, by which it is found again; None for what its record does not say."""
+
+    subject_key: str | None = None
+    feature_id: str | None = None
+    feature_key: str | None = None
+    customer_id: str | None = None
+    customer_key: str | None = None
+
+
+NOBODY: Final = Parties()
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An event's data as it stays: the body of the `openmeter` format, and whom it is about."""
+
+    body: bytes
+    parties: Parties
+
+
+def freeze(occurrence: Occurrence, event_id: str) -> Frozen:
+    """Return the event's data: made once, stored, signed and sent byte for byte."""
     timestamp = times.text(occurred_at(occurrence))
     match occurrence:
-        case Crossing():
-            return encode(
-                BalanceThresholdEvent(event_id, "entitlements.balance.threshold", timestamp, _crossing(occurrence))
+        case Crossing(snapshot=source) | Reset(source=source):
+            about = source.origin.about()
+            event: object = (
+                BalanceThresholdEvent(
+                    event_id, "entitlements.balance.threshold", timestamp, _crossing(occurrence, about)
+                )
+                if isinstance(occurrence, Crossing)
+                else ResetEvent(event_id, "entitlements.reset", timestamp, _reset(occurrence, about))
             )
-        case Reset():
-            return encode(ResetEvent(event_id, "entitlements.reset", timestamp, _reset(occurrence)))
+            return Frozen(encode(event), _parties(about.feature, about.subject, about.customer))
         case InvoiceChange(invoice=invoice):
-            data = _invoice(occurrence)
-            return encode(
+            shown = invoice.origin.invoice()
+            data = _invoice(occurrence, shown)
+            made = (
                 InvoiceEvent(event_id, "invoice.created", timestamp, data)
                 if invoice.is_created
                 else InvoiceEvent(event_id, "invoice.updated", timestamp, data)
             )
+            return Frozen(encode(made), _parties({}, None, shown.get("customer")))
         case _:
             assert_never(occurrence)
+
+
+def payload(occurrence: Occurrence, event_id: str) -> bytes:
+    """Return the body of the `openmeter` format alone."""
+    return freeze(occurrence, event_id).body
+
+
+def _parties(feature: Mapping[str, Any], subject: object, customer: object) -> Parties:
+    return Parties(
+        subject_key=_named(subject, "key"),
+        feature_id=_named(feature, "id"),
+        feature_key=_named(feature, "key"),
+        customer_id=_named(customer, "id"),
+        customer_key=_named(customer, "key"),
+    )
+
+
+def _named(party: object, member: str) -> str | None:
+    found = party.get(member) if isinstance(party, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 def _of_crossing(crossing: Crossing, episode: int, action: Action) -> bytes:
@@ -115,10 +166,9 @@ def _hashed(*parts: str) -> bytes:
     return hashlib.sha256(_SEPARATOR.join(part.encode() for part in parts)).digest()
 
 
-def _crossing(crossing: Crossing) -> BalanceThresholdData:
+def _crossing(crossing: Crossing, about: About) -> BalanceThresholdData:
     rule, spec = crossing.rule, crossing.rule.spec
     assert isinstance(spec, BalanceThresholdSpec)  # noqa: S101 - only such a rule has crossings
-    about = crossing.snapshot.origin.about()
     return BalanceThresholdData(
         action=crossing.action.value,
         rule=RulePart(
@@ -138,10 +188,9 @@ def _crossing(crossing: Crossing) -> BalanceThresholdData:
     )
 
 
-def _reset(reset: Reset) -> ResetData:
+def _reset(reset: Reset, about: About) -> ResetData:
     rule, spec = reset.rule, reset.rule.spec
     assert isinstance(spec, ResetSpec)  # noqa: S101 - only such a rule has resets
-    about = reset.source.origin.about()
     return ResetData(
         action="triggered",
         rule=ResetRulePart(rule.id, rule.name, rule.type.value, feature_refs(spec.features, about)),
@@ -154,11 +203,11 @@ def _reset(reset: Reset) -> ResetData:
     )
 
 
-def _invoice(change: InvoiceChange) -> dict[str, object]:
+def _invoice(change: InvoiceChange, shown: Mapping[str, Any]) -> dict[str, Any]:
     rule, spec = change.rule, change.rule.spec
     statuses = list(spec.statuses) if isinstance(spec, InvoiceUpdatedSpec) and spec.statuses is not None else None
     return {
-        **change.invoice.origin.invoice(),
+        **shown,
         "action": change.action.value,
         "rule": InvoiceRulePart(rule.id, rule.name, rule.type.value, statuses),
         "previousStatus": change.previous,

@@ -11,6 +11,7 @@ from typing import Final
 import asyncpg
 
 from consumer.decide.model import AnyDocument, Document
+from consumer.decide.payloads import NOBODY, Parties
 from consumer.store.database import Connection, Database, columns
 from consumer.store.memory import MemoryKey, marks_json
 from schemas.events import FeatureRef
@@ -35,6 +36,7 @@ class NewEvent:
     action: str
     after: bytes | None  # the identity of the event that a channel must be done with before
     payload: bytes
+    parties: Parties = NOBODY
     occurred_at: dt.datetime
     recorded_at: dt.datetime  # Kafka's timestamp of the record
 
@@ -72,8 +74,8 @@ _DOCUMENT: Final = (
     "abouts", "marks", "resets", "sights", "states", "feature_ids", "feature_keys",
 )  # fmt: skip
 _EVENT: Final = (
-    "event_documents", "event_ids", "identities", "rules", "types", "actions", "afters", "payloads", "occurred",
-    "recorded",
+    "event_documents", "event_ids", "identities", "rules", "types", "actions", "afters", "payloads",
+    "subject_keys", "event_feature_ids", "event_feature_keys", "customer_ids", "customer_keys", "occurred", "recorded",
 )  # fmt: skip
 
 
@@ -88,7 +90,19 @@ async def write(database: Database | Connection, changes: Sequence[Change]) -> l
     """
     documents = [_row(change) for change in changes]
     events = [
-        (n, e.id, e.identity, e.rule_id, e.type, e.action, e.after, e.payload, e.occurred_at, e.recorded_at)
+        (
+            n,
+            e.id,
+            e.identity,
+            e.rule_id,
+            e.type,
+            e.action,
+            e.after,
+            e.payload,
+            *_parties(e.parties),
+            e.occurred_at,
+            e.recorded_at,
+        )
         for n, change in enumerate(changes, 1)
         for e in change.events
     ]
@@ -96,6 +110,10 @@ async def write(database: Database | Connection, changes: Sequence[Change]) -> l
     arguments |= zip(_EVENT, columns(events, len(_EVENT)), strict=True)
     rows = await database.rows("outbox/write", **arguments)
     return [_written(row, change) for row, change in zip(rows, changes, strict=True)]
+
+
+def _parties(one: Parties) -> tuple[str | None, ...]:
+    return (one.subject_key, one.feature_id, one.feature_key, one.customer_id, one.customer_key)
 
 
 def _row(change: Change) -> tuple[object, ...]:

@@ -19,11 +19,24 @@ CREATE TABLE event (
     action         text NOT NULL,
     entitlement_id text,                                  -- of an entitlement's event
     invoice_id     text,                                  -- of an invoice's
+    subject_key    text,                                  -- whom it is about, where its record says so
+    feature_id     text,
+    feature_key    text,
+    customer_id    text,
+    customer_key   text,
     payload        bytea NOT NULL,                        -- the `openmeter` body, byte for byte
     occurred_at    timestamptz NOT NULL,                  -- the record's calculatedAt
     recorded_at    timestamptz NOT NULL,                  -- when Kafka got the record: its timestamp
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 ) PARTITION BY RANGE (id);
+-- One for each filter of the list, in its order. Of what most events lack, only those that have it.
+CREATE INDEX event_by_namespace ON event (namespace, id);
+CREATE INDEX event_by_rule ON event (namespace, rule_id, id);
+CREATE INDEX event_by_type ON event (namespace, type, id);
+CREATE INDEX event_by_subject ON event (namespace, subject_key, id) WHERE subject_key IS NOT NULL;
+CREATE INDEX event_by_feature ON event (namespace, feature_key, id) WHERE feature_key IS NOT NULL;
+CREATE INDEX event_by_customer ON event (namespace, customer_id, id) WHERE customer_id IS NOT NULL;
+CREATE INDEX event_by_customer_key ON event (namespace, customer_key, id) WHERE customer_key IS NOT NULL;
 CREATE TABLE event_default PARTITION OF event DEFAULT;
 
 -- One event for one channel.

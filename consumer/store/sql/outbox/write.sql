@@ -16,8 +16,11 @@ WITH doc AS MATERIALIZED (
 fresh AS MATERIALIZED (
     SELECT *
     FROM unnest(@event_documents::int[], @event_ids::text[], @identities::bytea[], @rules::text[], @types::text[],
-                @actions::text[], @afters::bytea[], @payloads::bytea[], @occurred::timestamptz[], @recorded::timestamptz[])
-         AS e (n, id, identity, rule_id, type, action, after, payload, occurred_at, recorded_at)
+                @actions::text[], @afters::bytea[], @payloads::bytea[], @subject_keys::text[], @event_feature_ids::text[],
+                @event_feature_keys::text[], @customer_ids::text[], @customer_keys::text[], @occurred::timestamptz[],
+                @recorded::timestamptz[])
+         AS e (n, id, identity, rule_id, type, action, after, payload, subject_key, feature_id, feature_key, customer_id,
+               customer_key, occurred_at, recorded_at)
 ),
 alive AS MATERIALIZED (
     SELECT r.id
@@ -153,11 +156,13 @@ identified AS (
     RETURNING event_id
 ),
 made AS (
-    INSERT INTO event (id, namespace, rule_id, type, action, entitlement_id, invoice_id, payload, occurred_at, recorded_at)
+    INSERT INTO event (id, namespace, rule_id, type, action, entitlement_id, invoice_id, subject_key, feature_id,
+                       feature_key, customer_id, customer_key, payload, occurred_at, recorded_at)
     SELECT f.id, won.namespace, f.rule_id, f.type, f.action,
            CASE WHEN won.kind = 'entitlement' THEN won.id END,
            CASE WHEN won.kind = 'invoice' THEN won.id END,
-           f.payload, f.occurred_at, f.recorded_at
+           f.subject_key, f.feature_id, f.feature_key, f.customer_id, f.customer_key, f.payload, f.occurred_at,
+           f.recorded_at
     FROM fresh f
     JOIN won ON won.n = f.n
     JOIN identified i ON i.event_id = f.id
