@@ -126,6 +126,34 @@ class Page(_Answer, Generic[T], frozen=True, kw_only=True):
     items: list[T]
 
 
+class EventPage(_Answer, frozen=True, kw_only=True):
+    """A page of events; one beyond the last is empty."""
+
+    total_count: Annotated[int, msgspec.Meta(description="Counted up to 100,000.")]
+    page: int
+    page_size: int
+    items: list[Event]
+    next_cursor: Annotated[
+        str | None, msgspec.Meta(description="As `cursor`, it gives what comes next, however far.")
+    ] = None
+
+
+class Job(_Answer, frozen=True, kw_only=True):
+    """A resend or a recovery: how far it is. Its deliveries may still be under way when it is done."""
+
+    id: str
+    kind: Literal["resend", "recover"]
+    state: Literal["WAITING", "RUNNING", "DONE", "STOPPED"]
+    total: int
+    done: int
+    created_at: Time
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    reason: str | None = None
+    event_id: str | None = None
+    channel_id: str | None = None
+
+
 class InvalidField(msgspec.Struct, frozen=True):
     """A field that is wrong, and what to change."""
 

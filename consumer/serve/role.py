@@ -10,12 +10,12 @@ from consumer.encryption import Cipher
 from consumer.metrics import Metrics
 from consumer.serve import problems
 from consumer.serve.access import ApiToken, Gate, is_loopback
-from consumer.serve.api import channels, rules
+from consumer.serve.api import channels, events, rules
 from consumer.serve.api.call import PREFIX, Served, route
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
-OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS)
+OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS, *events.OPERATIONS)
 logger = log.get("api")
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -133,6 +133,12 @@ async def channels(reader: Reader, cipher: Cipher, namespace: str) -> list[Store
 async def rules(reader: Reader, namespace: str) -> list[StoredRule]:
     """Return all rules that are not deleted, in id order."""
     return [_rule(row) for row in await reader.rows("configuration/rules", namespace=namespace)]
+
+
+async def rules_of(reader: Reader, namespace: str, ids: Collection[str]) -> dict[str, StoredRule]:
+    """Return rules by their ids, deleted or not; without those that the namespace has not."""
+    rows = await reader.rows("configuration/rules_of", namespace=namespace, ids=list(ids))
+    return {row["id"]: _rule(row) for row in rows}
 
 
 async def channel_page(reader: Reader, cipher: Cipher, namespace: str, wanted: Selection) -> Page[StoredChannel]:

@@ -28,6 +28,16 @@ async def seen(database: Database, namespace: str, names: Collection[str]) -> Ma
     return {ref.key: ref for ref in found} | {ref.id: ref for ref in found}
 
 
+async def keys_of(database: Database, namespace: str, names: Sequence[str]) -> list[str]:
+    """Return the keys of the features called *names*, by id or key; a name never seen is its own key.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    found = await seen(database, namespace, names)
+    return list(dict.fromkeys(found[name].key if name in found else name for name in names))
+
+
 async def also_called(database: Database, namespace: str, names: Sequence[str]) -> list[str]:
     """Return *names*, and what else the features of these names are called.
 

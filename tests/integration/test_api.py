@@ -146,3 +146,44 @@ async def test_what_is_wrong_is_a_problem_that_names_the_field(
     assert problem["type"] == "about:blank"
     if field:
         assert problem["extensions"]["invalidFields"][0]["field"] == field
+
+
+async def test_an_event_is_found_by_whom_it_is_about_and_sent_again(
+    api: Api, produce: Produce, receiver: Receiver
+) -> None:
+    topic = (await api.replica.logged("topic.start_resolved"))[0]["topic"]
+    _, hook = await api("POST", "/channels", channel(receiver.url()))
+    _, quota = await api("POST", "/rules", rule(hook["id"]))
+    await api.replica.logged("catalog.loaded", rules=1)
+    await produce(topic, native_record(85), native_record(90, entitlement="ent-2", subject={"key": "globex"}))
+    await receiver.wait_for(2)
+    await api.replica.logged("delivery.attempted", 2)
+
+    _, everything = await api("GET", "/events?order=DESC")
+    newest, oldest = everything["items"]
+    assert (everything["totalCount"], newest["payload"]["data"]["subject"]) == (2, {"key": "globex"})
+    assert newest["rule"]["id"] == quota["id"]
+    [delivery] = oldest["deliveryStatus"]
+    assert (delivery["state"], delivery["channel"]) == ("SUCCESS", {"id": hook["id"], "type": "WEBHOOK"})
+    assert delivery["attempts"][0]["response"]["statusCode"] == 200
+    for found in ("subject=globex", "subject=globex&subject=initech", "state=SUCCESS&subject=globex"):
+        assert [one["id"] for one in (await api("GET", f"/events?{found}"))[1]["items"]] == [newest["id"]], found
+    both = ["feature=f-1", "feature=llm_tokens", "customer=acme", "customer=c-1", "from=2026-01-01T00:00:00Z"]
+    both += [f"rule={quota['id']}", f"channel={hook['id']}", "state=SUCCESS", f"type={quota['type']}"]
+    for found in both:
+        page = (await api("GET", f"/events?{found}"))[1]
+        assert ([one["id"] for one in page["items"]], page["totalCount"]) == ([oldest["id"], newest["id"]], 2), found
+    for nothing in ("state=FAILED", "state=PENDING", "subject=x", "channel=x", "to=2026-01-01T00:00:00Z", "page=2"):
+        assert (await api("GET", f"/events?{nothing}"))[1]["items"] == [], nothing
+    _, first = await api("GET", "/events?pageSize=1")
+    _, second = await api("GET", f"/events?pageSize=1&cursor={first['nextCursor']}")
+    assert [first["items"][0]["id"], second["items"][0]["id"]] == [oldest["id"], newest["id"]]
+
+    status, _ = await api("POST", f"/events/{oldest['id']}/resend", {})
+
+    assert status == 202
+    requests = await receiver.wait_for(3, timeout=30)
+    assert requests[2].headers["webhook-id"] == oldest["id"]
+    assert requests[2].body == next(one.body for one in requests if one.headers["webhook-id"] == oldest["id"])
+    assert (await api("POST", f"/events/{oldest['id']}/resend", {"channels": ["x"]}))[0] == 400
+    assert (await api("GET", "/events/x"))[0] == 404

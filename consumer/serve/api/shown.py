@@ -1,11 +1,15 @@
 """What is stored → what the API answers. Pure. No secret passes here but the one that was made a moment ago."""
 
+import datetime as dt
 from collections.abc import Mapping
 
 from consumer.store.configured import StoredChannel, StoredRule
+from consumer.store.history import Attempt, Delivery, Event
+from consumer.store.jobs import Job
 from schemas import answers, durations, times
-from schemas.events import FeatureRef, threshold_part
-from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec
+from schemas.events import DeliveryState, FeatureRef, threshold_part
+from schemas.reading import read_all
+from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec, RuleType
 from schemas.secret import Secret
 
 
@@ -20,7 +24,7 @@ def channel(stored: StoredChannel, *, made: Secret | None = None) -> answers.Cha
         disabled=stored.disabled_by is not None,
         created_at=times.text(stored.life.created_at),
         updated_at=times.text(stored.life.updated_at),
-        deleted_at=times.text(stored.life.deleted_at) if stored.life.deleted_at else None,
+        deleted_at=_time(stored.life.deleted_at),
         format=stored.format,
         key=stored.key,
         metadata=dict(stored.metadata) or None,
@@ -32,7 +36,7 @@ def channel(stored: StoredChannel, *, made: Secret | None = None) -> answers.Cha
         expire_after=durations.text(stored.expire_after) if stored.expire_after else None,
         disabled_by=stored.disabled_by,
         disabled_reason=stored.disabled_reason,
-        paused_until=times.text(stored.paused_until) if stored.paused_until else None,
+        paused_until=_time(stored.paused_until),
     )
 
 
@@ -51,7 +55,7 @@ def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.Rule
         channels=[answers.ChannelMeta(one) for one in stored.channels],
         created_at=times.text(stored.life.created_at),
         updated_at=times.text(stored.life.updated_at),
-        deleted_at=times.text(stored.life.deleted_at) if stored.life.deleted_at else None,
+        deleted_at=_time(stored.life.deleted_at),
         key=stored.key,
         metadata=dict(stored.metadata) or None,
         thresholds=[threshold_part(one) for one in levels.thresholds] if levels else None,
@@ -62,3 +66,62 @@ def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.Rule
         on_create=levels.on_create if levels else None,
         statuses=None if statuses is None else list(statuses),
     )
+
+
+def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
+    """Return *stored* as the API shows it, with its rule as that is now."""
+    return answers.Event(
+        id=stored.id,
+        type=RuleType(stored.type),
+        created_at=times.text(stored.created_at),
+        rule=of_rule,
+        delivery_status=[_delivery(one) for one in stored.deliveries],
+        payload=read_all(stored.payload),
+    )
+
+
+def job(stored: Job) -> answers.Job:
+    """Return *stored* as the API shows it."""
+    return answers.Job(
+        id=stored.id,
+        kind=stored.kind,
+        state=stored.state,
+        total=stored.total,
+        done=stored.done,
+        created_at=times.text(stored.created_at),
+        started_at=_time(stored.started_at),
+        ended_at=_time(stored.ended_at),
+        reason=stored.reason,
+        event_id=stored.event_id,
+        channel_id=stored.channel_id,
+    )
+
+
+def _delivery(stored: Delivery) -> answers.DeliveryStatus:
+    newest = stored.attempts[0] if stored.attempts else None
+    changed = stored.ended_at or (newest.started_at if newest else stored.created_at)
+    return answers.DeliveryStatus(
+        state=DeliveryState(stored.state),
+        reason=stored.reason or (newest.detail if newest and stored.state == DeliveryState.FAILED else ""),
+        updated_at=times.text(changed),
+        channel=answers.ChannelMeta(stored.channel_id),
+        attempts=[_attempt(one) for one in stored.attempts],
+        next_attempt=None if stored.is_in_flight else _time(stored.due_at),
+    )
+
+
+def _attempt(stored: Attempt) -> answers.Attempt:
+    is_taken = stored.status is not None and 200 <= stored.status <= 299  # noqa: PLR2004 - the status class itself
+    return answers.Attempt(
+        state="SUCCESS" if is_taken else "FAILED",
+        response=answers.AttemptResponse(body=stored.body, duration_ms=stored.duration_ms, status_code=stored.status),
+        timestamp=times.text(stored.started_at),
+        number=stored.number,
+        outcome=stored.outcome,
+        detail=stored.detail or None,
+        next_attempt=_time(stored.next_at),
+    )
+
+
+def _time(at: dt.datetime | None) -> str | None:
+    return None if at is None else times.text(at)

@@ -1,0 +1,130 @@
+"""/notification/events: listed, read, sent again."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from consumer.errors import Refused
+from consumer.serve import bodies
+from consumer.serve.api import lists, shown
+from consumer.serve.api.call import Call, Operation
+from consumer.serve.bodies import Query
+from consumer.serve.problems import Fault, bad_request, not_found
+from consumer.store import configured, features, history, jobs
+from consumer.store.history import Event, Wanted
+from schemas import answers
+from schemas.events import DeliveryState
+from schemas.rules import RuleType
+
+ORDER_BY: Final = ("id", "createdAt")  # which is the same order: an id begins with its time
+
+
+async def list_all(call: Call) -> web.Response:
+    """Return a page of events."""
+    query = call.query()
+    page, size = lists.numbers(query)
+    wanted = await _wanted(call, query, limit=size, offset=(page - 1) * size)
+    query.check()
+    found = await history.page(call.served.database, call.namespace, wanted)
+    items = await _shown(call, found.parts)
+    is_full = len(items) == size
+    answer = answers.EventPage(
+        total_count=found.total,
+        page=page,
+        page_size=size,
+        items=items,
+        next_cursor=items[-1].id if is_full else None,
+    )
+    return bodies.answer(answer)
+
+
+async def get(call: Call) -> web.Response:
+    """Return an event with its deliveries and every attempt."""
+    event = await _found(call)
+    return bodies.answer((await _shown(call, [event]))[0])
+
+
+async def resend(call: Call) -> web.Response:
+    """Send an event again, to all of its channels or to those named; the answer names the job that does it."""
+    body = await call.body()
+    if unknown := sorted(set(body) - {"channels"}):
+        raise bad_request(f"{unknown[0]}: there is no such field", [Fault(unknown[0], "there is no such field")])
+    channels = _ids(body.get("channels") or [])
+    event = await _found(call)
+    try:
+        job_id = await jobs.resend(call.served.database, call.namespace, event.id, channels=channels or None)
+    except Refused as exc:
+        raise bad_request(str(exc), [Fault("channels", str(exc))]) from None
+    return web.Response(
+        status=HTTPStatus.ACCEPTED, headers={"location": f"{call.request.path.partition('/events/')[0]}/jobs/{job_id}"}
+    )
+
+
+async def get_job(call: Call) -> web.Response:
+    """Return a resend or a recovery as it stands."""
+    job = await jobs.get(call.served.database, call.namespace, call.named["job"])
+    if job is None:
+        raise not_found("job", call.named["job"])
+    return bodies.answer(shown.job(job))
+
+
+def _ids(values: object) -> list[str]:
+    if isinstance(values, list) and len(values) <= bodies.MAX_VALUES and all(isinstance(one, str) for one in values):
+        return values
+    problem = f"must be a list of at most {bodies.MAX_VALUES} ids"
+    raise bad_request(f"channels: {problem}", [Fault("channels", problem)])
+
+
+async def _found(call: Call) -> Event:
+    event = await history.get(call.served.database, call.namespace, call.named["event"])
+    if event is None:
+        raise not_found("event", call.named["event"])
+    return event
+
+
+async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wanted:
+    query.choice("orderBy", ORDER_BY, "id")
+    customers = query.one("customer")
+    return Wanted(
+        rules=query.all("rule") or (),
+        types=_known(query, "type", RuleType),
+        subjects=query.all("subject") or (),
+        features=await features.keys_of(call.served.database, call.namespace, query.all("feature") or ()),
+        channels=query.all("channel") or (),
+        states=_known(query, "state", DeliveryState),
+        customer=customers,
+        since=query.time("from"),
+        until=query.time("to"),
+        after=query.one("cursor"),
+        descending=lists.is_descending(query),
+        limit=limit,
+        offset=offset,
+    )
+
+
+def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState]) -> Sequence[str]:
+    values = query.all(name) or []
+    known = [kind.value for kind in kinds]
+    if unknown := [value for value in values if value not in known]:
+        problem = f"{unknown[0][:50]!r} is none of {', '.join(known)}"
+        raise bad_request(f"{name}: {problem}", [Fault(name, problem)])
+    return values
+
+
+async def _shown(call: Call, events: Sequence[Event]) -> list[answers.Event]:
+    """Return *events* as the API shows them, each with its rule as it is now."""
+    database, namespace = call.served.database, call.namespace
+    rules = await configured.rules_of(database, namespace, {event.rule_id for event in events})
+    refs = await features.seen(database, namespace, features.named_by(list(rules.values())))
+    by_id: Mapping[str, answers.Rule] = {rule_id: shown.rule(rule, refs) for rule_id, rule in rules.items()}
+    return [shown.event(event, by_id[event.rule_id]) for event in events if event.rule_id in by_id]
+
+
+OPERATIONS: Final[tuple[Any, ...]] = (
+    Operation("list_events", "GET", "/notification/events", list_all, writes=False),
+    Operation("get_event", "GET", "/notification/events/{event}", get, writes=False),
+    Operation("resend_event", "POST", "/notification/events/{event}/resend", resend, writes=True),
+    Operation("get_job", "GET", "/notification/jobs/{job}", get_job, writes=False),
+)

@@ -1,0 +1,246 @@
+"""Events as people look at them: found by what they ask for, with deliveries and attempts."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from consumer.store.configured import Page
+from consumer.store.database import Connection, Database
+from consumer.store.intervals import lowest_id
+
+MOST_COUNTED: Final = 100_000  # events of a list: beyond, the exact number helps nobody, and costs
+OPEN: Final = frozenset({"PENDING", "SENDING", "RESENDING"})
+# Most events have ended well, so the first ones looked at are: found by walking through events.
+DENSE: Final = "SUCCESS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which events. None, or nothing: all of them.
+
+    Attributes:
+        features: keys.
+        channels: ids, of those who really got it.
+        states: of its deliveries, or of those to *channels*.
+        customer: id or key.
+        since: created then or later.
+        until: created before.
+        after: an event's id: only what comes behind it in the order asked for.
+        limit, offset: of a page.
+    """
+
+    rules: Sequence[str] = ()
+    types: Sequence[str] = ()
+    subjects: Sequence[str] = ()
+    features: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    states: Sequence[str] = ()
+    customer: str | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    after: str | None = None
+    descending: bool = False
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request, as it was recorded."""
+
+    number: int
+    started_at: dt.datetime
+    outcome: str
+    status: int | None
+    duration_ms: int
+    detail: str
+    body: str
+    next_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one channel, its attempts newest first.
+
+    Attributes:
+        due_at: when its next attempt may begin; None where it has ended.
+        is_in_flight: an attempt is being made; *due_at* is then when its lease runs out.
+    """
+
+    channel_id: str
+    state: str
+    reason: str | None
+    due_at: dt.datetime | None
+    is_in_flight: bool
+    created_at: dt.datetime
+    ended_at: dt.datetime | None
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event, whole."""
+
+    id: str
+    type: str
+    rule_id: str
+    payload: bytes
+    created_at: dt.datetime
+    deliveries: Sequence[Delivery]
+
+
+async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event]:
+    """Return a page of events, and how many there are in all, counted up to 100,000.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    async with database.transaction() as connection:
+        await connection.rows("history/own_plan")
+        ids = await _ids(connection, namespace, wanted)
+        (count,) = await connection.rows(
+            "history/count", **_by_event(namespace, wanted, bounded=False), most=MOST_COUNTED
+        )
+        events = await _events(connection, namespace, ids)
+    return Page(events, count["total"])
+
+
+async def get(database: Database, namespace: str, event_id: str) -> Event | None:
+    """Return an event of *namespace*, or None.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    async with database.transaction() as connection:
+        found = await _events(connection, namespace, [event_id])
+    return found[0] if found else None
+
+
+async def _ids(connection: Connection, namespace: str, wanted: Wanted) -> list[str]:
+    """Return the ids of the page, in order: by deliveries where that is asked for and few, else by events."""
+    if wanted.channels or (wanted.states and DENSE not in wanted.states):
+        found: set[str] = set()
+        for state in wanted.states or (None,):
+            rows = await connection.rows("history/page_of_deliveries", **_by_delivery(namespace, wanted, state))
+            found |= {row["id"] for row in rows}
+        in_order = sorted(found, reverse=wanted.descending)
+        return in_order[wanted.offset : wanted.offset + wanted.limit]
+    arguments = _by_event(namespace, wanted, bounded=True)
+    arguments |= {"descending": wanted.descending, "limit": wanted.limit, "offset": wanted.offset}
+    return [row["id"] for row in await connection.rows("history/page", **arguments)]
+
+
+def _by_event(namespace: str, wanted: Wanted, *, bounded: bool) -> dict[str, object]:
+    from_id, to_id = _bounds(wanted, bounded=bounded)
+    return {
+        "namespace": namespace,
+        "rule": _alone(wanted.rules),
+        "rules": _several(wanted.rules),
+        "type": _alone(wanted.types),
+        "types": _several(wanted.types),
+        "subject": _alone(wanted.subjects),
+        "subjects": _several(wanted.subjects),
+        "feature": _alone(wanted.features),
+        "features": _several(wanted.features),
+        "customer": wanted.customer,
+        "from_id": from_id,
+        "to_id": to_id,
+        "states": list(wanted.states) or None,
+        "channels": list(wanted.channels) or None,
+    }
+
+
+def _by_delivery(namespace: str, wanted: Wanted, state: str | None) -> dict[str, object]:
+    from_id, to_id = _bounds(wanted, bounded=True)
+    narrowing = {
+        "rules": list(wanted.rules) or None,
+        "types": list(wanted.types) or None,
+        "subjects": list(wanted.subjects) or None,
+        "features": list(wanted.features) or None,
+        "customer": wanted.customer,
+    }
+    return {
+        "namespace": namespace,
+        "channel": _alone(wanted.channels),
+        "channels": _several(wanted.channels),
+        "state": state,
+        "from_id": from_id,
+        "to_id": to_id,
+        **narrowing,
+        "is_narrowed": any(narrowing.values()),
+        "descending": wanted.descending,
+        "top": wanted.offset + wanted.limit,
+    }
+
+
+def _bounds(wanted: Wanted, *, bounded: bool) -> tuple[str | None, str | None]:
+    """Return the first id that is wanted, and the first that is not any more; an id begins with its time."""
+    lowest = lowest_id(wanted.since) if wanted.since else None
+    highest = lowest_id(wanted.until) if wanted.until else None
+    if not bounded or wanted.after is None:
+        return lowest, highest
+    if wanted.descending:
+        return lowest, min(wanted.after, highest or wanted.after)
+    behind = wanted.after + " "  # byte by byte, this comes after that id and before every other one
+    return max(behind, lowest or behind), highest
+
+
+def _alone(values: Sequence[str]) -> str | None:
+    return values[0] if len(values) == 1 else None
+
+
+def _several(values: Sequence[str]) -> list[str] | None:
+    return list(values) if len(values) > 1 else None
+
+
+async def _events(connection: Connection, namespace: str, ids: Sequence[str]) -> list[Event]:
+    if not ids:
+        return []
+    by_id = {row["id"]: row for row in await connection.rows("history/events", ids=list(ids), namespace=namespace)}
+    attempts: dict[int, list[Attempt]] = {}
+    for row in await connection.rows("history/attempts", ids=list(by_id)):
+        attempts.setdefault(row["delivery_id"], []).append(_attempt(row))
+    deliveries: dict[str, list[Delivery]] = {}
+    for row in await connection.rows("history/deliveries", ids=list(by_id)):
+        deliveries.setdefault(row["event_id"], []).append(_delivery(row, attempts.get(row["id"], [])))
+    return [_event(by_id[one], deliveries.get(one, [])) for one in ids if one in by_id]
+
+
+def _event(row: asyncpg.Record, deliveries: Sequence[Delivery]) -> Event:
+    return Event(
+        id=row["id"],
+        type=row["type"],
+        rule_id=row["rule_id"],
+        payload=row["payload"],
+        created_at=row["created_at"],
+        deliveries=deliveries,
+    )
+
+
+def _delivery(row: asyncpg.Record, attempts: Sequence[Attempt]) -> Delivery:
+    return Delivery(
+        channel_id=row["channel_id"],
+        state=row["state"],
+        reason=row["reason"],
+        due_at=row["due_at"],
+        is_in_flight=row["is_in_flight"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
+        attempts=attempts,
+    )
+
+
+def _attempt(row: asyncpg.Record) -> Attempt:
+    return Attempt(
+        number=row["number"],
+        started_at=row["started_at"],
+        outcome=row["outcome"],
+        status=row["status"],
+        duration_ms=row["duration_ms"],
+        detail=row["detail"],
+        body=row["body"],
+        next_at=row["next_at"],
+    )

@@ -1,0 +1,6 @@
+-- The deliveries of these events, in the order in which they were made.
+SELECT d.id, d.event_id, d.channel_id, d.state, d.reason, d.due_at, d.token IS NOT NULL AS is_in_flight, d.created_at,
+       d.ended_at
+FROM delivery d
+WHERE d.event_id = ANY (@ids::text[])
+ORDER BY d.id
