@@ -3,13 +3,16 @@
 -- The guard behind the memory: what an event is about, hashed. Narrow, so that it may stay when events go.
 CREATE TABLE event_identity (
     identity   bytea PRIMARY KEY CONSTRAINT event_identity_is_a_hash CHECK (octet_length(identity) = 32),
-    event_id   text NOT NULL,
+    event_id   text COLLATE "C" NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX event_identity_by_age ON event_identity (created_at);
 
--- The outbox. Insert only.
+-- The outbox. Insert only. Partitioned by the time in the id: so the key stays the id alone, an event is found in one
+-- partition, and what is over goes as a table (store/intervals.py, store/retention.py). Ids compare byte by byte,
+-- whatever the database's collation. The default partition takes what a wrong clock makes.
 CREATE TABLE event (
-    id             text PRIMARY KEY,                      -- ULID: ordered by creation
+    id             text COLLATE "C" PRIMARY KEY,          -- ULID: ordered by creation
     namespace      text NOT NULL,
     rule_id        text NOT NULL,
     type           text NOT NULL,
@@ -19,15 +22,16 @@ CREATE TABLE event (
     occurred_at    timestamptz NOT NULL,                  -- the record's calculatedAt
     recorded_at    timestamptz NOT NULL,                  -- when Kafka got the record: its timestamp
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+) PARTITION BY RANGE (id);
+CREATE TABLE event_default PARTITION OF event DEFAULT;
 
 -- One event for one channel.
 CREATE TABLE delivery (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_id      text NOT NULL,
+    event_id      text COLLATE "C" NOT NULL,
     channel_id    text NOT NULL,
     namespace     text NOT NULL,
-    waits_for     text,                                   -- the event whose delivery to the same channel comes first
+    waits_for     text COLLATE "C",                       -- the event whose delivery to the same channel comes first
     state         text NOT NULL,
     due_at        timestamptz,                            -- when it may be claimed next; NULL when it has ended
     token         uuid,                                   -- of the lease; NULL when nobody holds one
@@ -47,8 +51,9 @@ CREATE TABLE delivery (
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delivery_due ON delivery (channel_id, due_at, id) WHERE due_at IS NOT NULL;
 
--- One request of a delivery. Insert only, but that the truth replaces `interrupted`.
+-- One request of a delivery. Insert only, but that the truth replaces `interrupted`. Partitioned as its event is.
 CREATE TABLE attempt (
+    event_id    text COLLATE "C" NOT NULL,
     delivery_id bigint NOT NULL,
     number      integer NOT NULL,
     started_at  timestamptz NOT NULL,
@@ -58,5 +63,6 @@ CREATE TABLE attempt (
     detail      text NOT NULL,
     body        text NOT NULL,
     next_at     timestamptz,
-    PRIMARY KEY (delivery_id, number)
-);
+    PRIMARY KEY (event_id, delivery_id, number)
+) PARTITION BY RANGE (event_id);
+CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;

@@ -13,10 +13,10 @@ WITH slot AS MATERIALIZED (
       AND (c.paused_until IS NULL OR c.paused_until <= clock_timestamp())
 ),
 picked AS MATERIALIZED (
-    SELECT d.id, d.token, d.attempts, d.interrupted
+    SELECT d.id, d.event_id, d.token, d.attempts, d.interrupted
     FROM slot s
     CROSS JOIN LATERAL (
-        SELECT d.id, d.token, d.attempts, d.interrupted
+        SELECT d.id, d.event_id, d.token, d.attempts, d.interrupted
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.due_at <= clock_timestamp()
@@ -33,8 +33,8 @@ picked AS MATERIALIZED (
     ) d
 ),
 lost AS (
-    INSERT INTO attempt (delivery_id, number, started_at, outcome, duration_ms, detail, body)
-    SELECT p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, duration_ms, detail, body)
+    SELECT p.event_id, p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
     FROM picked p
     WHERE p.token IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -55,6 +55,7 @@ SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupte
        e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret,
        c.retry_schedule
 FROM leased l
-JOIN event e ON e.id = l.event_id
+-- Each by its own look into one partition: as a plain join the planner reads all of them (tried: 20 ms became 220).
+CROSS JOIN LATERAL (SELECT v.payload, v.recorded_at FROM event v WHERE v.id = l.event_id LIMIT 1) e
 JOIN channel c ON c.id = l.channel_id
 ORDER BY l.id

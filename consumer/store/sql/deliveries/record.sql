@@ -21,7 +21,7 @@ locked AS MATERIALIZED (
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.*, d.channel_id,
+    SELECT a.*, d.event_id, d.channel_id,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
            CASE
                WHEN a.delivered THEN 'SUCCESS'
@@ -41,12 +41,12 @@ decided AS MATERIALIZED (
 ),
 kept AS (
     INSERT INTO attempt AS k
-        (delivery_id, number, started_at, outcome, status, duration_ms, detail, body, next_at)
-    SELECT a.id, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.detail, a.body,
+        (event_id, delivery_id, number, started_at, outcome, status, duration_ms, detail, body, next_at)
+    SELECT a.event_id, a.id, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.detail, a.body,
            CASE WHEN a.next_state = 'SENDING' AND a.is_holder THEN clock_timestamp() + a.delay END
     FROM decided a
     ORDER BY a.id, a.number
-    ON CONFLICT (delivery_id, number) DO UPDATE
+    ON CONFLICT (event_id, delivery_id, number) DO UPDATE
     SET started_at = excluded.started_at,
         outcome = excluded.outcome,
         status = excluded.status,
