@@ -124,6 +124,8 @@ class Settings(BaseModel):
         parse_duration(text) for text in ("0s", "5s", "5m", "30m", "2h", "5h", "10h", "10h")
     )
 
+    retention: Annotated[Duration, _between("1d", "730d")] = dt.timedelta(days=90)
+
     drain_timeout: Annotated[Duration, _between("0s", "1h")] = dt.timedelta(seconds=25)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] | None = None

@@ -7,6 +7,7 @@ TollbellError
 ├── Unavailable          not reached now: wait, then try again
 │   ├── SourceUnavailable    Kafka
 │   └── StoreUnavailable     Postgres
+│       └── StoreBusy            it answers, but a statement got no lock, or no end, within its own limit
 └── DataRefused          Postgres refuses the data of a statement: halve it
 ```
 Expected outcomes are values (`Reject`, `Outcome`, `Verdict`), never exceptions. No message holds a secret or a
@@ -36,6 +37,10 @@ class SourceUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """Postgres cannot be reached, or ended the connection; whether a statement took effect may be unknown."""
+
+
+class StoreBusy(StoreUnavailable):
+    """A statement that limits itself got no lock, or did not end, in time; nothing took effect."""
 
 
 class DataRefused(TollbellError):

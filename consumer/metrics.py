@@ -16,6 +16,7 @@ from schemas.rules import RuleType
 RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "disabled_by_person", "disabled_by_tollbell")
+REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
 _ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 _SOURCE_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36000)
@@ -58,6 +59,11 @@ class Metrics:
             "tollbell_catalog_age_seconds", "Since the rules were last known to be current", []
         )
         self._channels = self._gauge("tollbell_channels", "Channels", ["state"])
+        self._removed = self._counter("tollbell_retention_removed", "Removed, as its retention has passed", ["what"])
+        self._oldest_partition = self._gauge(
+            "tollbell_retention_oldest_partition_age_seconds", "Since the start of the oldest partition of events", []
+        )
+        self._ahead = self._gauge("tollbell_retention_partitions_ahead", "Partitions made for what is to come", [])
         self._zero()
 
     def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
@@ -82,6 +88,8 @@ class Metrics:
             self._deliveries.labels(open_state.value)
         for channel_state in CHANNEL_STATES:
             self._channels.labels(channel_state)
+        for what in REMOVED:
+            self._removed.labels(what)
 
     def records(self, result: str, count: int) -> None:
         """Count records taken to their effects."""
@@ -135,3 +143,12 @@ class Metrics:
         self._oldest.set(oldest_seconds)
         for channel_state in CHANNEL_STATES:
             self._channels.labels(channel_state).set(channels.get(channel_state, 0))
+
+    def removed(self, what: str, count: int) -> None:
+        """Count what retention has removed."""
+        self._removed.labels(what).inc(count)
+
+    def partitions(self, oldest_seconds: float, ahead: int) -> None:
+        """Set the gauges of the partitions."""
+        self._oldest_partition.set(oldest_seconds)
+        self._ahead.set(ahead)

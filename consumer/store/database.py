@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import asyncpg
 
 from consumer import clock
-from consumer.errors import DataRefused, Refused, StoreUnavailable
+from consumer.errors import DataRefused, Refused, StoreBusy, StoreUnavailable
 from consumer.store.queries import load
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds; an unreachable server must not look like a slow one
@@ -55,6 +55,7 @@ def translated() -> Iterator[None]:
     Raises:
         DataRefused: the statement's data is at fault (the driver's DataError, SQLSTATE classes 21 to 23).
         Refused: a database, table or right is missing.
+        StoreBusy: a limit that the transaction set itself was reached (`lock_timeout`, `statement_timeout`).
         StoreUnavailable: nobody answered, or the connection broke; whether the statement took effect is unknown.
     """
     try:
@@ -63,6 +64,8 @@ def translated() -> Iterator[None]:
         raise DataRefused(_line(exc)) from exc
     except _REFUSED as exc:
         raise Refused(f"Postgres: {_line(exc)}") from exc
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as exc:
+        raise StoreBusy(f"Postgres: {_line(exc)}") from exc
     except _AWAY as exc:
         raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
     except UnicodeEncodeError as exc:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer.errors import Refused
+from consumer.store import retention
 from consumer.store.database import Connection, Database
 
 _LOCK: Final = 0x_7011_BE11  # of pg_advisory_xact_lock: any number that nobody else takes
@@ -48,7 +49,9 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(database: Database) -> list[str]:
-    """Apply what is missing; return the names of what was applied. Safe to run from several processes at once.
+    """Apply what is missing, with partitions for now; return the names of what was applied.
+
+    Safe to run from several processes at once.
 
     Raises:
         Refused: the schema is newer than this release, or an applied file was edited; nothing was changed.
@@ -73,14 +76,17 @@ async def migrate(database: Database) -> list[str]:
                 done.append(one.name)
             elif applied[one.name] != one.checksum:
                 raise Refused(f"Postgres: {one.name} was applied with other contents: migrations are never edited")
-        return done
+    # After the commit, as it is one table at a time, and never waits: whoever runs makes what is missing.
+    now = await database.now()
+    await retention.make(database, now=now, kept_from=now)
+    return done
 
 
 async def check(database: Database) -> None:
-    """See that this release can run on the schema: its own, or the next release's.
+    """See that this release can run on the schema: its own, or the next release's; and as this user.
 
     Raises:
-        Refused: it is older (migrate first), or newer than the next release's (use a newer release).
+        Refused: it is older (migrate first), or newer than the next release's (use a newer release), or another user's.
         StoreUnavailable: Postgres cannot be reached.
     """
     own = migrations()
@@ -97,6 +103,7 @@ async def check(database: Database) -> None:
     newest = max(row["release"] for row in rows)
     if newest > release + 1:
         raise Refused(f"Postgres: the schema is of release {newest}, this is {release}: use a newer release")
+    await retention.check(database)
 
 
 async def _applied(connection: Connection) -> dict[str, str]:
