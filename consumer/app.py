@@ -21,6 +21,7 @@ from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import Kafka, close, partitions, started
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.starts import Starts
+from consumer.consume.topics import Topics
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.dispatch import Dispatch
 from consumer.deliver.recorder import Recorder
@@ -28,6 +29,7 @@ from consumer.deliver.slots import Limits
 from consumer.deliver.webhook import Webhook
 from consumer.errors import Refused, TollbellError, Unavailable
 from consumer.metrics import Metrics
+from consumer.retention import Retention
 from consumer.serve import health
 from consumer.store import catalog, deliveries, migrate, outbox
 from consumer.store.database import Database
@@ -126,8 +128,10 @@ class App:
 
     async def _run_roles(self, database: Database) -> None:
         roles = {Role.CONSUME: self._consume, Role.DELIVER: self._deliver, Role.SERVE: self._serve}
+        keep, longest = self._settings.retention, self._settings.delivery_longest_round
+        retention = Retention(database, self._metrics, keep=keep, longest_round=longest)
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with loop.beside(retention.run()), asyncio.TaskGroup() as tasks:
                 for role in sorted(self._roles):
                     tasks.create_task(roles[role](database), name=role.value)
         except* _Stopped:
@@ -231,6 +235,7 @@ class App:
                 loop.every(self._listener({catalog.CHANNEL: rulebook.changed}), RETRY_PAUSE, name="listen-catalog"),
                 loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce"),
                 loop.every(fetch.measure, LAG_EVERY, name="lag"),
+                Topics(source, database, wanted).run(),
             ):
                 await fetch.run(self._stop)
 
