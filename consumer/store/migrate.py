@@ -83,10 +83,10 @@ async def migrate(database: Database) -> list[str]:
 
 
 async def check(database: Database) -> None:
-    """See that this release can run on the schema: its own, or the next release's.
+    """See that this release can run on the schema: its own, or the next release's; and as this user.
 
     Raises:
-        Refused: it is older (migrate first), or newer than the next release's (use a newer release).
+        Refused: it is older (migrate first), or newer than the next release's (use a newer release), or another user's.
         StoreUnavailable: Postgres cannot be reached.
     """
     own = migrations()
@@ -103,6 +103,7 @@ async def check(database: Database) -> None:
     newest = max(row["release"] for row in rows)
     if newest > release + 1:
         raise Refused(f"Postgres: the schema is of release {newest}, this is {release}: use a newer release")
+    await retention.check(database)
 
 
 async def _applied(connection: Connection) -> dict[str, str]:

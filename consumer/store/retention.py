@@ -4,14 +4,18 @@ Everything here may be done by any number of processes at once: making and dropp
 step finds nothing where another one has been.
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from consumer.errors import StoreBusy
-from consumer.store.database import Connection, Database, columns
+import asyncpg
+
+from consumer import clock
+from consumer.errors import Refused, StoreBusy
+from consumer.store.database import Database, columns
 from consumer.store.intervals import LENGTH, Interval, containing
 
 TABLES: Final = ("event", "attempt", "rendered")
@@ -22,7 +26,9 @@ A further one (its key is `event_id`, it has a default partition) is one more na
 AHEAD: Final = 2  # intervals after this one: with nobody there to make the next, there is a week to mend it
 LOCK_TIMEOUT: Final = "200ms"  # how long readers and writers may have to queue behind a lock that we do not get
 STATEMENT_TIMEOUT: Final = "2s"  # and behind one that we have; dropping a partition takes milliseconds
-MOST_MOVED: Final = 10_000  # rows out of the default partition in one go: some 100 ms in which nobody can write there
+TRIES: Final = 3  # of making or dropping one partition; after that, in minutes
+TRY_AGAIN: Final = 0.5  # seconds
+MOST_MOVED: Final = 10_000  # rows out of the default partition in one go: claims wait 0.35 s (measured, 1.5 KB)
 STEP: Final = 1_000  # rows of one removal: short locks
 KEEPER_STEP: Final = 10_000  # events of one look for what must be kept
 
@@ -78,6 +84,20 @@ class Removal:
     after: dt.datetime | None
 
 
+async def check(database: Database) -> None:
+    """See that this user may make and drop partitions: now, not on the Monday when the next one is due.
+
+    Raises:
+        Refused: the tables are another one's.
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    if foreign := await database.row("retention/foreign_tables", parents=list(TABLES)):
+        raise Refused(
+            f"Postgres: table {foreign['name']} is {foreign['owner']}'s, and this user may make no partitions of it:"
+            " run as the user that migrated, or make this one a member of it (GRANT … TO …)"
+        )
+
+
 async def partitions(database: Database) -> dict[str, list[Interval]]:
     """Return the intervals that each of the tables has a partition for, oldest first.
 
@@ -114,21 +134,18 @@ async def make(database: Database, *, now: dt.datetime, kept_from: dt.datetime) 
 
 
 async def _make(database: Database, table: str, interval: Interval, *, only_for_rows: bool) -> Partition | None:
-    try:
-        async with database.transaction() as connection:
-            await _be_impatient(connection)
-            row = await connection.row(
-                "retention/make_partition",
-                parent=table,
-                suffix=interval.name,
-                from_id=interval.from_id,
-                to_id=interval.to_id,
-                most=MOST_MOVED,
-                only_for_rows=only_for_rows,
-            )
-    except StoreBusy:
+    row = await _in_turn(
+        database,
+        "retention/make_partition",
+        parent=table,
+        suffix=interval.name,
+        from_id=interval.from_id,
+        to_id=interval.to_id,
+        most=MOST_MOVED,
+        only_for_rows=only_for_rows,
+    )
+    if row is None:
         return Partition(table, interval, Outcome.BUSY)
-    assert row is not None  # noqa: S101 - a function has one row
     if row["result"] in {"not_needed", "exists"}:
         return None
     return Partition(table, interval, Outcome(row["result"]), row["moved"])
@@ -158,20 +175,33 @@ async def drop(database: Database, interval: Interval, *, over_by: dt.datetime) 
 
 
 async def _drop(database: Database, table: str, interval: Interval, deliveries: int) -> Partition | None:
-    try:
-        async with database.transaction() as connection:
-            await _be_impatient(connection)
-            row = await connection.row(
-                "retention/drop_partition",
-                parent=table,
-                suffix=interval.name,
-                from_id=interval.from_id,
-                to_id=interval.to_id,
-            )
-    except StoreBusy:
+    row = await _in_turn(
+        database,
+        "retention/drop_partition",
+        parent=table,
+        suffix=interval.name,
+        from_id=interval.from_id,
+        to_id=interval.to_id,
+    )
+    if row is None:
         return Partition(table, interval, Outcome.BUSY)
-    assert row is not None  # noqa: S101 - a function has one row
     return None if row["result"] == "gone" else Partition(table, interval, Outcome(row["result"]), deliveries)
+
+
+async def _in_turn(database: Database, statement: str, **arguments: object) -> asyncpg.Record | None:
+    """Return what *statement* says, or None where somebody else has the turn or the table, several times."""
+    for attempt in range(TRIES):
+        if attempt:
+            await clock.sleep(TRY_AGAIN * (1 + clock.jitter() / 2))
+        with contextlib.suppress(StoreBusy):
+            async with database.transaction() as connection:
+                await connection.row(
+                    "retention/impatient", lock_timeout=LOCK_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT
+                )
+                row = await connection.row(statement, **arguments)
+            if row is not None and row["result"] != "busy":
+                return row
+    return None
 
 
 async def _has_keeper(database: Database, interval: Interval, over_by: dt.datetime) -> bool:
@@ -199,10 +229,6 @@ async def _remove_deliveries(database: Database, interval: Interval, over_by: dt
         if row["removed"] < STEP:
             return removed
         from_id = row["last"]
-
-
-async def _be_impatient(connection: Connection) -> None:
-    await connection.row("retention/impatient", lock_timeout=LOCK_TIMEOUT, statement_timeout=STATEMENT_TIMEOUT)
 
 
 async def remove(database: Database, what: Removable, *, over_by: dt.datetime, after: dt.datetime | None) -> Removal:

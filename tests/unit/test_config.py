@@ -94,6 +94,8 @@ def test_where_to_listen_is_host_and_port(text: str, host: str, port: int) -> No
         ("DRAIN_TIMEOUT", "2h", "must be from 0s to 1h"),
         ("CONSUME_FUTURE_TOLERANCE", "25h", "must be from 0s to 24h"),
         ("DELIVERY_LONGEST_ROUND", "59s", "must be from 1m to 30d"),
+        ("RETENTION", "12h", "must be from 1d to 730d"),
+        ("RETENTION", "731d", "must be from 1d to 730d"),
         ("RETRY_SCHEDULE", "", "at least 1 item"),
         ("RETRY_SCHEDULE", "0s,5", "must be a duration such as"),
         ("RETRY_SCHEDULE", "0s,73h", "must be from 0s to 72h"),

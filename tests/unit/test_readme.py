@@ -60,6 +60,8 @@ def code(cells: list[list[str]], column: int = 0) -> list[str]:
 
 def duration(value: dt.timedelta) -> str:
     seconds = value.total_seconds()
+    if value > dt.timedelta(days=7) and seconds % 86_400 == 0:  # as people say it: 72h, but 90d
+        return f"{value.days}d"
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
