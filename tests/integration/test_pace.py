@@ -57,6 +57,18 @@ async def test_a_rate_below_one_a_second_gives_one_and_says_when_the_next_is_fre
     assert await stored.claim("slow") == []
 
 
+async def test_a_rate_that_is_raised_holds_at_once(stored: Store) -> None:
+    await stored.configure({"slow": {"rateLimit": 0.001}})
+    await stored.events(3)
+    await stored.claim("slow")
+    before = await stored.due_in("slow")
+
+    await stored.configure({"slow": {"rateLimit": 0.1}})
+
+    assert 990 < before <= 1000
+    assert 5 < await stored.due_in("slow") <= 10
+
+
 async def test_a_claim_does_not_wait_for_a_limited_channel_that_somebody_holds(stored: Store) -> None:
     await stored.configure({"limited": {"rateLimit": 5}, "free": {}})
     await stored.events(2)

@@ -35,7 +35,7 @@ CREATE TABLE delivery (
     step          smallint NOT NULL DEFAULT 0,            -- steps of the retry schedule spent in this round
     interrupted   smallint NOT NULL DEFAULT 0,            -- leases that ran out in this round
     reason        text,                                   -- why it FAILED, where no attempt says so
-    round         smallint NOT NULL DEFAULT 1,            -- grows with each resend and recovery
+    round         integer NOT NULL DEFAULT 1,            -- grows with each resend and recovery
     round_from    timestamptz NOT NULL DEFAULT clock_timestamp(),
     never_expires boolean NOT NULL DEFAULT false,         -- a person resent it: `expire_after` does not hold
     resend_asked  boolean NOT NULL DEFAULT false,         -- while in flight: its next round begins when that has ended
