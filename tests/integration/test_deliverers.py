@@ -90,12 +90,12 @@ async def test_what_waits_for_another_one_comes_after_it_and_at_once(
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_RETRY_SCHEDULE=MANY)
     await stored.configure({"hook": hook(receiver)})
     chain = await stored.events(1)
-    for n in range(1, 40):
+    for n in range(1, 100):
         chain += await stored.events(1, after=identity(n))
     receiver.answer(503)
     async with two(deployment):
-        # Polls alone, at most 1.33 a second, would take half a minute.
-        requests = await receiver.wait_for(41, timeout=20)
+        # Polls alone, at most 1.33 a second of each, would take more than half a minute.
+        requests = await receiver.wait_for(101, timeout=30)
 
     assert [request.headers["webhook-id"] for request in requests] == [chain[0], *chain]
 

@@ -135,13 +135,15 @@ async def test_when_the_pause_is_over_exactly_one_of_many_claimers_has_the_probe
     await stored.configure({"hook": {}})
     await stored.events(20)
     await open_breaker(stored, await fail(stored, 3))
-    await pause_is_over(stored)
+    for _ in range(12):  # races, most of them with all connections warm
+        await pause_is_over(stored)
+        await stored.sql("UPDATE channel_pace SET probe = NULL, probe_until = NULL")
 
-    claims = await asyncio.gather(*(stored.claim("hook", 8) for _ in range(24)))
-    late = await stored.claim("hook", 8)
+        claims = await asyncio.gather(*(stored.claim("hook", 8) for _ in range(24)))
+        late = await stored.claim("hook", 8)
 
-    assert sum(len(claimed) for claimed in claims) == 1
-    assert late == []
+        assert sum(len(claimed) for claimed in claims) == 1
+        assert late == []
     assert 25 < await stored.due_in("hook") <= 30  # when the probe's lease runs out
 
 
