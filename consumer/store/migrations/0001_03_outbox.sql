@@ -50,6 +50,8 @@ CREATE TABLE delivery (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delivery_due ON delivery (channel_id, due_at, id) WHERE due_at IS NOT NULL;
+-- What has lived too long.
+CREATE INDEX delivery_round ON delivery (round_from) WHERE due_at IS NOT NULL;
 -- Who waits for a delivery that has just ended.
 CREATE INDEX delivery_waiting ON delivery (waits_for, channel_id) WHERE due_at IS NOT NULL AND waits_for IS NOT NULL;
 -- What there is to recover of a channel, in the order of events.
