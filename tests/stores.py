@@ -22,9 +22,11 @@ from tests.factories import NOW, PERIOD
 
 LEASE = dt.timedelta(seconds=30)
 DAYS = dt.timedelta(hours=72)
-CIPHER = encryption.parse_keys(encryption.new_key())
+KEY = encryption.new_key()
+CIPHER = encryption.parse_keys(KEY)
 URL = "http://127.0.0.1:8080/hook"
-PAYLOAD = b'{"id":"e","type":"entitlements.balance.threshold","timestamp":"t","data":{"value":{"usage":1.50}}}'
+TYPE = "entitlements.balance.threshold"
+PAYLOAD = b'{"id":"%s","type":"entitlements.balance.threshold","timestamp":"t","data":{"value":{"usage":1.50}}}'
 
 
 class Store:
@@ -46,7 +48,7 @@ class Store:
                 ],
                 "rules": [
                     {
-                        "type": "entitlements.balance.threshold",
+                        "type": TYPE,
                         "name": "Quota",
                         "key": "quota",
                         "thresholds": [{"type": "usage_percentage", "value": 80}],
@@ -74,14 +76,15 @@ class Store:
     def _change(self, n: int, after: bytes | None) -> Change:
         marks = {RuleId(self.rule_id): {"usage_percentage:80": Mark("fired", 1, NOW, Decimal(80))}}
         document = Document(version=0, period_from=PERIOD[0], period_to=PERIOD[1], as_of=NOW, marks=marks)
+        event_id = ids.new()
         event = NewEvent(
-            id=ids.new(),
+            id=event_id,
             identity=identity(n),
             rule_id=self.rule_id,
-            type="entitlements.balance.threshold",
+            type=TYPE,
             action="triggered",
             after=after,
-            payload=PAYLOAD,
+            payload=PAYLOAD % event_id.encode(),
             occurred_at=NOW,
             recorded_at=NOW,
         )

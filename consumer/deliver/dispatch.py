@@ -18,9 +18,8 @@ from consumer.store import deliveries
 from consumer.store.database import Database
 from consumer.store.deliveries import Claimed
 
-LOOK_AGAIN: Final = (
-    0.02  # seconds; after a claim from a channel with a rate: only then is known when its next slot is free
-)
+# Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
+LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off

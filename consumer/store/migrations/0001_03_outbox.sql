@@ -53,7 +53,7 @@ CREATE TABLE delivery (
     step          smallint NOT NULL DEFAULT 0,            -- steps of the retry schedule spent in this round
     interrupted   smallint NOT NULL DEFAULT 0,            -- leases that ran out in this round
     reason        text,                                   -- why it FAILED, where no attempt says so
-    round         smallint NOT NULL DEFAULT 1,            -- grows with each resend and recovery
+    round         integer NOT NULL DEFAULT 1,            -- grows with each resend and recovery
     round_from    timestamptz NOT NULL DEFAULT clock_timestamp(),
     never_expires boolean NOT NULL DEFAULT false,         -- a person resent it: `expire_after` does not hold
     resend_asked  boolean NOT NULL DEFAULT false,         -- while in flight: its next round begins when that has ended
@@ -68,6 +68,8 @@ CREATE TABLE delivery (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX delivery_due ON delivery (channel_id, due_at, id) WHERE due_at IS NOT NULL;
+-- What has lived too long.
+CREATE INDEX delivery_round ON delivery (round_from) WHERE due_at IS NOT NULL;
 -- Who waits for a delivery that has just ended.
 CREATE INDEX delivery_waiting ON delivery (waits_for, channel_id) WHERE due_at IS NOT NULL AND waits_for IS NOT NULL;
 -- What there is to recover of a channel, in the order of events.

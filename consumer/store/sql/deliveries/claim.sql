@@ -32,17 +32,19 @@ gate AS MATERIALIZED (
     FOR UPDATE OF p SKIP LOCKED
 ),
 slot AS MATERIALIZED (
-    SELECT a.channel_id, a.expire_after, a.rate_limit, n.now, g.open_until IS NOT NULL AS is_probe,
+    SELECT a.channel_id, a.expire_after, a.rate_limit, f.slots_from, g.open_until IS NOT NULL AS is_probe,
            greatest(0, least(
                a.free,
                CASE WHEN g.open_until IS NOT NULL THEN 1 END,
-               CASE WHEN a.rate_limit IS NOT NULL THEN
-                   floor(a.burst - greatest(0, coalesce(
-                       extract(epoch FROM g.slots_from - n.now)::float8 * a.rate_limit, 0)))
-               END))::int AS free
+               floor(a.burst - extract(epoch FROM f.slots_from - n.now)::float8 * a.rate_limit)))::int AS free
     FROM asked a
     LEFT JOIN gate g ON g.channel_id = a.channel_id
     CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) n
+    -- Never further ahead than a whole burst: under a lower rate, slots were longer.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN a.rate_limit IS NOT NULL THEN
+                   greatest(n.now, least(coalesce(g.slots_from, n.now), n.now + a.burst / a.rate_limit * interval '1 second'))
+               END AS slots_from) f
     WHERE NOT a.is_paced OR g.channel_id IS NOT NULL
 ),
 picked AS MATERIALIZED (
@@ -72,7 +74,7 @@ spent AS (
     UPDATE channel_pace p
     SET slots_from = CASE
             WHEN s.rate_limit IS NULL THEN p.slots_from
-            ELSE greatest(p.slots_from, s.now) + t.slots / s.rate_limit * interval '1 second'
+            ELSE s.slots_from + t.slots / s.rate_limit * interval '1 second'
         END,
         probe = CASE WHEN s.is_probe THEN t.lease END,
         probe_until = CASE WHEN s.is_probe THEN clock_timestamp() + @lease::interval END

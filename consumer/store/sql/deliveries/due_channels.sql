@@ -28,17 +28,21 @@ next AS (
 SELECT n.channel_id, c.namespace, c.concurrency,
        extract(epoch FROM greatest(
            n.due_at, p.paused_until, p.open_until, p.probe_until,
-           p.slots_from - (b.burst - greatest(floor(b.burst / 2), 1)) / c.rate_limit * interval '1 second'
-       ) - clock_timestamp())::float8 AS due_in,
+           s.slots_from - (b.burst - greatest(floor(b.burst / 2), 1)) / c.rate_limit * interval '1 second'
+       ) - now.now)::float8 AS due_in,
        CASE
            WHEN p.open_until IS NOT NULL THEN 1
            WHEN c.rate_limit IS NOT NULL THEN
-               greatest(1, floor(b.burst - greatest(
-                   0, coalesce(extract(epoch FROM p.slots_from - clock_timestamp())::float8 * c.rate_limit, 0))))::int
+               greatest(1, floor(b.burst - extract(epoch FROM s.slots_from - now.now)::float8 * c.rate_limit))::int
        END AS most
 FROM next n
 JOIN channel c ON c.id = n.channel_id
 JOIN channel_pace p ON p.channel_id = c.id
+CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) now
 CROSS JOIN LATERAL (SELECT greatest(floor(c.rate_limit * @burst_seconds::float8), 1) AS burst) b
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN c.rate_limit IS NOT NULL THEN
+               greatest(now.now, least(coalesce(p.slots_from, now.now), now.now + b.burst / c.rate_limit * interval '1 second'))
+           END AS slots_from) s
 WHERE c.disabled_by IS NULL
   AND c.deleted_at IS NULL

@@ -12,7 +12,7 @@
 -- Lock order: deliveries by id, then channels by id, then paces by channel.
 WITH ended AS MATERIALIZED (
     SELECT *
-    FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::smallint[], @numbers::int[], @started::timestamptz[],
+    FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::int[], @numbers::int[], @started::timestamptz[],
                 @outcomes::text[], @statuses::smallint[], @durations::int[], @details::text[], @bodies::text[],
                 @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[], @disables::text[],
                 @answered::boolean[], @failed::boolean[])
