@@ -13,7 +13,7 @@ import asyncpg
 from consumer.decide.model import AnyDocument, Document
 from consumer.decide.payloads import NOBODY, Parties
 from consumer.store.database import Connection, Database, columns
-from consumer.store.memory import MemoryKey, marks_json
+from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
 from schemas.events import FeatureRef
 
 
@@ -74,8 +74,9 @@ _DOCUMENT: Final = (
     "abouts", "marks", "resets", "sights", "states", "feature_ids", "feature_keys",
 )  # fmt: skip
 _EVENT: Final = (
-    "event_documents", "event_ids", "identities", "rules", "types", "actions", "afters", "payloads",
-    "subject_keys", "event_feature_ids", "event_feature_keys", "customer_ids", "customer_keys", "occurred", "recorded",
+    "event_documents", "event_namespaces", "entitlement_ids", "invoice_ids", "event_ids", "identities", "rules",
+    "types", "actions", "afters", "after_ids", "payloads", "subject_keys", "event_feature_ids", "event_feature_keys",
+    "customer_ids", "customer_keys", "occurred", "recorded",
 )  # fmt: skip
 
 
@@ -89,31 +90,41 @@ async def write(database: Database | Connection, changes: Sequence[Change]) -> l
         StoreUnavailable: nobody answered; whether it was written is unknown.
     """
     documents = [_row(change) for change in changes]
-    events = [
-        (
-            n,
-            e.id,
-            e.identity,
-            e.rule_id,
-            e.type,
-            e.action,
-            e.after,
-            e.payload,
-            *_parties(e.parties),
-            e.occurred_at,
-            e.recorded_at,
-        )
-        for n, change in enumerate(changes, 1)
-        for e in change.events
-    ]
+    events = [_event(n, change, event) for n, change in enumerate(changes, 1) for event in change.events]
     arguments = dict(zip(_DOCUMENT, columns(documents, len(_DOCUMENT)), strict=True))
     arguments |= zip(_EVENT, columns(events, len(_EVENT)), strict=True)
     rows = await database.rows("outbox/write", **arguments)
-    return [_written(row, change) for row, change in zip(rows, changes, strict=True)]
+    made = frozenset(rows[0]["made"] or ()) if rows else frozenset[str]()
+    queued = Counter(rows[0]["queued"] or ()) if rows else Counter[str]()
+    return [_written(row, change, made, queued) for row, change in zip(rows, changes, strict=True)]
 
 
-def _parties(one: Parties) -> tuple[str | None, ...]:
-    return (one.subject_key, one.feature_id, one.feature_key, one.customer_id, one.customer_key)
+def _event(n: int, change: Change, event: NewEvent) -> tuple[object, ...]:
+    key, parties = change.key, event.parties
+    is_invoice = isinstance(key, InvoiceKey)
+    # The event before it, where it is one of this very change; whether it was made before, Postgres knows.
+    after_id = next((one.id for one in change.events if one.identity == event.after), None) if event.after else None
+    return (
+        n,
+        key.namespace,
+        None if is_invoice else key.id,
+        key.id if is_invoice else None,
+        event.id,
+        event.identity,
+        event.rule_id,
+        event.type,
+        event.action,
+        event.after,
+        after_id,
+        event.payload,
+        parties.subject_key,
+        parties.feature_id,
+        parties.feature_key,
+        parties.customer_id,
+        parties.customer_key,
+        event.occurred_at,
+        event.recorded_at,
+    )
 
 
 def _row(change: Change) -> tuple[object, ...]:
@@ -152,11 +163,16 @@ def _row(change: Change) -> tuple[object, ...]:
     )
 
 
-def _written(row: asyncpg.Record, change: Change) -> Written:
-    event_ids = frozenset(row["event_ids"])
-    was_made = tuple(event.id in event_ids for event in change.events)
-    made = Counter((event.type, event.action) for event in change.events if event.id in event_ids)
-    return Written(Result(row["result"]), event_ids, row["deliveries"], was_made, made)
+def _written(row: asyncpg.Record, change: Change, all_made: frozenset[str], queued: Counter[str]) -> Written:
+    was_made = tuple(event.id in all_made for event in change.events)
+    mine = [event for event, is_made in zip(change.events, was_made, strict=True) if is_made]
+    return Written(
+        Result(row["result"]),
+        frozenset(event.id for event in mine),
+        sum(queued[event.id] for event in mine),
+        was_made,
+        Counter((event.type, event.action) for event in mine),
+    )
 
 
 async def notify(database: Database) -> None:
