@@ -242,7 +242,7 @@ def test_the_verification_takes_what_we_sign_and_nothing_else(monkeypatch: pytes
 
 @pytest.mark.parametrize("path", ["deploy/rules.yaml", "deploy/demo/rules.yaml"])
 def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
-    environment = HOOK | {"HOOK_SIGNING_SECRET": HOOK["HOOK_SECRET"]}
+    environment = HOOK | {"HOOK_SIGNING_SECRET": HOOK["HOOK_SECRET"], "DEMO_NAMESPACE": "demo"}
 
     assert yaml_file.read(ROOT / path, RulesFile, environment).rules
 
