@@ -10,12 +10,12 @@ from aiokafka.structs import RecordMetadata
 
 from consumer import clock
 from consumer.consume.kafka import translated
+from consumer.demo.arrivals import Arrivals
 from consumer.demo.receiver import Arrival, Receiver
 from consumer.demo.records import Records
 from consumer.demo.screen import Screen
 from consumer.demo.service import LINE_LIMIT, Line, Service
 from consumer.demo.steps import Act, Clock, Feature, Record, Step, Topic, Usage, answers
-from consumer.demo.webhooks import Webhook
 from schemas.rules import RuleType
 
 USUAL: Final = ["same_period"]  # of nearly every record, says a rule about resets: no news for anybody
@@ -41,8 +41,6 @@ class Player:
     delays: list[float] = field(default_factory=list)
     _last: bytes = b""
     _produced: list[tuple[Record, RecordMetadata]] = field(default_factory=list)
-    _clocks: set[Webhook] = field(default_factory=set)  # the clock's: they may come while another act is told
-    _early: list[Arrival] = field(default_factory=list)
 
     async def play(self, acts: Sequence[Act]) -> None:
         """Tell *acts*.
@@ -50,13 +48,13 @@ class Player:
         Raises:
             Unavailable: something that must come did not come in time: what, and the end of the service's log.
         """
-        self._clocks = {
-            webhook for act in acts for step in act.steps if isinstance(step, Clock) for webhook in step.webhooks
-        }
+        steps = [step for act in acts for step in act.steps]
+        clocks = frozenset(webhook for step in steps if isinstance(step, Clock) for webhook in step.webhooks)
+        arrivals = Arrivals(self.receiver.news, clocks)
         for number, act in enumerate(acts, 1):
             self.screen.act(number, act)
             for step in act.steps:
-                await self._tell(step)
+                await self._tell(step, arrivals)
 
     def judged(self) -> list[tuple[Record, dict[str, tuple[str, ...]]]]:
         """Return each record that was produced, with the reasons of all rules that have judged it, by their type."""
@@ -66,13 +64,13 @@ class Player:
             for step, at in self._produced
         ]
 
-    async def _tell(self, step: Step) -> None:
+    async def _tell(self, step: Step, arrivals: Arrivals) -> None:
         for webhook, statuses in answers(step).items():
             if len(statuses) > 1:
                 self.receiver.be_busy_for(webhook)
         began_at = self._wait_for_clock(step) if isinstance(step, Clock) else await self._see_judged(step)
         for _ in range(sum(len(statuses) for statuses in answers(step).values())):
-            arrival = await self._next_arrival(step)
+            arrival = await self._next(arrivals, step)
             self._show(arrival, began_at, is_of_record=not isinstance(step, Clock))
             # The service has counted an attempt when it says so.
             await self.service.line("delivery.attempted", event_id=arrival.webhook_id, status=arrival.status)
@@ -110,18 +108,10 @@ class Player:
                 self.topic(step.topic), key=self.records.key(step), value=self._last
             )
 
-    async def _next_arrival(self, step: Step) -> Arrival:
-        for early in self._early:
-            if early.webhook in step.webhooks:
-                self._early.remove(early)
-                return early
+    async def _next(self, arrivals: Arrivals, step: Step) -> Arrival:
         with self.service.explained(f"the webhooks {', '.join(map(str, step.webhooks))}"):
             async with asyncio.timeout(LINE_LIMIT.total_seconds()):
-                while True:
-                    arrival = await self.receiver.news.get()
-                    if arrival.webhook not in self._clocks or arrival.webhook in step.webhooks:
-                        return arrival
-                    self._early.append(arrival)
+                return await arrivals.next(step.webhooks)
 
     def _show(self, arrival: Arrival, began_at: float, *, is_of_record: bool) -> None:
         self.first_webhook_at = self.first_webhook_at or arrival.at
