@@ -26,7 +26,6 @@ from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, RuleTyp
 from schemas.rules_file import RulesFile
 from schemas.sources import Invoice, PeriodEnd, Snapshot
 
-NOW = dt.datetime.now(dt.UTC)  # noqa: TID251 - the story is told now
 NAMESPACE = "demo"
 
 
@@ -48,7 +47,9 @@ class Judge:
             Rule(id=RuleId(str(rule.key)), namespace=NAMESPACE, name=rule.name, spec=rule.spec, channels=("channel",))
             for rule in read_rules().rules
         ]
-        self.records = Records("test", NAMESPACE, NOW)
+        now = dt.datetime.now(dt.UTC)  # noqa: TID251 - the story is told now, maybe long after this was imported
+        self.records = Records("test", NAMESPACE, now)
+        self._latest = now + dt.timedelta(minutes=5)
         self._catalog = Catalog(1, rules)
         self._memory: dict[object, AnyDocument] = {}
         self._shown: dict[str, Snapshot] = {}
@@ -68,7 +69,7 @@ class Judge:
     def _parsed(self, step: Record) -> Snapshot | Invoice | Reject:
         is_repeat = isinstance(step, Usage) and step.is_repeat
         self._last = self._last if is_repeat else self.records.value(step)
-        source = parse(self._last, (), latest=NOW + dt.timedelta(minutes=5))
+        source = parse(self._last, (), latest=self._latest)
         assert not isinstance(source, Ignored)
         assert isinstance(source, Snapshot | Invoice | Reject)
         if isinstance(source, Snapshot):
