@@ -213,5 +213,6 @@ def _say_judged(state: Folded) -> None:
         at = {"topic": one.record.topic, "partition": one.record.partition, "offset": one.record.offset}
         for rule in one.rules:
             reasons = [reason.value for _, reason in judge([rule], one.source, document).reasons]
-            logger.debug("record.judged", **at, about=key_of(one.source).id, rule_id=rule.id, reasons=reasons)
+            by = {"rule_id": rule.id, "rule_type": rule.type}
+            logger.debug("record.judged", **at, about=key_of(one.source).id, **by, reasons=reasons)
         document = judge(one.rules, one.source, document).document

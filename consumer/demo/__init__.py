@@ -5,6 +5,7 @@ story ──► play ──► Kafka ──► tollbell run ──► receiver  
             │                     │              │            play.py        tells it, a record at a time
             └──────► screen ◄─────┴──────────────┘            ending.py      compares what happened with the story
 ```
+`steps.py` is the story's vocabulary, `webhooks.py` that of what comes of it.
 
 `stage` puts it all up and takes it down again: servers, topics, the receiver, and the service (`service.py`), which
 runs as its users run it, by its own commands. Needs what the extra `demo` installs; only the command imports this.

@@ -1,11 +1,12 @@
 """How the story ended, against how it was to end: every difference in a line of its own. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from consumer.demo.receiver import Arrival
-from consumer.demo.story import BUSY, CUTS_OFF, OK, Step, Webhook
+from consumer.demo.steps import BUSY, OK, Clock, Record, Step, Usage, answers
+from consumer.demo.webhooks import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +31,30 @@ class Happened:
     """What was seen while the story was told.
 
     Attributes:
-        judged: each step that was judged, with its reasons in order.
+        judged: each record that was produced, with the reasons of each rule that judged it, by the rule's type.
+        clocked: how many events the clock made.
         dead_letters: the reasons of what lies in the dead-letter topic.
         counts: None where nobody asked.
     """
 
-    judged: list[tuple[Step, tuple[str, ...]]] = field(default_factory=list)
+    judged: Sequence[tuple[Record, Mapping[str, tuple[str, ...]]]] = ()
+    clocked: int = 0
     arrivals: Sequence[Arrival] = ()
     cut_off: frozenset[str] = frozenset()
+    given_back: frozenset[str] = frozenset()
     dead_letters: Sequence[str] = ()
     counts: Counts | None = None
 
 
 def expected_counts(steps: Sequence[Step]) -> Counts:
     """Return what the service must have counted when *steps* have been told."""
-    answers = [status for step in steps for each in step.answers.values() for status in each]
+    statuses = [status for step in steps for each in answers(step).values() for status in each]
     return Counts(
-        records=len(steps),
-        events=sum(len(step.answers) for step in steps),
-        deliveries=answers.count(OK),
-        retries=answers.count(BUSY),
-        dead_letters=sum(step.reject is not None for step in steps),
+        records=len(_records(steps)),
+        events=sum(len(step.webhooks) for step in steps),
+        deliveries=statuses.count(OK),
+        retries=statuses.count(BUSY),
+        dead_letters=len(_rejects(steps)),
     )
 
 
@@ -58,26 +62,52 @@ def differences(steps: Sequence[Step], happened: Happened) -> list[str]:
     """Return in what *happened* differs from what *steps* tell; nothing where all is as told."""
     return [
         *_judgements(steps, happened),
+        *_clock(steps, happened.clocked),
         *_webhooks(steps, happened.arrivals),
         *_trust(happened.arrivals),
-        *_access(steps, happened.cut_off),
+        *_access(steps, happened),
         *_dead_letters(steps, happened.dead_letters),
         *_counts(steps, happened.counts),
     ]
 
 
+def expected_access(steps: Sequence[Step]) -> dict[str, bool]:
+    """Return who must have access when *steps* have been told, of those who lost it at some time."""
+    access: dict[str, bool] = {}
+    for webhook in (webhook for step in steps for webhook in step.webhooks):
+        if webhook.gives_access is False or (webhook.gives_access and webhook.customer in access):
+            access[webhook.customer] = webhook.gives_access
+    return access
+
+
+def _records(steps: Sequence[Step]) -> list[Record]:
+    return [step for step in steps if not isinstance(step, Clock)]
+
+
+def _rejects(steps: Sequence[Step]) -> list[str]:
+    return [step.reject.value for step in steps if isinstance(step, Usage) and step.reject]
+
+
 def _judgements(steps: Sequence[Step], happened: Happened) -> Iterator[str]:
-    to_judge = [step for step in steps if step.reject is None]
-    if len(to_judge) != len(happened.judged):
-        yield f"{len(happened.judged)} records were judged, not {len(to_judge)}"
-    for step, reasons in happened.judged:
-        if reasons != step.reasons:
-            told = f"{step.customer} at {step.usage} of {step.allowance}"
-            yield f"{told} was judged {_listed(reasons)}, not {_listed(step.reasons)}"
+    told = len(_records(steps))
+    if told != len(happened.judged):
+        yield f"{len(happened.judged)} records were produced, not {told}"
+    for step, judged in happened.judged:
+        wanted = {rule_type.value: reasons for rule_type, reasons in step.reasons.items()}
+        for rule_type in dict.fromkeys([*wanted, *judged]):
+            seen, told_of = judged.get(rule_type, ()), wanted.get(rule_type, ())
+            if seen != told_of:
+                yield f"{step} was judged {_listed(seen)}, not {_listed(told_of)}, by {rule_type}"
+
+
+def _clock(steps: Sequence[Step], clocked: int) -> Iterator[str]:
+    told = sum(len(step.webhooks) for step in steps if isinstance(step, Clock))
+    if clocked != told:
+        yield f"the clock made {clocked} events, not {told}"
 
 
 def _webhooks(steps: Sequence[Step], arrivals: Sequence[Arrival]) -> Iterator[str]:
-    wanted = {webhook: answers for step in steps for webhook, answers in step.answers.items()}
+    wanted = {webhook: statuses for step in steps for webhook, statuses in answers(step).items()}
     came: dict[Webhook, list[Arrival]] = defaultdict(list)
     for arrival in arrivals:
         if arrival.webhook:
@@ -85,11 +115,11 @@ def _webhooks(steps: Sequence[Step], arrivals: Sequence[Arrival]) -> Iterator[st
     for webhook in wanted.keys() - came.keys():
         yield f"missing: the webhook {webhook}"
     for webhook, its in came.items():
-        answers = tuple(arrival.status for arrival in its)
+        statuses = tuple(arrival.status for arrival in its)
         if webhook not in wanted:
             yield f"not in the story: the webhook {webhook}"
-        elif answers != wanted[webhook]:
-            yield f"the webhook {webhook} was answered {_listed(answers)}, not {_listed(wanted[webhook])}"
+        elif statuses != wanted[webhook]:
+            yield f"the webhook {webhook} was answered {_listed(statuses)}, not {_listed(wanted[webhook])}"
         if len({arrival.webhook_id for arrival in its}) > 1:
             yield f"the webhook {webhook} came with more than one webhook-id: it is more than one event"
 
@@ -103,16 +133,18 @@ def _trust(arrivals: Sequence[Arrival]) -> Iterator[str]:
             yield f"the webhook-id {webhook_id} was acted upon {times} times"
 
 
-def _access(steps: Sequence[Step], cut_off: frozenset[str]) -> Iterator[str]:
-    wanted = {webhook.customer for step in steps for webhook in step.answers if webhook.percent == CUTS_OFF}
-    for customer in sorted(wanted - cut_off):
-        yield f"{customer} still has access"
-    for customer in sorted(cut_off - wanted):
-        yield f"{customer} has no access any more"
+def _access(steps: Sequence[Step], happened: Happened) -> Iterator[str]:
+    wanted = expected_access(steps)
+    for customer in sorted(wanted.keys() | happened.cut_off | happened.given_back):
+        has_access = customer not in happened.cut_off
+        if has_access != wanted.get(customer, True):
+            yield f"{customer} {'still has access' if has_access else 'has no access any more'}"
+        elif (customer in happened.given_back) != wanted.get(customer, False):
+            yield f"{customer} {'lost' if customer in happened.given_back else 'never lost'} access before"
 
 
 def _dead_letters(steps: Sequence[Step], reasons: Sequence[str]) -> Iterator[str]:
-    wanted = Counter(step.reject.value for step in steps if step.reject)
+    wanted = Counter(_rejects(steps))
     for reason in (wanted - Counter(reasons)).elements():
         yield f"missing: a dead letter with the reason {reason}"
     for reason in (Counter(reasons) - wanted).elements():

@@ -7,10 +7,10 @@ from typing import Final
 
 from consumer.demo.interrupt import Interrupt
 from consumer.demo.place import Place
-from consumer.demo.play import Player, show_judgement
-from consumer.demo.story import Step
+from consumer.demo.play import Player, is_telling, show_judgement
+from consumer.demo.steps import REQUESTS, Topic, Usage
 
-YOURS: Final = Step(customer="you", usage=95)
+YOURS: Final = Usage(customer="you", usage=95)
 PRODUCE: Final = (
     "{python} -c \"from confluent_kafka import Producer; p = Producer({{'bootstrap.servers': '{bootstrap}'}}); "
     "p.produce('{topic}', key='you', value=open('{file}').read()); p.flush()\""
@@ -29,7 +29,7 @@ def _say_where(player: Player, place: Place) -> None:
     screen = player.screen
     screen.title("It goes on running, until Ctrl-C")
     screen.text("", room=True)
-    screen.fact("Kafka", f"{place.kafka.bootstrap}, topic {place.usage}")
+    screen.fact("Kafka", f"{place.kafka.bootstrap}, topic {place.topic(Topic.USAGE)}")
     screen.fact("PostgreSQL", place.database.url if place.database.is_ours else place.database.description)
     screen.fact("metrics", player.service.metrics_url)
     screen.fact("receiver", player.receiver.url)
@@ -39,7 +39,11 @@ def _say_where(player: Player, place: Place) -> None:
     screen.text("", room=True)
     screen.fact("the record", str(file))
     screen.fact("produce it by", "")
-    screen.plain(PRODUCE.format(python=sys.executable, bootstrap=place.kafka.bootstrap, topic=place.usage, file=file))
+    screen.plain(
+        PRODUCE.format(
+            python=sys.executable, bootstrap=place.kafka.bootstrap, topic=place.topic(Topic.USAGE), file=file
+        )
+    )
 
 
 async def _show(player: Player, *, until: asyncio.Event) -> None:
@@ -56,9 +60,9 @@ async def _show(player: Player, *, until: asyncio.Event) -> None:
 
 async def _show_judgements(player: Player) -> None:
     async for line in player.service.follow():
-        if line["event"] in {"record.judged", "record.dead_lettered"}:
+        if is_telling(line):
             player.screen.text("", room=True)
-            show_judgement(player.screen, line, str(line.get("entitlement_id", "")).partition("-")[0])
+            show_judgement(player.screen, line, REQUESTS, str(line.get("about", "")).partition("-")[0])
 
 
 async def _show_webhooks(player: Player) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from consumer import encryption, errors
-from consumer.demo.records import NAMESPACE
 from consumer.demo.service import Tollbell
+from consumer.demo.steps import Topic
 from consumer.servers.contracts import Broker, Database
 from consumer.servers.topics import create_topics
 from schemas.secret import Secret
 
 SCHEDULE: Final = "0s,500ms,1s,2s,5s"  # of retries: nobody wants to watch the default's hours
+CLOCK_DELAY: Final = "0s"  # after a period's end: no record of the story is late there
 PACKAGE: Final = Path(__file__).parent
 CHECKOUT: Final = PACKAGE.parents[1]
 
@@ -28,17 +29,21 @@ class Place:
     run: str
 
     @property
-    def usage(self) -> str:
-        """The topic of the story's records."""
-        return self._name("tollbell.usage")
+    def namespace(self) -> str:
+        """Of the rules and the records: what an earlier telling left in somebody else's database is none of ours."""
+        return "demo" if self.database.is_ours else f"demo-{self.run}"
+
+    def topic(self, topic: Topic) -> str:
+        """Return the name that *topic* has here."""
+        return self._name(f"tollbell.{topic}")
 
     @property
     def topics(self) -> dict[str, str]:
         """The topics, by the settings that name them."""
         return {
-            "TOLLBELL_TOPICS_USAGE": self.usage,
-            "TOLLBELL_TOPICS_RESETS": self._name("tollbell.resets"),
-            "TOLLBELL_TOPICS_INVOICES": self._name("tollbell.invoices"),
+            "TOLLBELL_TOPICS_USAGE": self.topic(Topic.USAGE),
+            "TOLLBELL_TOPICS_RESETS": self.topic(Topic.RESETS),
+            "TOLLBELL_TOPICS_INVOICES": self.topic(Topic.INVOICES),
             "TOLLBELL_TOPIC_DEAD_LETTERS": self._name("tollbell.dead-letters"),
         }
 
@@ -63,9 +68,11 @@ class Place:
             "TOLLBELL_DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
             "TOLLBELL_HTTP_LISTEN": "127.0.0.1:0",
             "TOLLBELL_RETRY_SCHEDULE": SCHEDULE,
+            "TOLLBELL_CONSUME_PERIOD_END_DELAY": CLOCK_DELAY,
             "TOLLBELL_DRAIN_TIMEOUT": "10s",
             "TOLLBELL_LOG_FORMAT": "json",
             "TOLLBELL_LOG_LEVEL": "debug",  # a line for each record, with how it was judged
+            "DEMO_NAMESPACE": self.namespace,
             "HOOK_URL": url,
             "HOOK_TOKEN": token.reveal(),
             "HOOK_SIGNING_SECRET": signing_secret.reveal(),
@@ -85,7 +92,7 @@ class Place:
         finally:
             if not self.database.is_ours:
                 nothing = self.directory / "nothing.yaml"
-                nothing.write_text(f"namespace: {NAMESPACE}\n", encoding="utf-8")
+                nothing.write_text(f"namespace: {self.namespace}\n", encoding="utf-8")
                 with contextlib.suppress(errors.TollbellError):  # the database may be what went away
                     await tollbell.command("apply", "--prune", str(nothing))
 

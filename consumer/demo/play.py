@@ -1,20 +1,24 @@
 """Tells the story, a record at a time: produce it, see it judged, see its webhooks come."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from consumer import clock
 from consumer.consume.kafka import translated
-from consumer.demo.ending import Happened
+from consumer.demo.arrivals import Arrivals
 from consumer.demo.receiver import Arrival, Receiver
 from consumer.demo.records import Records
 from consumer.demo.screen import Screen
 from consumer.demo.service import LINE_LIMIT, Line, Service
-from consumer.demo.story import Act, Step
+from consumer.demo.steps import Act, Clock, Feature, Record, Step, Topic, Usage, answers
+from schemas.rules import RuleType
+
+USUAL: Final = ["same_period"]  # of nearly every record, says a rule about resets: no news for anybody
 
 
 @dataclass(slots=True)
@@ -22,6 +26,7 @@ class Player:
     """Whoever tells the story.
 
     Attributes:
+        topic: names a topic as it is called here.
         first_webhook_at: monotonic seconds; None before.
         delays: seconds from each record to the first attempt of each of its webhooks.
     """
@@ -29,13 +34,13 @@ class Player:
     screen: Screen
     records: Records
     producer: AIOKafkaProducer
-    topic: str
+    topic: Callable[[Topic], str]
     service: Service
     receiver: Receiver
-    happened: Happened = field(default_factory=Happened)
     first_webhook_at: float | None = None
     delays: list[float] = field(default_factory=list)
     _last: bytes = b""
+    _produced: list[tuple[Record, RecordMetadata]] = field(default_factory=list)
 
     async def play(self, acts: Sequence[Act]) -> None:
         """Tell *acts*.
@@ -43,59 +48,98 @@ class Player:
         Raises:
             Unavailable: something that must come did not come in time: what, and the end of the service's log.
         """
+        steps = [step for act in acts for step in act.steps]
+        clocks = frozenset(webhook for step in steps if isinstance(step, Clock) for webhook in step.webhooks)
+        arrivals = Arrivals(self.receiver.news, clocks)
         for number, act in enumerate(acts, 1):
             self.screen.act(number, act)
             for step in act.steps:
-                await self._tell(step)
+                await self._tell(step, arrivals)
 
-    async def _tell(self, step: Step) -> None:
-        for webhook, answers in step.answers.items():
-            if len(answers) > 1:
+    def judged(self) -> list[tuple[Record, dict[str, tuple[str, ...]]]]:
+        """Return each record that was produced, with the reasons of all rules that have judged it, by their type."""
+        lines = [line for line in self.service.lines("record.judged") if line["reasons"]]
+        return [
+            (step, {line["rule_type"]: tuple(line["reasons"]) for line in lines if _place(at).items() <= line.items()})
+            for step, at in self._produced
+        ]
+
+    async def _tell(self, step: Step, arrivals: Arrivals) -> None:
+        for webhook, statuses in answers(step).items():
+            if len(statuses) > 1:
                 self.receiver.be_busy_for(webhook)
-        produced_at = clock.monotonic()
-        metadata = await self._produce(step)
-        self.screen.record(step)
-        await self._see_judged(step, metadata)
-        for _ in range(sum(len(answers) for answers in step.answers.values())):
-            arrival = await self._next_arrival(step)
-            self._show(arrival, produced_at)
+        began_at = self._wait_for_clock(step) if isinstance(step, Clock) else await self._see_judged(step)
+        for _ in range(sum(len(statuses) for statuses in answers(step).values())):
+            arrival = await self._next(arrivals, step)
+            self._show(arrival, began_at, is_of_record=not isinstance(step, Clock))
             # The service has counted an attempt when it says so.
             await self.service.line("delivery.attempted", event_id=arrival.webhook_id, status=arrival.status)
+        if isinstance(step, Clock):
+            await self.service.line("periods.ended", events=len(step.webhooks))
 
-    async def _produce(self, step: Step) -> RecordMetadata:
-        self._last = self._last if step.is_repeat else self.records.value(step)
+    def _wait_for_clock(self, step: Clock) -> float:
+        """Say what is waited for; return when the period ends, in monotonic seconds."""
+        seconds = (self.records.ends[step.customer] - clock.now()).total_seconds()
+        self.screen.clock(step.customer, seconds)
+        return clock.monotonic() + seconds
+
+    async def _see_judged(self, step: Record) -> float:
+        """Produce *step*'s record and see it judged by each of its rules; return when, in monotonic seconds."""
+        produced_at = clock.monotonic()
+        at = await self._produce(step)
+        self._produced.append((step, at))
+        self.screen.record(step)
+        if isinstance(step, Usage) and step.reject:
+            letter = await self.service.line("record.dead_lettered", **_place(at))
+            self.screen.dead_letter(letter["reason"], letter["error"])
+        shown: list[object] = []  # what all rules say alike is said once
+        for rule_type in step.reasons:
+            line = await self.service.line("record.judged", **_place(at), rule_type=rule_type.value)
+            if is_telling(line) and line["reasons"] not in shown:
+                show_judgement(self.screen, line, step.feature if isinstance(step, Usage) else None)
+            shown.append(line["reasons"])
+        return produced_at
+
+    async def _produce(self, step: Record) -> RecordMetadata:
+        is_repeat = isinstance(step, Usage) and step.is_repeat
+        self._last = self._last if is_repeat else self.records.value(step)
         with translated("producing the story's records"):
-            return await self.producer.send_and_wait(self.topic, key=self.records.key(step), value=self._last)
+            return await self.producer.send_and_wait(
+                self.topic(step.topic), key=self.records.key(step), value=self._last
+            )
 
-    async def _see_judged(self, step: Step, metadata: RecordMetadata) -> None:
-        event = "record.dead_lettered" if step.reject else "record.judged"
-        line = await self.service.line(
-            event, topic=metadata.topic, partition=metadata.partition, offset=metadata.offset
-        )
-        show_judgement(self.screen, line)
-        if not step.reject:
-            self.happened.judged.append((step, tuple(line["reasons"])))
-
-    async def _next_arrival(self, step: Step) -> Arrival:
-        wanted = " and ".join(f"{webhook.percent:f} %" for webhook in step.answers)
-        with self.service.explained(f"the webhooks of {step.customer} at {wanted}"):
+    async def _next(self, arrivals: Arrivals, step: Step) -> Arrival:
+        with self.service.explained(f"the webhooks {', '.join(map(str, step.webhooks))}"):
             async with asyncio.timeout(LINE_LIMIT.total_seconds()):
-                return await self.receiver.news.get()
+                return await arrivals.next(step.webhooks)
 
-    def _show(self, arrival: Arrival, produced_at: float) -> None:
+    def _show(self, arrival: Arrival, began_at: float, *, is_of_record: bool) -> None:
         self.first_webhook_at = self.first_webhook_at or arrival.at
-        delay = arrival.at - produced_at
-        if not arrival.is_again:
+        delay = arrival.at - began_at
+        if is_of_record and not arrival.is_again:
             self.delays.append(delay)
         self.screen.webhook(arrival, delay)
 
 
-def show_judgement(screen: Screen, line: Line, customer: str = "") -> None:
-    """Show what a log line of the service says of a record; nothing where it is about something else."""
+def is_telling(line: Line) -> bool:
+    """Whether a log line of the service says something of a record that a person should see."""
     match line["event"]:
         case "record.judged":
-            screen.judged(line["reasons"], customer)
+            return line["reasons"] not in ([], USUAL)
         case "record.dead_lettered":
-            screen.dead_letter(line["reason"], line["error"])
+            return True
         case _:
-            pass
+            return False
+
+
+def show_judgement(screen: Screen, line: Line, feature: Feature | None, customer: str = "") -> None:
+    """Show what a log line that is telling says of a record, by the thresholds of *feature* where it has some."""
+    if line["event"] == "record.dead_lettered":
+        screen.dead_letter(line["reason"], line["error"])
+    else:
+        by_levels = feature if line["rule_type"] == RuleType.BALANCE_THRESHOLD else None
+        screen.judged(line["reasons"], by_levels, customer)
+
+
+def _place(at: RecordMetadata) -> dict[str, object]:
+    return {"topic": at.topic, "partition": at.partition, "offset": at.offset}

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,15 +12,14 @@ import standardwebhooks
 from aiohttp import web
 
 from consumer import clock
-from consumer.demo.story import BUSY, CUTS_OFF, OK, Webhook
-from schemas.events import BalanceThresholdData, BalanceThresholdEvent
+from consumer.demo import webhooks
+from consumer.demo.steps import BUSY, OK
+from consumer.demo.webhooks import Webhook
 from schemas.secret import Secret
 
 HOST: Final = "127.0.0.1"
 PATH: Final = "/hooks/tollbell"
 REFUSED: Final = 401
-
-_body: Final = msgspec.json.Decoder(BalanceThresholdEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,7 @@ class Receiver:
         arrivals: all requests so far.
         news: each of them, for whoever waits.
         cut_off: the customers whose access was taken away.
+        given_back: those who have it again.
     """
 
     def __init__(self, signing_secret: Secret, token: Secret, period_number: Callable[[str], int]) -> None:
@@ -63,6 +62,7 @@ class Receiver:
         self.arrivals: list[Arrival] = []
         self.news: asyncio.Queue[Arrival] = asyncio.Queue()
         self.cut_off: set[str] = set()
+        self.given_back: set[str] = set()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -112,8 +112,12 @@ class Receiver:
         return Arrival(webhook, webhook_id, OK, None, is_again=is_again, is_taken=is_new, at=at)
 
     def _act(self, webhook: Webhook) -> None:
-        if webhook.percent == CUTS_OFF:
+        if webhook.gives_access is False:
             self.cut_off.add(webhook.customer)
+            self.given_back.discard(webhook.customer)
+        elif webhook.gives_access and webhook.customer in self.cut_off:
+            self.cut_off.remove(webhook.customer)
+            self.given_back.add(webhook.customer)
 
     def _read(self, headers: dict[str, str], body: bytes) -> tuple[Webhook | None, str | None]:
         """Return the webhook of a request that may be trusted; else why it may not, or can't be read."""
@@ -122,19 +126,11 @@ class Receiver:
             return None, "the shared secret is missing or wrong"
         try:
             self._verifier.verify(body, headers)
-            event = _body.decode(body)
+            event = webhooks.read(body, self._period_number)
         except standardwebhooks.WebhookVerificationError as exc:
             return None, f"the signature does not verify: {exc}"
         except msgspec.MsgspecError as exc:
             return None, f"the body is not as documented: {exc}"
         if event.id != headers.get("webhook-id"):
             return None, "the body's id is not the webhook-id"
-        return self._webhook(event.data), None
-
-    def _webhook(self, data: BalanceThresholdData) -> Webhook:
-        return Webhook(
-            customer=str((data.customer or {}).get("key")),
-            percent=Decimal(data.threshold.value),
-            period=self._period_number(str(data.entitlement["currentUsagePeriod"]["from"])),
-            episode=data.crossing.episode,
-        )
+        return event.webhook, None

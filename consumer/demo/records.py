@@ -1,74 +1,107 @@
-"""The story's records as bytes: native snapshots, as any metering system may send them."""
+"""The story's records as bytes: native ones, as any metering or billing system may send them."""
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from consumer import clock, ids
-from consumer.demo.story import Step
-from schemas.native import SNAPSHOT_TYPE
+from consumer.demo.steps import Invoice, Record, Usage
+from schemas import times
+from schemas.native import RESET_TYPE, SNAPSHOT_TYPE
+from schemas.native_invoices import CREATED_TYPE, UPDATED_TYPE
 
-# What deploy/demo/rules.yaml is about. A namespace of our own: nobody else's rules see these records.
-NAMESPACE: Final = "demo"
-FEATURE: Final = "api_requests"
 MONTH: Final = dt.timedelta(days=30)
 DAY: Final = dt.timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Records:
     """Makes records.
 
     Attributes:
-        run: a name for this telling: its entitlements are its own, whatever the database remembers of others.
+        run: a name for this telling: its entitlements and invoices are its own, whatever the database remembers of
+            others.
+        namespace: what deploy/demo/rules.yaml is about in this telling.
         opened: when it began; the first period holds it, the second one begins there.
+        ends: by customer, when a short first period ends: there its second one begins.
     """
 
     run: str
+    namespace: str
     opened: dt.datetime
+    ends: dict[str, dt.datetime] = field(default_factory=dict, init=False)
 
-    def key(self, step: Step) -> bytes:
-        """Return the Kafka key of *step*'s record: records of an entitlement stay in order."""
-        return self._entitlement(step.customer).encode()
+    def key(self, step: Record) -> bytes:
+        """Return the Kafka key of *step*'s record: records of an entitlement, or an invoice, stay in order."""
+        return (self._entitlement(step) if isinstance(step, Usage) else self._invoice_id(step)).encode()
 
-    def value(self, step: Step) -> bytes:
+    def value(self, step: Record) -> bytes:
         """Return the value of *step*'s record, calculated now."""
-        now = _text(clock.now())
+        now = clock.now()
         record = {
             "specversion": "1.0",
             "id": ids.new(),
             "source": "tollbell-demo",
-            "type": SNAPSHOT_TYPE,
+            "type": _type(step),
             "subject": step.customer,
-            "time": now,
-            "data": self._snapshot(step, now),
+            "time": times.text(now),
+            "data": self._level(step, now) if isinstance(step, Usage) else self._invoice(step),
         }
         return json.dumps(record).encode()
 
     def period_number(self, start: str) -> int:
         """Return which of the story's periods starts at *start*; 0 for none."""
-        return next((number for number in (1, 2) if self._period(number)["from"] == start), 0)
+        at = times.parse(start)
+        if at in self.ends.values():
+            return 2
+        return {self._start(1): 1, self._start(2): 2}.get(at, 0)
 
-    def _snapshot(self, step: Step, now: str) -> dict[str, Any]:
+    def _level(self, step: Usage, now: dt.datetime) -> dict[str, Any]:
+        start = self._start(step.period)
+        end = start + MONTH
+        if step.lasts is not None:
+            end = self.ends[step.customer] = now + step.lasts
         return {
-            "namespace": NAMESPACE,
-            "calculatedAt": now,
-            "customer": {"id": f"c-{step.customer}", "key": step.customer, "name": step.customer.title()},
+            "namespace": self.namespace,
+            "calculatedAt": times.text(now),
+            "customer": _customer(step.customer),
             "subject": {"key": step.customer},
-            "feature": {"key": FEATURE},
-            "entitlement": {"id": self._entitlement(step.customer), "period": self._period(step.period)},
+            "feature": {"key": step.feature.key},
+            "entitlement": {
+                "id": self._entitlement(step),
+                "period": {"from": times.text(start), "to": times.text(end)},
+            },
             "value": {"usage": step.usage, "allowance": step.allowance},
+        } | ({"resetAt": times.text(start)} if step.is_reset else {})
+
+    def _invoice(self, step: Invoice) -> dict[str, Any]:
+        invoice = {
+            "id": self._invoice_id(step),
+            "number": step.number,
+            "status": step.state,
+            "currency": "EUR",
+            "customer": _customer(step.customer),
+            "total": "49.90",
         }
+        return {"namespace": self.namespace, "invoice": invoice}
 
-    def _entitlement(self, customer: str) -> str:
-        return f"{customer}-{self.run}"
+    def _entitlement(self, step: Usage) -> str:
+        return f"{step.customer}-{self.run}"
 
-    def _period(self, number: int) -> dict[str, str]:
+    def _invoice_id(self, step: Invoice) -> str:
+        return f"{step.customer}-{step.number}-{self.run}"
+
+    def _start(self, number: int) -> dt.datetime:
         # The second one begins before the first was to end: the customer renewed early.
-        start = self.opened if number > 1 else self.opened + DAY - MONTH
-        return {"from": _text(start), "to": _text(start + MONTH)}
+        return self.opened if number > 1 else self.opened + DAY - MONTH
 
 
-def _text(time: dt.datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _type(step: Record) -> str:
+    if isinstance(step, Usage):
+        return RESET_TYPE if step.is_reset else SNAPSHOT_TYPE
+    return CREATED_TYPE if step.is_created else UPDATED_TYPE
+
+
+def _customer(name: str) -> dict[str, str]:
+    return {"id": f"c-{name}", "key": name, "name": name.title()}

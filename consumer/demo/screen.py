@@ -10,16 +10,19 @@ from typing import Any, Final
 import click
 
 from consumer.demo.receiver import Arrival
-from consumer.demo.story import BUSY, CUTS_OFF, OK, THRESHOLDS, Act, Step
+from consumer.demo.steps import BUSY, OK, STORAGE, Act, Feature, Record, Usage
 
 INDENT: Final = "   "
 LABEL: Final = 13
 CUSTOMER: Final = 9
 REASON: Final = 17
+TOLD: Final = 17
 FACT: Final = 17
 WIDTH: Final = 100
-FIRES: Final = "first_crossing"
-COLOURS: Final = {"record": "cyan", "judged": "blue", "webhook": "green", "dead letter": "magenta"}
+FIRES: Final = frozenset(  # what makes an event
+    {"first_crossing", "rearmed", "recovered", "reset_manual", "reset_automatic", "invoice_created", "state_changed"}
+)
+COLOURS: Final = {"record": "cyan", "judged": "blue", "webhook": "green", "clock": "yellow", "dead letter": "magenta"}
 
 
 class Screen:
@@ -51,6 +54,11 @@ class Screen:
         """Print a name and what there is to say of it."""
         self._print(f"{INDENT}{name:<{FACT}}{text}")
 
+    def facts(self, name: str, texts: Sequence[str]) -> None:
+        """Print a name and all there is to say of it, a line each."""
+        for number, text in enumerate(texts):
+            self.fact("" if number else name, text)
+
     def aside(self, text: str) -> None:
         """Print what is no news to everybody."""
         self.fact("", _style(text, dim=True))
@@ -60,17 +68,23 @@ class Screen:
         self.title(f"{number}. {act.title}")
         self.text(act.shows)
 
-    def record(self, step: Step) -> None:
+    def record(self, step: Record) -> None:
         """Show a record that Kafka has."""
         self._print("")
-        percent = f" ({100 * step.usage // step.allowance} %)" if isinstance(step.usage, int) else ""
+        text = _level(step) if isinstance(step, Usage) else f"invoice {step.number} is {step.state}"
         note = _style(f"   ← {step.note}", dim=True) if step.note else ""
-        self._labelled("record", step.customer, f"{step.usage} of {step.allowance} used{percent}{note}")
+        self._labelled("record", step.customer, text + note)
 
-    def judged(self, reasons: Sequence[str], customer: str = "") -> None:
-        """Show how a record was judged: a reason for each threshold, or one for all of it."""
-        if len(reasons) == len(THRESHOLDS):
-            pairs = zip(THRESHOLDS, reasons, strict=True)
+    def clock(self, customer: str, in_seconds: float) -> None:
+        """Show that there is nothing to be produced, and what is waited for."""
+        self._print("")
+        when = f"ends in {in_seconds:.1f} s" if in_seconds > 0 else "has ended"
+        self._labelled("clock", customer, f"its period {when}, and nobody produces a record")
+
+    def judged(self, reasons: Sequence[str], feature: Feature | None, customer: str = "") -> None:
+        """Show how a rule judged a record: a reason for each threshold of *feature*, or one for all of it."""
+        if feature and len(reasons) == len(feature.percents):
+            pairs = zip(feature.percents, reasons, strict=True)
             self._labelled("judged", customer, "".join(f"{percent:f} % {_reason(reason)}" for percent, reason in pairs))
         else:
             self._labelled("judged", customer, _reason(", ".join(reasons)))
@@ -79,9 +93,9 @@ class Screen:
         """Show a webhook, how it was answered, and how long after its record it came."""
         webhook = arrival.webhook
         after = "" if after_seconds is None else f"+{1000 * after_seconds:.0f} ms"
-        told = f"{webhook.percent:f} % reached" if webhook else "not trusted"
+        told = webhook.told if webhook else "not trusted"
         customer = webhook.customer if webhook else "?"
-        self._labelled("webhook", customer, f"{told:<16}{_answer(arrival)}{after:>9}   {_remark(arrival)}")
+        self._labelled("webhook", customer, f"{told:<{TOLD}}{_answer(arrival)}{after:>9}   {_remark(arrival)}")
 
     def dead_letter(self, reason: str, error: str) -> None:
         """Show why a record could not be understood."""
@@ -102,8 +116,14 @@ def _style(text: str, **how: Any) -> str:
     return click.style(text, **how)
 
 
+def _level(step: Usage) -> str:
+    kind = "reset: " if step.is_reset else "storage: " if step.feature is STORAGE else ""
+    percent = f" ({100 * step.usage // step.allowance} %)" if isinstance(step.usage, int) else ""
+    return f"{kind}{step.usage} of {step.allowance} used{percent}"
+
+
 def _reason(reason: str) -> str:
-    shown = _style(reason, bold=True) if reason == FIRES else _style(reason, dim=True)
+    shown = _style(reason, bold=True) if reason in FIRES else _style(reason, dim=True)
     return shown + " " * (REASON - len(reason))
 
 
@@ -113,8 +133,10 @@ def _remark(arrival: Arrival) -> str:
     if arrival.status == BUSY:
         return "busy: Tollbell will try again"
     remark = "the same webhook-id" if arrival.is_again else "signature and secret ok"
-    is_cut = arrival.is_taken and arrival.webhook is not None and arrival.webhook.percent == CUTS_OFF
-    return f"{remark} · {_style('access cut off', bold=True)}" if is_cut else remark
+    gives_access = arrival.webhook.gives_access if arrival.webhook and arrival.is_taken else None
+    if gives_access is None:
+        return remark
+    return f"{remark} · {_style('access back' if gives_access else 'access cut off', bold=True)}"
 
 
 def _answer(arrival: Arrival) -> str:

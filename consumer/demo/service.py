@@ -133,6 +133,10 @@ class Service:
             raise errors.Unavailable(f"the service ended before its log line {event}; the last ones:\n{self.tail}")
         return line
 
+    def lines(self, event: str) -> list[Line]:
+        """Return its log lines called *event* so far."""
+        return [line for line in self._lines if line["event"] == event]
+
     async def follow(self) -> AsyncIterator[Line]:
         """Give each log line from now on, as it comes, until the service ends."""
         self._lines.clear()

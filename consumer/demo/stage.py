@@ -20,6 +20,7 @@ from consumer.demo.receiver import Receiver
 from consumer.demo.records import Records
 from consumer.demo.screen import Screen
 from consumer.demo.service import Service, Tollbell
+from consumer.demo.steps import Topic
 from consumer.servers import account, choose
 from consumer.servers.contracts import Broker, Database
 from schemas import signing_secrets
@@ -74,7 +75,7 @@ def _put_up_servers(options: Options, screen: Screen, stack: contextlib.ExitStac
     if not postgres.is_ours:
         screen.fact("", "It gets Tollbell's schema. The demo's rules are taken out again at the end.")
     place = Place(kafka, postgres, directory / "tollbell", secrets.token_hex(4))
-    screen.fact("topic", place.usage)
+    screen.facts("topics", [place.topic(topic) for topic in Topic])
     return place
 
 
@@ -88,13 +89,13 @@ def _postgres(options: Options, screen: Screen, directory: Path) -> contextlib.A
 
 async def _perform(place: Place, screen: Screen, interrupt: Interrupt, options: Options) -> bool:
     signing_secret, token = signing_secrets.generate(), Secret(secrets.token_urlsafe())
-    records = Records(place.run, clock.now())
+    records = Records(place.run, place.namespace, clock.now())
     with interrupt.cancelling():
         await place.make_topics()
         async with Receiver(signing_secret, token, records.period_number) as receiver, _producer(place) as producer:
             tollbell = place.tollbell(url=receiver.url, token=token, signing_secret=signing_secret)
             async with _service(place, tollbell, screen) as running:
-                player = Player(screen, records, producer, place.usage, running, receiver)
+                player = Player(screen, records, producer, place.topic, running, receiver)
                 await player.play(story.ACTS)
                 is_as_told = await summary.end(player, tollbell, options.started_at)
                 if options.keep:
@@ -119,7 +120,7 @@ async def _service(place: Place, tollbell: Tollbell, screen: Screen) -> AsyncIte
     migrated = await tollbell.command("migrate")
     screen.fact("migrate", f"{len(migrated)} migrations applied" if len(migrated) > 1 else ", ".join(migrated))
     async with place.rules(tollbell) as said:
-        screen.fact("apply", ", ".join(said))
+        screen.facts("apply", said)
         async with service.running(tollbell) as running:
             await running.ready()
             screen.fact("run", f"has its partitions (process {running.pid})")

@@ -1,143 +1,154 @@
 """The story: records, and what must come of each. Data alone; `play` tells it, `ending` compares."""
 
+import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from consumer.decide.model import Reason
+from consumer.demo.steps import STORAGE, Act, Clock, Invoice, Step, Usage
 from schemas.reading import RejectReason
-
-THRESHOLDS: Final = (Decimal(80), Decimal(100), Decimal(120))  # percent; those of deploy/demo/rules.yaml
-CUTS_OFF: Final = Decimal(100)  # at this one a receiver takes away access
-OK: Final = 200
-BUSY: Final = 503
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Webhook:
-    """What tells one webhook of the story from the others. *period*: 1 for the first one, 0 for none of ours."""
-
-    customer: str
-    percent: Decimal
-    period: int
-    episode: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.customer} {self.percent:f} % (period {self.period}, episode {self.episode})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A record to produce, and what must come of it.
-
-    Attributes:
-        usage: of *allowance*, as it stands in the record.
-        period: 1, or 2 for the one after.
-        is_repeat: the very bytes of the record before, once more.
-        reasons: how each threshold is judged, in their order; one alone where the record as a whole decides.
-        reject: why it goes to the dead letters, in place of *reasons*.
-        busy: whether the receiver answers the first webhook of this step 503 once.
-        note: what a person should notice.
-    """
-
-    customer: str
-    usage: int | str
-    allowance: int = 100
-    period: int = 1
-    is_repeat: bool = False
-    reasons: tuple[Reason, ...] = ()
-    reject: RejectReason | None = None
-    busy: bool = False
-    note: str = ""
-
-    @property
-    def answers(self) -> dict[Webhook, tuple[int, ...]]:
-        """The webhooks that must come of it, and how the receiver answers each of their attempts."""
-        fired = [
-            Webhook(self.customer, percent, self.period)
-            for percent, reason in zip(THRESHOLDS, self.reasons, strict=False)
-            if reason is Reason.FIRST_CROSSING
-        ]
-        return {webhook: (BUSY, OK) if self.busy and webhook == fired[0] else (OK,) for webhook in fired}
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A part of the story: its title, what it shows, its steps."""
-
-    title: str
-    shows: str
-    steps: tuple[Step, ...]
-
 
 BELOW: Final = Reason.BELOW
 FIRST: Final = Reason.FIRST_CROSSING
 ALREADY: Final = Reason.ALREADY_FIRED
+# A record must be judged before its period ends, also where a machine has much to do; and nobody wants to wait for
+# long. The acts between are told meanwhile.
+SHORT_PERIOD: Final = dt.timedelta(seconds=5)
 
-ACTS: Final = (
-    Act(
-        "Usage climbs: 10 → 85 → 100 → 130 %",
-        "Each threshold rings once, when it is reached. At 100 % the receiver cuts off access.",
-        (
-            Step(customer="acme", usage=10, reasons=(BELOW, BELOW, BELOW)),
-            Step(customer="acme", usage=85, reasons=(FIRST, BELOW, BELOW)),
-            Step(
-                customer="acme",
-                usage=100,
-                reasons=(ALREADY, FIRST, BELOW),
-                busy=True,
-                note="exactly 100 % is reached; the receiver is busy",
-            ),
-            Step(customer="acme", usage=130, reasons=(ALREADY, ALREADY, FIRST)),
+_CLIMB: Final = Act(
+    "Usage climbs: 10 → 85 → 100 → 130 %",
+    "Each threshold rings once, when it is reached. At 100 % the receiver cuts off access.",
+    (
+        Usage(customer="acme", usage=10, levels=(BELOW, BELOW, BELOW)),
+        Usage(customer="acme", usage=85, levels=(FIRST, BELOW, BELOW)),
+        Usage(
+            customer="acme",
+            usage=100,
+            levels=(ALREADY, FIRST, BELOW),
+            busy=True,
+            note="exactly 100 % is reached; the receiver is busy",
         ),
+        Usage(customer="acme", usage=130, levels=(ALREADY, ALREADY, FIRST)),
     ),
-    Act(
-        "Usage jumps: 10 → 110 %",
-        "What lies between is not lost: each threshold is an event of its own. And none comes twice.",
-        (
-            Step(customer="globex", usage=10, reasons=(BELOW, BELOW, BELOW)),
-            Step(customer="globex", usage=110, reasons=(FIRST, FIRST, BELOW)),
-            Step(
-                customer="globex",
-                usage=110,
-                is_repeat=True,
-                reasons=(ALREADY, ALREADY, BELOW),
-                note="the same record once more",
-            ),
+)
+_JUMP: Final = Act(
+    "Usage jumps: 10 → 110 %",
+    "What lies between is not lost: each threshold is an event of its own. And none comes twice.",
+    (
+        Usage(customer="globex", usage=10, levels=(BELOW, BELOW, BELOW)),
+        Usage(customer="globex", usage=110, levels=(FIRST, FIRST, BELOW)),
+        Usage(
+            customer="globex",
+            usage=110,
+            is_repeat=True,
+            levels=(ALREADY, ALREADY, BELOW),
+            note="the same record once more",
         ),
-    ),
-    Act(
-        "A top-up: the allowance grows from 100 to 200",
-        "Nothing rings on the way down, nor for what has rung in this period already.",
-        (
-            Step(customer="acme", usage=130, allowance=200, reasons=(BELOW, BELOW, BELOW)),
-            Step(customer="acme", usage=170, allowance=200, reasons=(ALREADY, BELOW, BELOW)),
-        ),
-    ),
-    Act(
-        "A new period",
-        "Every threshold is armed anew. A late record of the old period makes nothing.",
-        (
-            Step(customer="acme", usage=5, period=2, reasons=(BELOW, BELOW, BELOW), note="the new period begins"),
-            Step(customer="acme", usage=85, period=2, reasons=(FIRST, BELOW, BELOW)),
-            Step(
-                customer="acme",
-                usage=140,
-                reasons=(Reason.STALE_PERIOD,),
-                note="of the old period, come late",
-            ),
-        ),
-    ),
-    Act(
-        "A record that nobody understands",
-        "It goes to the dead letters with its reason, and the next one is judged.",
-        (
-            Step(customer="globex", usage="a lot", reject=RejectReason.INVALID),
-            Step(customer="globex", usage=120, reasons=(ALREADY, ALREADY, FIRST)),
+        Usage(
+            customer="initech",
+            usage=100,
+            lasts=SHORT_PERIOD,
+            levels=(FIRST, FIRST, BELOW),
+            note=f"its period ends in {SHORT_PERIOD.total_seconds():g} s",
         ),
     ),
 )
+_TOP_UP: Final = Act(
+    "A top-up: the allowance grows from 100 to 200",
+    "Nothing rings on the way down, nor for what has rung in this period already.",
+    (
+        Usage(customer="acme", usage=130, allowance=200, levels=(BELOW, BELOW, BELOW)),
+        Usage(customer="acme", usage=170, allowance=200, levels=(ALREADY, BELOW, BELOW)),
+    ),
+)
+_NEW_PERIOD: Final = Act(
+    "A new period",
+    "It gives access back, and arms every threshold anew. A late record of the old one makes nothing.",
+    (
+        Usage(
+            customer="acme",
+            usage=5,
+            period=2,
+            levels=(BELOW, BELOW, BELOW),
+            renewal=Reason.RESET_MANUAL,
+            note="renewed before its time",
+        ),
+        Usage(customer="acme", usage=85, period=2, levels=(FIRST, BELOW, BELOW)),
+        Usage(
+            customer="acme",
+            usage=140,
+            levels=(Reason.STALE_PERIOD,),
+            renewal=Reason.STALE_PERIOD,
+            note="of the old period, come late",
+        ),
+    ),
+)
+_DEAD_LETTER: Final = Act(
+    "A record that nobody understands",
+    "It goes to the dead letters with its reason, and the next one is judged.",
+    (
+        Usage(customer="globex", usage="a lot", reject=RejectReason.INVALID),
+        Usage(customer="globex", usage=120, levels=(ALREADY, ALREADY, FIRST)),
+    ),
+)
+_RESET: Final = Act(
+    "A reset by hand",
+    "Somebody renews the quota: a reset record says so, and access is given back. Once.",
+    (
+        Usage(
+            customer="globex",
+            usage=0,
+            period=2,
+            is_reset=True,
+            levels=(BELOW, BELOW, BELOW),
+            renewal=Reason.RESET_MANUAL,
+        ),
+        Usage(
+            customer="globex",
+            usage=0,
+            period=2,
+            is_reset=True,
+            is_repeat=True,
+            levels=(BELOW, BELOW, BELOW),
+            renewal=Reason.ALREADY_RESET,
+            note="the same record once more",
+        ),
+    ),
+)
+_REARM: Final = Act(
+    "A level that falls and rises again: 100 → 60 → 100 %",
+    "Storage is cleared. A rule with re-arm and recovery tells that too, and rings again: episode 2.",
+    (
+        Usage(customer="hooli", feature=STORAGE, usage=100, levels=(FIRST,)),
+        Usage(customer="hooli", feature=STORAGE, usage=60, levels=(Reason.RECOVERED,)),
+        Usage(customer="hooli", feature=STORAGE, usage=100, levels=(Reason.REARMED,)),
+    ),
+)
+_INVOICE: Final = Act(
+    "An invoice: draft → issued → paid",
+    "It rings when it is made, and for the states that a rule wants. One that still gathers is silent.",
+    (
+        Invoice(customer="acme", number="A-1", state="draft", is_created=True, reason=Reason.INVOICE_CREATED),
+        Invoice(customer="acme", number="A-1", state="issuing.syncing", reason=Reason.STATUS_NOT_WANTED),
+        Invoice(customer="acme", number="A-1", state="issued", reason=Reason.STATE_CHANGED),
+        Invoice(customer="acme", number="A-1", state="paid", reason=Reason.STATE_CHANGED),
+        Invoice(
+            customer="acme",
+            number="A-2",
+            state="gathering",
+            is_created=True,
+            reason=Reason.GATHERING,
+            note="collects what will be charged next",
+        ),
+    ),
+)
+_CLOCK: Final = Act(
+    "A reset by the clock",
+    "initech was cut off in act 2: it uses nothing, so no record shows its new period. The clock does.",
+    (Clock(customer="initech"),),
+)
+
+ACTS: Final = (_CLIMB, _JUMP, _TOP_UP, _NEW_PERIOD, _DEAD_LETTER, _RESET, _REARM, _INVOICE, _CLOCK)
 
 
 def steps() -> Iterator[Step]:

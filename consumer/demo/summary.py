@@ -12,11 +12,13 @@ from consumer.demo.service import Tollbell
 
 async def end(player: Player, tollbell: Tollbell, started_at: float) -> bool:
     """Look at what became of the story, show it, and return whether it ended as told."""
-    happened = player.happened
-    happened.counts = await player.service.counts()
+    happened = Happened(counts=await player.service.counts())
     happened.dead_letters = [json.loads(line)["reason"] for line in await tollbell.command("dlq", "list")]
+    happened.judged = player.judged()
+    happened.clocked = sum(line["events"] for line in player.service.lines("periods.ended"))
     happened.arrivals = player.receiver.arrivals
     happened.cut_off = frozenset(player.receiver.cut_off)
+    happened.given_back = frozenset(player.receiver.given_back)
     found = differences(list(story.steps()), happened)
     player.screen.title("It ended differently from the story:" if found else "All as told.")
     for difference in found:
@@ -36,6 +38,7 @@ def _show(player: Player, happened: Happened, started_at: float, *, is_as_told: 
         fact("retries", str(counts.retries))
         fact("dead letters", f"{counts.dead_letters} ({', '.join(happened.dead_letters)})")
     fact("cut off", ", ".join(sorted(happened.cut_off)))
+    fact("access back", ", ".join(sorted(happened.given_back)))
     if delays:
         middle, longest = 1000 * statistics.median(delays), 1000 * max(delays)
         fact("record→webhook", f"p50 {middle:.0f} ms, max {longest:.0f} ms, to the first attempt, on this machine")

@@ -20,7 +20,8 @@ def check_as_told(done: Finished) -> None:
     assert done.err == ""
     assert "All as told." in done.out
     summary = dict(re.findall(r"^   (records|events|deliveries|retries|dead letters) +(\d+)", done.out, re.MULTILINE))
-    assert summary == {"records": "14", "events": "7", "deliveries": "7", "retries": "1", "dead letters": "1"}
+    assert summary == {"records": "25", "events": "18", "deliveries": "18", "retries": "1", "dead letters": "1"}
+    assert re.search(r"cut off +hooli\n +access back +acme, globex, initech\n", done.out)
     assert re.search(r"first webhook +\d+\.\d s after the start", done.out)
     assert "\x1b" not in done.out  # no colours where nobody sees them
 

@@ -10,7 +10,7 @@ import pytest
 import standardwebhooks
 
 from consumer.demo.receiver import Receiver
-from consumer.demo.story import Webhook
+from consumer.demo.webhooks import Crossing, InvoiceIs, NewPeriod
 from schemas import signing_secrets
 from schemas.secret import Secret
 
@@ -25,19 +25,46 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield server
 
 
-def body(event_id: str, percent: int = 100) -> str:
+def body(event_id: str, percent: int = 100, action: str = "triggered", episode: int = 1) -> str:
     rule = {"id": "r", "name": "Quota", "type": "entitlements.balance.threshold", "thresholds": []}
     data = {
-        "action": "triggered",
+        "action": action,
         "rule": rule,
         "threshold": {"type": "usage_percentage", "value": percent},
         "customer": {"key": "acme"},
         "feature": {},
         "entitlement": {"currentUsagePeriod": {"from": "2026-11-01"}},
         "value": {},
-        "crossing": {"episode": 1, "alsoCrossed": []},
+        "crossing": {"episode": episode, "alsoCrossed": []},
     }
     return json.dumps({"id": event_id, "type": rule["type"], "timestamp": "", "data": data})
+
+
+def reset_body(event_id: str, customer: str = "acme") -> str:
+    rule = {"id": "r", "name": "Renewed", "type": "entitlements.reset"}
+    data = {
+        "action": "triggered",
+        "rule": rule,
+        "reset": {"kind": "automatic", "at": "2026-11-01"},
+        "customer": {"key": customer},
+        "feature": {},
+        "entitlement": {"currentUsagePeriod": {"from": "2026-10-01"}},
+        "value": {"hasAccess": True},
+    }
+    return json.dumps({"id": event_id, "type": rule["type"], "timestamp": "2026-11-01", "data": data})
+
+
+def invoice_body(event_id: str, kind: str, state: str) -> str:
+    invoice = {
+        "number": "A-1",
+        "status": state.partition(".")[0],
+        "statusDetails": {"extendedStatus": state},
+        "customer": {"key": "acme"},
+        "action": "triggered",
+        "rule": {"id": "r", "name": "Invoice", "type": kind},
+        "previousStatus": None,
+    }
+    return json.dumps({"id": event_id, "type": kind, "timestamp": "2026-11-01", "data": invoice})
 
 
 async def post(receiver: Receiver, text: str, *, webhook_id: str = "e-1", **headers: str) -> int:
@@ -60,6 +87,48 @@ async def test_access_is_cut_off_at_100_percent_and_not_before(receiver: Receive
     assert receiver.cut_off == {"acme"}
 
 
+async def test_a_reset_gives_access_back_to_whoever_was_cut_off(receiver: Receiver) -> None:
+    await post(receiver, body("e-1", 100))
+
+    assert await post(receiver, reset_body("e-2"), webhook_id="e-2") == 200
+    assert await post(receiver, reset_body("e-3", "globex"), webhook_id="e-3") == 200
+
+    assert receiver.arrivals[1].webhook == NewPeriod("acme", "automatic", period=1)
+    assert (receiver.cut_off, receiver.given_back) == (set(), {"acme"})
+
+
+async def test_a_recovery_gives_access_back_until_the_next_episode(receiver: Receiver) -> None:
+    await post(receiver, body("e-1", 100))
+
+    await post(receiver, body("e-2", 100, "recovered"), webhook_id="e-2")
+    assert (receiver.cut_off, receiver.given_back) == (set(), {"acme"})
+
+    await post(receiver, body("e-3", 100, episode=2), webhook_id="e-3")
+    assert (receiver.cut_off, receiver.given_back) == ({"acme"}, set())
+    assert receiver.arrivals[2].webhook == Crossing("acme", Decimal(100), period=1, episode=2)
+
+
+async def test_a_recovery_of_another_level_gives_nothing_back(receiver: Receiver) -> None:
+    await post(receiver, body("e-1", 100))
+
+    await post(receiver, body("e-2", 80, "recovered"), webhook_id="e-2")
+
+    assert receiver.cut_off == {"acme"}
+
+
+async def test_an_invoice_changes_no_access(receiver: Receiver) -> None:
+    await post(receiver, body("e-1", 100))
+
+    await post(receiver, invoice_body("e-2", "invoice.created", "draft"), webhook_id="e-2")
+    await post(receiver, invoice_body("e-3", "invoice.updated", "issuing.syncing"), webhook_id="e-3")
+
+    assert [arrival.webhook for arrival in receiver.arrivals[1:]] == [
+        InvoiceIs("acme", "A-1", "draft", is_created=True),
+        InvoiceIs("acme", "A-1", "issuing.syncing", is_created=False),
+    ]
+    assert receiver.cut_off == {"acme"}
+
+
 async def test_a_webhook_that_comes_again_is_answered_and_not_acted_upon(receiver: Receiver) -> None:
     assert [await post(receiver, body("e-1")), await post(receiver, body("e-1"))] == [200, 200]
 
@@ -67,7 +136,7 @@ async def test_a_webhook_that_comes_again_is_answered_and_not_acted_upon(receive
 
 
 async def test_busy_is_answered_once_and_not_acted_upon(receiver: Receiver) -> None:
-    receiver.be_busy_for(Webhook("acme", Decimal(100), 1))
+    receiver.be_busy_for(Crossing("acme", Decimal(100), 1))
 
     assert [await post(receiver, body("e-1")), await post(receiver, body("e-1"))] == [503, 200]
     assert [arrival.is_taken for arrival in receiver.arrivals] == [False, True]
@@ -84,6 +153,8 @@ async def test_busy_is_answered_once_and_not_acted_upon(receiver: Receiver) -> N
         (body("e-1"), {"webhook-timestamp": "1"}, "the signature does not verify"),
         # Signed, and not what is documented.
         ("{}", {}, "the body is not as documented"),
+        (json.dumps({"id": "e-1", "type": "invoice.created", "timestamp": "", "data": {}}), {}, "the body is not as"),
+        (json.dumps({"id": "e-1", "type": "invoice.paid", "timestamp": "", "data": {}}), {}, "the body is not as"),
         (body("another"), {}, "the body's id is not the webhook-id"),
     ],
 )

@@ -1,6 +1,7 @@
 """The demo notices every way in which what happened may differ from its story."""
 
 import dataclasses
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -8,10 +9,13 @@ import pytest
 from consumer.demo import story
 from consumer.demo.ending import Happened, differences, expected_counts
 from consumer.demo.receiver import Arrival
-from consumer.demo.story import OK, Webhook
+from consumer.demo.steps import OK, Clock, Record, answers
+from consumer.demo.webhooks import Crossing
 
 STEPS = list(story.steps())
-ACME_80 = Webhook("acme", Decimal(80), period=1)
+GIVEN_BACK = frozenset({"acme", "globex", "initech"})
+LEVELS, RESETS = "entitlements.balance.threshold", "entitlements.reset"
+ACME_80 = Crossing("acme", Decimal(80), period=1)
 
 
 def as_told() -> Happened:
@@ -26,16 +30,27 @@ def as_told() -> Happened:
             at=0.0,
         )
         for step in STEPS
-        for webhook, answers in step.answers.items()
-        for number, status in enumerate(answers)
+        for webhook, statuses in answers(step).items()
+        for number, status in enumerate(statuses)
     ]
     return Happened(
-        judged=[(step, tuple(map(str, step.reasons))) for step in STEPS if step.reject is None],
+        judged=[
+            (step, {rule_type.value: tuple(map(str, reasons)) for rule_type, reasons in step.reasons.items()})
+            for step in STEPS
+            if not isinstance(step, Clock)
+        ],
+        clocked=1,
         arrivals=arrivals,
-        cut_off=frozenset({"acme", "globex"}),
+        cut_off=frozenset({"hooli"}),
+        given_back=GIVEN_BACK,
         dead_letters=["invalid"],
         counts=expected_counts(STEPS),
     )
+
+
+def first_judged(reasons: dict[str, tuple[str, ...]]) -> list[tuple[Record, Mapping[str, tuple[str, ...]]]]:
+    first, *rest = as_told().judged
+    return [(first[0], reasons), *rest]
 
 
 def test_what_is_told_is_no_difference() -> None:
@@ -46,7 +61,7 @@ def test_a_missing_webhook_is_a_difference() -> None:
     happened = as_told()
     happened.arrivals = [arrival for arrival in happened.arrivals if arrival.webhook != ACME_80]
 
-    assert differences(STEPS, happened) == ["missing: the webhook acme 80 % (period 1, episode 1)"]
+    assert differences(STEPS, happened) == ["missing: the webhook acme 80 % reached (period 1, episode 1)"]
 
 
 def test_a_webhook_that_nobody_tells_of_is_a_difference() -> None:
@@ -54,7 +69,7 @@ def test_a_webhook_that_nobody_tells_of_is_a_difference() -> None:
     extra = dataclasses.replace(happened.arrivals[0], webhook=dataclasses.replace(ACME_80, episode=2), webhook_id="x")
     happened.arrivals = [*happened.arrivals, extra]
 
-    assert differences(STEPS, happened) == ["not in the story: the webhook acme 80 % (period 1, episode 2)"]
+    assert differences(STEPS, happened) == ["not in the story: the webhook acme 80 % reached (period 1, episode 2)"]
 
 
 def test_a_webhook_sent_again_after_it_was_taken_is_a_difference() -> None:
@@ -63,7 +78,7 @@ def test_a_webhook_sent_again_after_it_was_taken_is_a_difference() -> None:
     happened.arrivals = [*happened.arrivals, again]
 
     assert differences(STEPS, happened) == [
-        "the webhook acme 80 % (period 1, episode 1) was answered 200, 200, not 200",
+        "the webhook acme 80 % reached (period 1, episode 1) was answered 200, 200, not 200",
     ]
 
 
@@ -71,10 +86,9 @@ def test_two_events_for_one_crossing_are_a_difference() -> None:
     happened = as_told()
     happened.arrivals = [*happened.arrivals, dataclasses.replace(happened.arrivals[0], webhook_id="another")]
 
-    assert (
-        "the webhook acme 80 % (period 1, episode 1) came with more than one webhook-id: it is more than one event"
-        in (differences(STEPS, happened))
-    )
+    found = differences(STEPS, happened)
+
+    assert f"the webhook {ACME_80} came with more than one webhook-id: it is more than one event" in found
 
 
 def test_a_webhook_id_acted_upon_twice_is_a_difference() -> None:
@@ -96,21 +110,36 @@ def test_a_webhook_that_cannot_be_trusted_is_a_difference() -> None:
     ("changes", "difference"),
     [
         # A customer who should have no access has it, or the other way round.
-        ({"cut_off": frozenset({"acme"})}, "globex still has access"),
-        ({"cut_off": frozenset({"acme", "globex", "you"})}, "you has no access any more"),
+        ({"cut_off": frozenset()}, "hooli still has access"),
+        ({"cut_off": frozenset({"hooli", "you"})}, "you has no access any more"),
+        ({"cut_off": frozenset({"hooli", "acme"}), "given_back": GIVEN_BACK - {"acme"}}, "acme has no access any more"),
+        # A customer has access, and should have lost it in between; or the other way round.
+        ({"given_back": GIVEN_BACK - {"initech"}}, "initech never lost access before"),
+        ({"given_back": GIVEN_BACK | {"you"}}, "you lost access before"),
+        # The clock told nobody, or somebody else as well.
+        ({"clocked": 0}, "the clock made 0 events, not 1"),
+        ({"clocked": 2}, "the clock made 2 events, not 1"),
         # The dead letters are others.
         ({"dead_letters": []}, "missing: a dead letter with the reason invalid"),
         ({"dead_letters": ["invalid", "not_json"]}, "not in the story: a dead letter with the reason not_json"),
         # The service counted an event that never became a webhook.
         (
-            {"counts": dataclasses.replace(expected_counts(STEPS), events=8)},
-            "the service counted 8 events, not 7",
+            {"counts": dataclasses.replace(expected_counts(STEPS), events=19)},
+            "the service counted 19 events, not 18",
         ),
-        # A record was not judged, or otherwise than told.
-        ({"judged": as_told().judged[:-1]}, "12 records were judged, not 13"),
+        # A record was not produced, or judged otherwise than told, or by a rule that nobody tells of.
+        ({"judged": as_told().judged[:-1]}, "24 records were produced, not 25"),
         (
-            {"judged": [(STEPS[0], ("below", "below", "no_allowance")), *as_told().judged[1:]]},
-            "acme at 10 of 100 was judged below, below, no_allowance, not below, below, below",
+            {"judged": first_judged({LEVELS: ("below", "below", "no_allowance"), RESETS: ("same_period",)})},
+            "acme at 10 of 100 was judged below, below, no_allowance, not below, below, below, by " + LEVELS,
+        ),
+        (
+            {"judged": first_judged({LEVELS: ("below", "below", "below")})},
+            "acme at 10 of 100 was judged nothing, not same_period, by " + RESETS,
+        ),
+        (
+            {"judged": first_judged(dict(as_told().judged[0][1]) | {"invoice.created": ("invoice_created",)})},
+            "acme at 10 of 100 was judged invoice_created, not nothing, by invoice.created",
         ),
     ],
 )

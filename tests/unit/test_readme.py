@@ -24,6 +24,8 @@ from consumer.decide.model import UNSEEN, Reason
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.payloads import payload
 from consumer.deliver import signing
+from consumer.demo import story
+from consumer.demo.ending import expected_access, expected_counts
 from schemas import export, signing_secrets
 from schemas.reading import RejectReason
 from schemas.rules import Rule, RuleId
@@ -33,6 +35,7 @@ from schemas.thresholds import ThresholdType
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+BLOCK = re.DOTALL | re.MULTILINE
 LATEST = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 HOOK = {
     "HOOK_TOKEN": "let-me-in",
@@ -242,9 +245,30 @@ def test_the_verification_takes_what_we_sign_and_nothing_else(monkeypatch: pytes
         names["receive"](body + b" ", headers)
 
 
+def test_the_transcript_of_the_demo_is_of_its_story() -> None:
+    [transcript] = re.findall(r"^<!-- demo transcript: begin -->\n(.*?)<!-- demo transcript: end -->", README, BLOCK)
+    steps = list(story.steps())
+    counts, access = expected_counts(steps), expected_access(steps)
+    told = {f"{number}. {act.title}\n   {act.shows}\n" for number, act in enumerate(story.ACTS, 1)}
+
+    acts = re.findall(r"^\d+\. .*\n   .*\n", transcript, re.MULTILINE)
+    summary = dict(re.findall(r"^   ([a-z ]+?)  +(.*)$", transcript.partition("All as told.")[2], re.MULTILINE))
+
+    assert len(acts) > 1
+    assert set(acts) <= told
+    assert [int(summary[name].split()[0]) for name in ("records", "events", "deliveries", "retries")] == [
+        counts.records,
+        counts.events,
+        counts.deliveries,
+        counts.retries,
+    ]
+    assert summary["cut off"] == ", ".join(sorted(customer for customer, has in access.items() if not has))
+    assert summary["access back"] == ", ".join(sorted(customer for customer, has in access.items() if has))
+
+
 @pytest.mark.parametrize("path", ["deploy/rules.yaml", "deploy/demo/rules.yaml"])
 def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
-    environment = HOOK | {"HOOK_SIGNING_SECRET": HOOK["HOOK_SECRET"]}
+    environment = HOOK | {"HOOK_SIGNING_SECRET": HOOK["HOOK_SECRET"], "DEMO_NAMESPACE": "demo"}
 
     assert yaml_file.read(ROOT / path, RulesFile, environment).rules
 
