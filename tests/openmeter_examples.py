@@ -96,7 +96,7 @@ APPS = {
 }
 
 
-def snapshot(operation: str = "update", **data: Any) -> bytes:
+def snapshot(operation: object = "update", **data: Any) -> bytes:
     """A snapshot of *operation*, as the balance worker writes it; members of data replaced by *data*, `...` absent."""
     if operation == "reset":
         period = {"from": "2026-08-18T16:05:00Z", "to": "2026-09-01T00:00:00Z"}
@@ -106,8 +106,8 @@ def snapshot(operation: str = "update", **data: Any) -> bytes:
         data = shown | {"currentUsagePeriod": period} | data
     elif operation == "delete":
         data = {"entitlement": OPENMETER_ENTITLEMENT | {"deletedAt": "2026-08-18T16:01:50Z"}, "value": ...} | data
-    record = json.loads(openmeter_record(operation=operation))
-    record["data"] |= data
+    record = json.loads(openmeter_record())
+    record["data"] |= {"operation": operation} | data
     record["data"] = {name: member for name, member in record["data"].items() if member is not ...}
     return json.dumps(record).encode()
 
