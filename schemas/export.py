@@ -122,7 +122,10 @@ def _chosen(node: Schema) -> Schema:
         "required": ["type"],
         "properties": {"type": {"enum": list(kinds)}},
         "allOf": [
-            {"if": {"properties": {"type": {"const": kind}}}, "then": {"$ref": f"#/$defs/{_name(model)}"}}
+            {
+                "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
+                "then": {"$ref": f"#/$defs/{_name(model)}"},
+            }
             for kind, model in kinds.items()
         ],
     }
