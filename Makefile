@@ -29,14 +29,14 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),,--cov) $(ARGS)
 
 fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
-	$(BIN)/python -m schemas.export
+	$(BIN)/python -c 'from schemas import export; export.main()'
 
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-options --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links

@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of the contracts, made of the models themselves: `python -m schemas.export`, or `make schemas`.
+"""JSON Schema (2020-12) of the contracts, made of the models themselves: `make schemas`.
 
 Made here, kept in `schemas/json`; a test fails where the two differ.
 """
@@ -159,7 +159,3 @@ _ORDER: Final = ("$schema", "title", "description", "$ref", "type", "enum", "con
 def _ordered(node: Schema) -> Schema:
     known = {name: node[name] for name in _ORDER if name in node}
     return known | {name: value for name, value in node.items() if name not in known}
-
-
-if __name__ == "__main__":
-    main()
