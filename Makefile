@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fix schemas lock clean
+.PHONY: help demo test mutants fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,14 +29,17 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),,--cov) $(ARGS)
+
+mutants: $(VENV)/.test ## does a test notice? about 130 small changes of the judgement, each against its tests (ARGS=verdict picks some)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
-	$(BIN)/python -m schemas.export
+	$(BIN)/python -c 'from schemas import export; export.main()'
 
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-options --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links

@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of the contracts, made of the models themselves: `python -m schemas.export`, or `make schemas`.
+"""JSON Schema (2020-12) of the contracts, made of the models themselves: `make schemas`.
 
 Made here, kept in `schemas/json`; a test fails where the two differ.
 """
@@ -122,7 +122,10 @@ def _chosen(node: Schema) -> Schema:
         "required": ["type"],
         "properties": {"type": {"enum": list(kinds)}},
         "allOf": [
-            {"if": {"properties": {"type": {"const": kind}}}, "then": {"$ref": f"#/$defs/{_name(model)}"}}
+            {
+                "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
+                "then": {"$ref": f"#/$defs/{_name(model)}"},
+            }
             for kind, model in kinds.items()
         ],
     }
@@ -156,7 +159,3 @@ _ORDER: Final = ("$schema", "title", "description", "$ref", "type", "enum", "con
 def _ordered(node: Schema) -> Schema:
     known = {name: node[name] for name in _ORDER if name in node}
     return known | {name: value for name, value in node.items() if name not in known}
-
-
-if __name__ == "__main__":
-    main()

@@ -216,5 +216,5 @@ def ignoring(
     if not isinstance(after, BalanceThresholdSpec) or after.on_create != "ignore":
         return NOTHING_IGNORED
     known = before.distinct.keys() if isinstance(before, BalanceThresholdSpec) else set[str]()
-    stay = {identity: kept[identity] for identity in after.distinct if identity in known and identity in kept}
+    stay = {identity: kept[identity] for identity in after.distinct if identity in kept}
     return stay | dict.fromkeys(after.distinct.keys() - known, since)

@@ -27,6 +27,7 @@ _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
 
 _PROBLEMS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
 _TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
+_NO_TAG: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})  # whose own words repeat what was given
 _SAID_PATH: Final = re.compile(
     r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
 )
@@ -123,6 +124,8 @@ def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
     at: Location = tuple(part for part in first["loc"] if part not in _TAGS)
+    if first["type"] in _NO_TAG:
+        at, problem = (*at, "type"), f"must be one of {', '.join(RuleType)}"
     # A check over several fields says in its message where it looked: `rules[0].channels: …`.
     if found := _SAID_PATH.fullmatch(problem):
         at += tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\w+", found["path"]))

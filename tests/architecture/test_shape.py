@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +82,14 @@ def test_only_the_loop_and_the_webhook_outlive_whatever_happens() -> None:
     }
 
     assert outliving == {"consumer/loop.py", "consumer/deliver/webhook.py"}
+
+
+def test_every_branch_of_the_judgement_and_the_contracts_needs_an_example() -> None:
+    coverage = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert coverage["run"] == {"branch": True, "source": ["consumer/decide", "schemas"]}
+    assert coverage["report"]["fail_under"] == 100
+    assert coverage["report"]["exclude_also"] == ["assert_never\\(", "if TYPE_CHECKING:"]
+    assert "pytest $(if $(ARGS),,--cov) $(ARGS)" in makefile
+    assert [name(path) for path in FILES if "pragma" in path.read_text(encoding="utf-8")] == []

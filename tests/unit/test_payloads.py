@@ -12,8 +12,9 @@ import pytest
 from consumer.consume.parse import parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Crossing, Reason
-from consumer.decide.payloads import identity, payload
+from consumer.decide.payloads import identity, payload, preceding
 from schemas import events, times
+from schemas.events import Action
 from schemas.rules import RuleId
 from schemas.sources import Snapshot
 from tests.factories import PERIOD, make_rule, make_snapshot, native_record, openmeter_record
@@ -36,6 +37,11 @@ def renamed(one: Crossing, **changed: Any) -> Crossing:
     return dataclasses.replace(one, rule=one.rule.model_copy(update=changed))
 
 
+def episode(number: int, action: Action = Action.TRIGGERED) -> Crossing:
+    return dataclasses.replace(crossing(), episode=number, action=action)
+
+
+RECOVERED = Action.RECOVERED
 SAME = [
     # however the threshold is written
     crossing("PERCENT", "80.00"),
@@ -61,7 +67,8 @@ OTHERS = [
     crossing(value=8),
     crossing("usage_value"),
     crossing("balance_value"),
-    dataclasses.replace(crossing(), episode=2),
+    episode(2),
+    episode(1, RECOVERED),
     # what stands together in one is apart in the other
     crossing(namespace="default1", rule="rule-"),
     crossing(entitlement_id="ent-12026"),
@@ -80,6 +87,22 @@ def test_every_part_of_an_identity_makes_another_event() -> None:
 def test_an_identity_is_32_bytes_and_stays_what_it_is() -> None:
     # Written to databases: another value would make every event of the period again.
     assert identity(crossing()).hex() == "28e441bff937d70d2b5a2fc614143681c7641f8dfa5442b50439fd50546638d9"
+
+
+@pytest.mark.parametrize(
+    ("one", "before"),
+    [
+        # a recovery comes after what it recovers from, the next episode after that recovery
+        (episode(1, RECOVERED), episode(1)),
+        (episode(2), episode(1, RECOVERED)),
+        (episode(2, RECOVERED), episode(2)),
+        (episode(3), episode(2, RECOVERED)),
+        # the first of a period after nothing
+        (episode(1), None),
+    ],
+)
+def test_what_a_receiver_must_have_had_before(one: Crossing, before: Crossing | None) -> None:
+    assert preceding(one) == (before and identity(before))
 
 
 def body(record: bytes, *thresholds: tuple[str, object], features: list[str] | None = None) -> list[bytes]:
