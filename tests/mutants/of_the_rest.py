@@ -106,7 +106,7 @@ MUTANTS = [
     ),
     Mutant(
         PAYLOADS,
-        "        **change.invoice.origin.invoice(),\n",
+        "        **shown,\n",
         "",
         "an invoice's event has no invoice",
     ),
