@@ -4,7 +4,7 @@ The file for each arrow:
 
 ```
 record ─► parse ─► judge ─► write ─────────► claim ─► send ─► verdict ─► record the attempt
-consume/  consume/ decide/  store/outbox.py  store/   deliver/ decide/    store/deliveries.py
+consume/  schemas/ decide/  store/outbox.py  store/   deliver/ decide/    store/deliveries.py
 fetch.py  parse.py judge.py                  deliveries webhook verdict
 ```
 

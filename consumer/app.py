@@ -160,7 +160,13 @@ class App:
         keys = settings.encryption_keys
         tokens = [ApiToken(one.namespace, one.scope, one.token) for one in settings.api_tokens]
         cipher = encryption.parse_keys(keys.reveal()) if keys else None
-        return Api(tokens, cipher, self._metrics, host=settings.http_listen.host)
+        return Api(
+            tokens,
+            cipher,
+            self._metrics,
+            host=settings.http_listen.host,
+            future_tolerance=settings.consume_future_tolerance,
+        )
 
     async def _serve(self, database: Database) -> None:
         if self._api:

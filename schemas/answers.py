@@ -154,6 +154,34 @@ class Job(_Answer, frozen=True, kw_only=True):
     channel_id: str | None = None
 
 
+class JudgementLine(_Answer, frozen=True, kw_only=True):
+    """What a record means to a threshold; to the rule as a whole, where there is none."""
+
+    reason: str
+    threshold: ThresholdPart | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Why a record can't be understood: it would be a dead letter."""
+
+    reason: str
+    error: str
+
+
+class Explanation(_Answer, frozen=True, kw_only=True):
+    """What a record means to a rule now. Nothing was written or sent.
+
+    `understood`: false where `rejected` says why not, or where it is a record of no type that Tollbell reads.
+    `about`: whether the rule is about it at all. `events`: the bodies that would be made, with ids of zeros.
+    """
+
+    understood: bool
+    about: bool
+    judgements: list[JudgementLine]
+    events: list[dict[str, Any]]
+    rejected: Rejection | None = None
+
+
 class InvalidField(msgspec.Struct, frozen=True):
     """A field that is wrong, and what to change."""
 

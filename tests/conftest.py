@@ -17,6 +17,7 @@ from consumer.servers.contracts import Broker, Database
 from consumer.servers.topics import create_topics
 from consumer.store import migrate
 from consumer.store.database import Database as StoreDatabase
+from tests.api import Api, talking
 from tests.fakes import Receiver
 from tests.service import Deployment, Topics, environment
 from tests.stores import Store
@@ -160,3 +161,12 @@ async def stored(database: str) -> AsyncIterator[Store]:
     await migrate.migrate(opened)
     yield Store(opened, database)
     await opened.close()
+
+
+@pytest.fixture
+async def api(deploy: MakeDeployment) -> AsyncIterator[Api]:
+    """The API of a replica of one's own, which has all roles."""
+    deployment = await deploy()
+    async with await deployment.replica() as replica, talking(replica) as made:
+        await replica.ready()
+        yield made

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from consumer import log
 from consumer.consume.batch import KafkaRecord
-from consumer.consume.parse import Reject
 from consumer.errors import SourceUnavailable
+from schemas.parse import Reject
 
 # A broker takes 1 MiB a record by default (message.max.bytes); the rest is room for the record's own overhead.
 MAX_BYTES: Final = 1_048_576 - 4_096

@@ -13,7 +13,6 @@ from typing import Final
 from consumer import clock, ids, log
 from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
-from consumer.consume.parse import Ignored, Reject, parse
 from consumer.consume.rulebook import Rulebook
 from consumer.decide.judge import judge
 from consumer.decide.model import Reason
@@ -23,6 +22,7 @@ from consumer.store import outbox
 from consumer.store.database import Database
 from consumer.store.memory import Memory, MemoryKey, key_of
 from consumer.store.outbox import Result, Written
+from schemas.parse import Ignored, Reject, parse
 from schemas.reading import RejectReason
 from schemas.rules import RuleType
 

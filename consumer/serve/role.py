@@ -1,5 +1,6 @@
 """The role `serve`: the API, on the same HTTP server as health and metrics."""
 
+import datetime as dt
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -10,23 +11,32 @@ from consumer.encryption import Cipher
 from consumer.metrics import Metrics
 from consumer.serve import problems
 from consumer.serve.access import ApiToken, Gate, is_loopback
-from consumer.serve.api import channels, events, rules
+from consumer.serve.api import channels, events, explain, rules
 from consumer.serve.api.call import PREFIX, Served, route
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
-OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS, *events.OPERATIONS)
+OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS, *events.OPERATIONS, *explain.OPERATIONS)
 logger = log.get("api")
 
 
 class Api:
     """The API, which answers 503 until it is given a database."""
 
-    def __init__(self, tokens: Sequence[ApiToken], cipher: Cipher | None, metrics: Metrics, *, host: str) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[ApiToken],
+        cipher: Cipher | None,
+        metrics: Metrics,
+        *,
+        host: str,
+        future_tolerance: dt.timedelta,
+    ) -> None:
         self._gate = Gate(tokens)
         self._cipher = cipher
         self._metrics = metrics
         self._off = _off(tokens, cipher, host)
+        self._future_tolerance = future_tolerance
         self._database: Database | None = None
 
     def begin(self, database: Database) -> None:
@@ -44,7 +54,7 @@ class Api:
         """Add the API's routes to *app*."""
         if self._off is None and self._cipher is not None:
             self._metrics.serves(operation.name for operation in OPERATIONS)
-            served = Served(self._there, self._cipher)
+            served = Served(self._there, self._cipher, self._future_tolerance)
             app.add_routes([route(operation, served, self._gate, self._metrics) for operation in OPERATIONS])
         app.router.add_route("*", f"{PREFIX}/{{path:.*}}", self._nothing)
 

@@ -10,8 +10,8 @@ import asyncpg
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
-from consumer.store.catalog import exact
-from schemas.rules import Spec, read_spec
+from consumer.store.catalog import exact, read_ignoring
+from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, read_spec
 from schemas.secret import Secret
 
 DisabledBy = Literal["person", "tollbell"]
@@ -69,7 +69,20 @@ class StoredRule:
     channels: tuple[str, ...]
     metadata: Mapping[str, str]
     disabled: bool
+    ignoring: Mapping[str, Since] = field(default_factory=lambda: NOTHING_IGNORED, compare=False)
     life: Life | None = field(default=None, compare=False)
+
+    @property
+    def judged(self) -> Rule:
+        """The rule as the judgement sees it."""
+        return Rule(
+            id=RuleId(self.id),
+            namespace=self.namespace,
+            name=self.name,
+            spec=self.spec,
+            channels=self.channels,
+            ignoring=self.ignoring,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,5 +231,6 @@ def _rule(row: asyncpg.Record) -> StoredRule:
         channels=tuple(row["channels"]),
         metadata=json.loads(row["metadata"]),
         disabled=row["disabled"],
+        ignoring=read_ignoring(row["ignoring"]),
         life=_life(row),
     )

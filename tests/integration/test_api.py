@@ -1,60 +1,15 @@
 """The API as people and clients use it, on the running service: channels and rules."""
 
-import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
-
-import aiohttp
 import pytest
 
-from tests.conftest import MakeDeployment, Produce
+from tests.api import Api, channel, rule
+from tests.conftest import Produce
 from tests.factories import native_record
 from tests.fakes import Receiver
-from tests.service import Replica
-
-BASE = "/api/v1/notification"
-
-
-@dataclass
-class Api:
-    replica: Replica
-    session: aiohttp.ClientSession
-    port: int
-
-    async def __call__(self, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
-        url = f"http://127.0.0.1:{self.port}{BASE}{path}"
-        async with self.session.request(method, url, json=body, **more) as answered:
-            text = await answered.text()
-            return answered.status, json.loads(text) if text else None
-
-
-@pytest.fixture
-async def api(deploy: MakeDeployment) -> AsyncIterator[Api]:
-    deployment = await deploy()
-    async with await deployment.replica() as replica, aiohttp.ClientSession() as session:
-        await replica.ready()
-        port = (await replica.logged("http.listening"))[0]["port"]
-        yield Api(replica, session, port)
-
-
-def channel(url: str = "https://example.com/hook", **more: object) -> dict[str, object]:
-    return {"type": "WEBHOOK", "name": "Hook", "url": url, **more}
-
-
-def rule(*channels: str, **more: object) -> dict[str, object]:
-    thresholds = [{"type": "usage_percentage", "value": 80}]
-    return {
-        "type": "entitlements.balance.threshold",
-        "name": "Quota",
-        "channels": list(channels),
-        "thresholds": thresholds,
-        **more,
-    }
 
 
 async def test_what_is_made_here_makes_a_webhook_arrive(api: Api, produce: Produce, receiver: Receiver) -> None:
-    topic = (await api.replica.logged("topic.start_resolved"))[0]["topic"]
+    topic = await api.topic()
     status, made = await api("POST", "/channels", channel(receiver.url(), customHeaders={"X-Token": "hush"}))
     assert status == 201
     assert made["signingSecret"].startswith("whsec_")
@@ -151,7 +106,7 @@ async def test_what_is_wrong_is_a_problem_that_names_the_field(
 async def test_an_event_is_found_by_whom_it_is_about_and_sent_again(
     api: Api, produce: Produce, receiver: Receiver
 ) -> None:
-    topic = (await api.replica.logged("topic.start_resolved"))[0]["topic"]
+    topic = await api.topic()
     _, hook = await api("POST", "/channels", channel(receiver.url()))
     _, quota = await api("POST", "/rules", rule(hook["id"]))
     await api.replica.logged("catalog.loaded", rules=1)

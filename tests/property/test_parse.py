@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.consume.parse import Ignored, Parsed, Reject, parse
 from schemas import events
+from schemas.parse import Ignored, Parsed, Reject, parse
 from schemas.sources import Snapshot, Unmetered
 from tests.factories import native_record, openmeter_record
 

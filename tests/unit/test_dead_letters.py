@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.consume.dead_letters import MAX_BYTES, DeadLetter, cut
-from consumer.consume.parse import Reject
+from schemas.parse import Reject
 from schemas.reading import RejectReason
 from tests.factories import kafka_record
 

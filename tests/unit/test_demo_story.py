@@ -8,7 +8,6 @@ import pytest
 
 from consumer import ids
 from consumer.commands import yaml_file
-from consumer.consume.parse import Ignored, Reject, parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Judgement
 from consumer.decide.payloads import payload
@@ -22,6 +21,7 @@ from consumer.demo.webhooks import Webhook
 from consumer.store.catalog import Catalog
 from consumer.store.memory import key_of
 from schemas import signing_secrets
+from schemas.parse import Ignored, Reject, parse
 from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, RuleType
 from schemas.rules_file import RulesFile
 from schemas.sources import Invoice, PeriodEnd, Snapshot

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from consumer.consume.parse import Reject, parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, Document
 from consumer.decide.payloads import payload
 from schemas import export
+from schemas.parse import Reject, parse
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent
 from tests import openmeter_examples as openmeter
 from tests.factories import PERIOD

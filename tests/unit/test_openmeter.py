@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from consumer.consume.parse import parse
 from schemas.events import encode
+from schemas.parse import parse
 from schemas.sources import About, Snapshot
 from tests.factories import OPENMETER_ENTITLEMENT, openmeter_record
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consumer.consume.parse import parse
+from schemas.parse import parse
 from schemas.sources import Invoice, short_status
 from tests.openmeter_examples import INVOICE, LINE, PERIOD, TOTALS, created, invoice, updated
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumer.consume.parse import MAX_BYTES, Ignored, Parsed, Reject, parse
+from schemas.parse import MAX_BYTES, Ignored, Parsed, Reject, parse
 from schemas.reading import MAX_LEVELS, RejectReason
 from schemas.sources import Snapshot, Unmetered
 from tests.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumer.consume.parse import Ignored, Parsed, Reject, parse
+from schemas.parse import Ignored, Parsed, Reject, parse
 from schemas.sources import Invoice
 from tests import openmeter_examples as openmeter
 from tests.records import INVOICE, native_envelope, native_invoice

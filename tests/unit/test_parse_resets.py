@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumer.consume.parse import Parsed, Reject, parse
+from schemas.parse import Parsed, Reject, parse
 from schemas.sources import Snapshot, Unmetered
 from tests import openmeter_examples as openmeter
 from tests.records import native_reset

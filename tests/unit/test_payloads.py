@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumer.consume.parse import parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Crossing, Reason
 from consumer.decide.payloads import identity, payload, preceding
 from schemas import events, times
 from schemas.events import Action
+from schemas.parse import parse
 from schemas.rules import RuleId
 from schemas.sources import Snapshot
 from tests.factories import PERIOD, make_rule, make_snapshot, native_record, openmeter_record

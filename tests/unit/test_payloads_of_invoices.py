@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumer.consume.parse import parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN_INVOICE, InvoiceChange, Reason
 from consumer.decide.payloads import identity, occurred_at, payload, preceding
 from schemas import events
+from schemas.parse import parse
 from schemas.sources import Invoice
 from tests.records import INVOICE, make_invoice, native_invoice
 from tests.rules import rule_of

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumer.consume.parse import parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Reason, Reset
 from consumer.decide.payloads import identity, occurred_at, payload, preceding
 from schemas import events
+from schemas.parse import parse
 from schemas.sources import Snapshot
 from tests import openmeter_examples as openmeter
 from tests.factories import NOW, PERIOD, make_snapshot

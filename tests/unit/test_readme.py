@@ -17,7 +17,6 @@ from consumer import config, metrics
 from consumer.cli import tollbell
 from consumer.commands import yaml_file
 from consumer.config import Listen
-from consumer.consume.parse import parse
 from consumer.decide import backoff
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Reason
@@ -27,6 +26,7 @@ from consumer.deliver import signing
 from consumer.demo import story
 from consumer.demo.ending import expected_access, expected_counts
 from schemas import export, signing_secrets
+from schemas.parse import parse
 from schemas.reading import RejectReason
 from schemas.rules import Rule, RuleId
 from schemas.rules_file import RulesFile

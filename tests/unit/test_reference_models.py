@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from consumer.consume.parse import parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE
 from consumer.decide.payloads import payload
+from schemas.parse import parse
 from schemas.rules import Rule
 from schemas.sources import Invoice, Snapshot
 from tests import openmeter_examples as openmeter

@@ -1,5 +1,6 @@
 """What every call of the API is given, and does around its work: access, problems, one line a request."""
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,6 +29,7 @@ class Served:
 
     connected: Callable[[], Database]
     cipher: Cipher
+    future_tolerance: dt.timedelta
 
     @property
     def database(self) -> Database:

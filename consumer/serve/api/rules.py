@@ -23,7 +23,7 @@ _rule: Final = TypeAdapter[RuleFields](RuleConfig)
 
 async def create(call: Call) -> web.Response:
     """Make a rule."""
-    config = _config(await call.body())
+    config = read_config(await call.body())
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         made = wanted.rule(config, call.namespace, None, channels=await _channels(edit, config))
         await edit.put_rule(made)
@@ -51,7 +51,7 @@ async def list_all(call: Call) -> web.Response:
 
 async def update(call: Call) -> web.Response:
     """Change all of a rule but its type."""
-    config = _config(await call.body())
+    config = read_config(await call.body())
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         stored = await _changeable(edit, call)
         if config.spec.type is not stored.spec.type:
@@ -116,7 +116,7 @@ async def _channels(edit: Edit, config: RuleFields) -> list[str]:
     return list(config.channels)
 
 
-def _config(body: Mapping[str, Any]) -> RuleFields:
+def read_config(body: Mapping[str, Any]) -> RuleFields:
     """Return the rule that *body* asks for; channels and features may be as an answer has them.
 
     Raises:

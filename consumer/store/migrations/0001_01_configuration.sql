@@ -84,7 +84,7 @@ LEFT JOIN channel_pace p ON p.channel_id = c.id;
 
 CREATE VIEW configured_rule AS
 SELECT r.id, r.namespace, r.key, r.type, r.name, r.spec::text AS spec, r.metadata::text AS metadata, r.disabled,
-       r.created_at, r.updated_at, r.deleted_at,
+       r.ignoring::text AS ignoring, r.created_at, r.updated_at, r.deleted_at,
        coalesce((SELECT array_agg(rc.channel_id ORDER BY rc.position) FROM rule_channel rc WHERE rc.rule_id = r.id), '{}')
            AS channels
 FROM rule r;

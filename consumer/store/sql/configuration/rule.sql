@@ -1,6 +1,6 @@
 -- One rule of a namespace, deleted or not.
-SELECT r.id, r.namespace, r.key, r.type, r.name, r.spec, r.metadata, r.disabled, r.created_at, r.updated_at, r.deleted_at,
-       r.channels
+SELECT r.id, r.namespace, r.key, r.type, r.name, r.spec, r.metadata, r.disabled, r.ignoring, r.created_at,
+       r.updated_at, r.deleted_at, r.channels
 FROM configured_rule r
 WHERE r.id = @id
   AND r.namespace = @namespace

@@ -1,6 +1,6 @@
 -- A page of a namespace's rules, in the order that is asked for; on a tie by id. *features* as the rules name them.
-SELECT r.id, r.namespace, r.key, r.type, r.name, r.spec, r.metadata, r.disabled, r.created_at, r.updated_at, r.deleted_at,
-       r.channels
+SELECT r.id, r.namespace, r.key, r.type, r.name, r.spec, r.metadata, r.disabled, r.ignoring, r.created_at,
+       r.updated_at, r.deleted_at, r.channels
 FROM configured_rule r
 CROSS JOIN LATERAL (
     SELECT CASE @order_by::text

@@ -1,0 +1,56 @@
+"""The API of a running replica, as a client without a library uses it."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+
+from tests.service import Replica
+
+BASE = "/api/v1/notification"
+
+
+@dataclass
+class Api:
+    replica: Replica
+    session: aiohttp.ClientSession
+    port: int
+
+    async def __call__(self, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
+        """Return the status and the JSON, numbers exact; *path* is below the notifications'."""
+        async with self.session.request(method, self.url(path), json=body, **more) as answered:
+            text = await answered.text()
+            return answered.status, json.loads(text, parse_float=Decimal) if text else None
+
+    def url(self, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.port}{BASE}{path}"
+
+    async def topic(self) -> str:
+        """The topic that the replica reads."""
+        return str((await self.replica.logged("topic.start_resolved"))[0]["topic"])
+
+
+@contextlib.asynccontextmanager
+async def talking(replica: Replica) -> AsyncIterator[Api]:
+    port = (await replica.logged("http.listening"))[0]["port"]
+    async with aiohttp.ClientSession() as session:
+        yield Api(replica, session, port)
+
+
+def channel(url: str = "https://example.com/hook", **more: object) -> dict[str, object]:
+    return {"type": "WEBHOOK", "name": "Hook", "url": url, **more}
+
+
+def rule(*channels: str, **more: object) -> dict[str, object]:
+    thresholds = [{"type": "usage_percentage", "value": 80}]
+    return {
+        "type": "entitlements.balance.threshold",
+        "name": "Quota",
+        "channels": list(channels),
+        "thresholds": thresholds,
+        **more,
+    }
