@@ -39,7 +39,8 @@ fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
-	$(BIN)/python -c 'from schemas import export; export.main()'
+	$(BIN)/python -c 'from consumer.serve.role import document; from schemas import export; \
+	  export.main({"openapi.json": document()})'
 
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-options --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links

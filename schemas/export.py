@@ -5,6 +5,7 @@ Made here, kept in `schemas/json`; a test fails where the two differ.
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,10 +53,10 @@ def text(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def main() -> None:
-    """Write the files; take away those that no longer are."""
+def main(more: Mapping[str, Schema]) -> None:
+    """Write the files, and *more* of them; take away those that no longer are."""
     DIRECTORY.mkdir(exist_ok=True)
-    made = schemas()
+    made = {**schemas(), **more}
     for stale in {path.name for path in DIRECTORY.glob("*.json")} - made.keys():
         (DIRECTORY / stale).unlink()
     for name, schema in made.items():

@@ -134,7 +134,8 @@ class RuleFields(Model):
 
     name: Name
     channels: Annotated[
-        tuple[Key, ...], Field(min_length=1, max_length=MAX_CHANNELS, description="Keys of channels of the same file.")
+        tuple[Key, ...],
+        Field(min_length=1, max_length=MAX_CHANNELS, description="Ids; in a file, keys of its channels."),
     ]
     key: Annotated[Key | None, Field(description="By which `tollbell apply` finds it again.")] = None
     disabled: Annotated[bool, Field(description="While true, no record makes an event of it.")] = False

@@ -5,13 +5,16 @@ import json
 from collections.abc import Collection
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
-from consumer.serve.problems import Fault, Problem, bad_request
+from consumer.serve.problems import Fault, Problem, bad_request, invalid
 from schemas import events, times
 from schemas.reading import Rejected, check_text
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_BYTES: Final = 1_048_576  # of a body: a channel with 50 headers has 200 KiB
 MAX_PAGE: Final = 1_000_000_000
@@ -80,6 +83,18 @@ def _has_nul(node: Any) -> bool:
             return any(map(_has_nul, node))
         case _:
             return False
+
+
+def fit(model: type[ModelT], body: dict[str, Any]) -> ModelT:
+    """Return *body* as a *model*.
+
+    Raises:
+        Problem: 400, with every field at fault.
+    """
+    try:
+        return model.model_validate(body, by_alias=True, by_name=False)
+    except ValidationError as exc:
+        raise invalid(exc) from None
 
 
 def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

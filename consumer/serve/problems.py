@@ -78,4 +78,6 @@ def response(problem: Problem, request_id: str) -> web.Response:
         body["extensions"] = {
             "invalidFields": [{"field": fault.field, "problem": fault.problem} for fault in problem.faults]
         }
-    return web.Response(status=problem.status, body=msgspec.json.encode(body), content_type=CONTENT_TYPE)
+    headers = {"www-authenticate": "Bearer"} if problem.status is HTTPStatus.UNAUTHORIZED else {}
+    body_bytes = msgspec.json.encode(body)
+    return web.Response(status=problem.status, body=body_bytes, headers=headers, content_type=CONTENT_TYPE)

@@ -1,23 +1,51 @@
 """The role `serve`: the API, on the same HTTP server as health and metrics."""
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
 from consumer import ids, log
 from consumer.encryption import Cipher
 from consumer.metrics import Metrics
-from consumer.serve import problems
+from consumer.serve import bodies, openapi, problems
 from consumer.serve.access import ApiToken, Gate, is_loopback
 from consumer.serve.api import channels, events, explain, rules
-from consumer.serve.api.call import PREFIX, Served, route
+from consumer.serve.api.call import PREFIX, Call, Operation, Served, route
+from consumer.serve.described import About, Schema
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
-OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS, *events.OPERATIONS, *explain.OPERATIONS)
+
+async def get_openapi(_: Call) -> web.Response:
+    """Return the document of all of these."""
+    return bodies.answer(document())
+
+
+OPERATIONS = (
+    *channels.OPERATIONS,
+    *rules.OPERATIONS,
+    *events.OPERATIONS,
+    *explain.OPERATIONS,
+    Operation(
+        "get_openapi",
+        "GET",
+        "/openapi.json",
+        get_openapi,
+        writes=False,
+        about=About(summary="Read this document", answers={HTTPStatus.OK: dict[str, Any]}),
+    ),
+)
 logger = log.get("api")
+
+
+@functools.cache
+def document() -> Schema:
+    """Return the OpenAPI document of the API."""
+    return openapi.document(OPERATIONS)
 
 
 class Api:
@@ -68,11 +96,22 @@ class Api:
             if self._off:
                 raise Problem(HTTPStatus.NOT_FOUND, f"the API is off: {self._off}")
             self._gate.admit(request.headers)
-            raise Problem(
-                HTTPStatus.NOT_FOUND, f"there is no {request.method} {request.path}: see {PREFIX}/openapi.json"
-            )
+            allowed = ", ".join(await self._allowed(request))
+            if not allowed:
+                raise Problem(HTTPStatus.NOT_FOUND, f"there is no such path: see {PREFIX}/openapi.json")
         except Problem as problem:
             return problems.response(problem, ids.new())
+        answered = problems.response(Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"here is only {allowed}"), ids.new())
+        answered.headers["allow"] = allowed
+        return answered
+
+    async def _allowed(self, request: web.Request) -> list[str]:
+        """Return the methods that the path has."""
+        allowed: set[str] = set()
+        for resource in request.app.router.resources():
+            _, methods = await resource.resolve(request)
+            allowed |= methods
+        return sorted(allowed - {"*"})
 
 
 def _off(tokens: Sequence[ApiToken], cipher: Cipher | None, host: str) -> str | None:

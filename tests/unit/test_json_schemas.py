@@ -44,7 +44,9 @@ def test_the_file_is_what_the_models_make(name: str) -> None:
 
 
 def test_no_file_is_left_of_a_schema_that_is_gone() -> None:
-    assert {path.name for path in export.DIRECTORY.iterdir()} == export.schemas().keys(), "run `make schemas`"
+    assert {path.name for path in export.DIRECTORY.iterdir()} == export.schemas().keys() | {"openapi.json"}, (
+        "run `make schemas`"
+    )
 
 
 @pytest.mark.parametrize("name", export.schemas())
@@ -56,9 +58,9 @@ def test_making_them_again_takes_away_what_is_stale(tmp_path: Any, monkeypatch: 
     (tmp_path / "gone.json").touch()
     monkeypatch.setattr(export, "DIRECTORY", tmp_path)
 
-    export.main()
+    export.main({"more.json": {}})
 
-    assert {path.name for path in tmp_path.iterdir()} == export.schemas().keys()
+    assert {path.name for path in tmp_path.iterdir()} == export.schemas().keys() | {"more.json"}
 
 
 @pytest.mark.parametrize("usage", ["81", '"81"', "8.1e1", "81.0000000000000000000000001", '"-0.5"'])

@@ -15,10 +15,12 @@ from consumer.metrics import Metrics
 from consumer.serve import bodies, problems
 from consumer.serve.access import Access, Gate
 from consumer.serve.bodies import Query
+from consumer.serve.described import About
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
 PREFIX: Final = "/api/v1"
+MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters
 logger = log.get("api")
 T = TypeVar("T")
 
@@ -84,6 +86,7 @@ class Operation:
         method, path: below the prefix, as aiohttp writes it.
         work: what it does.
         writes: whether it takes a token of the scope write.
+        about: what it takes and answers; a test fails where one says nothing of that.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Operation:
     path: str
     work: Work
     writes: bool
+    about: About | None = None
 
 
 def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) -> web.RouteDef:
@@ -104,6 +108,7 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
             namespace = access.namespace
             if operation.writes:
                 access.check_write()
+            _check_ids(request.match_info)
             answered = await operation.work(Call(served, access, request))
         except Problem as problem:
             answered = problems.response(problem, request_id)
@@ -128,6 +133,13 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
         return answered
 
     return web.route(operation.method, f"{PREFIX}{operation.path}", handle)
+
+
+def _check_ids(named: Mapping[str, str]) -> None:
+    """See that what the path names may be an id: the tables take no NUL, and an answer repeats what was asked."""
+    for what, which in named.items():
+        if len(which) > MAX_ID_LENGTH or not (which.isascii() and which.isprintable()):
+            raise problems.not_found(what, ascii(which[:MAX_ID_LENGTH]))
 
 
 def _clash(exc: DataRefused) -> str:

@@ -11,9 +11,11 @@ from consumer.errors import Refused
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
+from consumer.serve.described import CLASH, About, Body
 from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
 from consumer.store import configuration, configured, wanted
 from consumer.store.configured import StoredChannel
+from schemas import answers
 from schemas.answers import MASK
 from schemas.channels import ChannelConfig
 from schemas.secret import Secret
@@ -107,7 +109,7 @@ def _config(body: dict[str, Any], stored: StoredChannel | None) -> ChannelConfig
     if given.get("metadata", {}) is None:
         given.pop("metadata")
     try:
-        return ChannelConfig.model_validate(given)
+        return ChannelConfig.model_validate(given, by_alias=True, by_name=False)
     except ValidationError as exc:
         raise invalid(exc) from None
 
@@ -121,10 +123,66 @@ def _unmasked(name: str, value: object, known: Mapping[str, Secret]) -> object:
     return known[name]
 
 
+_BODY: Final = Body(ChannelConfig, "ChannelConfig", ignored=READ_ONLY)
+_IN_USE: Final = {HTTPStatus.BAD_REQUEST: "A rule still sends to it."}
+
 OPERATIONS: Final = (
-    Operation("list_channels", "GET", "/notification/channels", list_all, writes=False),
-    Operation("create_channel", "POST", "/notification/channels", create, writes=True),
-    Operation("get_channel", "GET", "/notification/channels/{channel}", get, writes=False),
-    Operation("update_channel", "PUT", "/notification/channels/{channel}", update, writes=True),
-    Operation("delete_channel", "DELETE", "/notification/channels/{channel}", delete, writes=True),
+    Operation(
+        "list_channels",
+        "GET",
+        "/notification/channels",
+        list_all,
+        writes=False,
+        about=About(
+            summary="List channels",
+            answers={HTTPStatus.OK: answers.Page[answers.Channel]},
+            query=lists.OF_CONFIGURATION,
+        ),
+    ),
+    Operation(
+        "create_channel",
+        "POST",
+        "/notification/channels",
+        create,
+        writes=True,
+        about=About(
+            summary="Make a channel; the answer is the only one with its signing secret",
+            takes=_BODY,
+            answers={HTTPStatus.CREATED: answers.Channel},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "get_channel",
+        "GET",
+        "/notification/channels/{channel}",
+        get,
+        writes=False,
+        about=About(summary="Read a channel, deleted or not", answers={HTTPStatus.OK: answers.Channel}),
+    ),
+    Operation(
+        "update_channel",
+        "PUT",
+        "/notification/channels/{channel}",
+        update,
+        writes=True,
+        about=About(
+            summary="Change all of a channel; a secret that is left out, or ***, stays",
+            takes=_BODY,
+            answers={HTTPStatus.OK: answers.Channel},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "delete_channel",
+        "DELETE",
+        "/notification/channels/{channel}",
+        delete,
+        writes=True,
+        about=About(
+            summary="Delete a channel that no rule sends to",
+            answers={HTTPStatus.NO_CONTENT: None},
+            problems=_IN_USE,
+        ),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -11,11 +11,13 @@ from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.bodies import Query
+from consumer.serve.described import About, Body, Parameter
 from consumer.serve.problems import Fault, bad_request, not_found
 from consumer.store import configured, features, history, jobs
 from consumer.store.history import Event, Wanted
 from schemas import answers
 from schemas.events import DeliveryState
+from schemas.requests import ResendRequest
 from schemas.rules import RuleType
 
 ORDER_BY: Final = ("id", "createdAt")  # which is the same order: an id begins with its time
@@ -48,13 +50,12 @@ async def get(call: Call) -> web.Response:
 
 async def resend(call: Call) -> web.Response:
     """Send an event again, to all of its channels or to those named; the answer names the job that does it."""
-    body = await call.body()
-    if unknown := sorted(set(body) - {"channels"}):
-        raise bad_request(f"{unknown[0]}: there is no such field", [Fault(unknown[0], "there is no such field")])
-    channels = _ids(body.get("channels") or [])
+    channels = bodies.fit(ResendRequest, await call.body()).channels
     event = await _found(call)
     try:
-        job_id = await jobs.resend(call.served.database, call.namespace, event.id, channels=channels or None)
+        job_id = await jobs.resend(
+            call.served.database, call.namespace, event.id, channels=list(channels) if channels else None
+        )
     except Refused as exc:
         raise bad_request(str(exc), [Fault("channels", str(exc))]) from None
     return web.Response(
@@ -68,13 +69,6 @@ async def get_job(call: Call) -> web.Response:
     if job is None:
         raise not_found("job", call.named["job"])
     return bodies.answer(shown.job(job))
-
-
-def _ids(values: object) -> list[str]:
-    if isinstance(values, list) and len(values) <= bodies.MAX_VALUES and all(isinstance(one, str) for one in values):
-        return values
-    problem = f"must be a list of at most {bodies.MAX_VALUES} ids"
-    raise bad_request(f"channels: {problem}", [Fault("channels", problem)])
 
 
 async def _found(call: Call) -> Event:
@@ -122,9 +116,64 @@ async def _shown(call: Call, events: Sequence[Event]) -> list[answers.Event]:
     return [shown.event(event, by_id[event.rule_id]) for event in events if event.rule_id in by_id]
 
 
-OPERATIONS: Final[tuple[Any, ...]] = (
-    Operation("list_events", "GET", "/notification/events", list_all, writes=False),
-    Operation("get_event", "GET", "/notification/events/{event}", get, writes=False),
-    Operation("resend_event", "POST", "/notification/events/{event}/resend", resend, writes=True),
-    Operation("get_job", "GET", "/notification/jobs/{job}", get_job, writes=False),
+_TEXT: Final = {"type": "string"}
+_TIME: Final = {"type": "string", "format": "date-time"}
+_QUERY: Final = (
+    *lists.parameters(ORDER_BY),
+    Parameter("rule", _TEXT, "Of one of these rules, by id.", is_list=True),
+    Parameter("type", {"type": "string", "enum": [kind.value for kind in RuleType]}, "Of these types.", is_list=True),
+    Parameter("subject", _TEXT, "About one of these subjects, by key.", is_list=True),
+    Parameter("feature", _TEXT, "About one of these features, by id or key.", is_list=True),
+    Parameter("channel", _TEXT, "With a delivery to one of these channels, by id.", is_list=True),
+    Parameter(
+        "state",
+        {"type": "string", "enum": [state.value for state in DeliveryState]},
+        "With a delivery in one of these states.",
+        is_list=True,
+    ),
+    Parameter("customer", _TEXT, "About this customer, by id or key."),
+    Parameter("from", _TIME, "Made at or after this time."),
+    Parameter("to", _TIME, "Made before this time."),
+    Parameter("cursor", _TEXT, "What follows this event: `nextCursor` of the page before."),
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        "list_events",
+        "GET",
+        "/notification/events",
+        list_all,
+        writes=False,
+        about=About(summary="List events", answers={HTTPStatus.OK: answers.EventPage}, query=_QUERY),
+    ),
+    Operation(
+        "get_event",
+        "GET",
+        "/notification/events/{event}",
+        get,
+        writes=False,
+        about=About(
+            summary="Read an event with its deliveries and their attempts", answers={HTTPStatus.OK: answers.Event}
+        ),
+    ),
+    Operation(
+        "resend_event",
+        "POST",
+        "/notification/events/{event}/resend",
+        resend,
+        writes=True,
+        about=About(
+            summary="Send an event again; `location` names the job that does it",
+            takes=Body(ResendRequest, "ResendRequest"),
+            answers={HTTPStatus.ACCEPTED: None},
+        ),
+    ),
+    Operation(
+        "get_job",
+        "GET",
+        "/notification/jobs/{job}",
+        get_job,
+        writes=False,
+        about=About(summary="Read a resend or a recovery as it stands", answers={HTTPStatus.OK: answers.Job}),
+    ),
 )

@@ -1,5 +1,7 @@
 """/notification/rules/{id}/explain and /rules/preview: what a record means to a rule, by the judgement itself."""
 
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,13 +11,14 @@ from consumer.decide.payloads import payload
 from consumer.serve import bodies
 from consumer.serve.api import rules
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.problems import Fault, bad_request
+from consumer.serve.described import About, Body
 from consumer.store.catalog import Catalog
 from consumer.store.memory import Memory, key_of
 from schemas import answers, events, parse
 from schemas.events import threshold_part
 from schemas.parse import Ignored, Reject
 from schemas.reading import read_all
+from schemas.requests import ExplainRequest, PreviewRequest
 from schemas.rules import Rule, RuleId, Since, ignoring
 
 NO_ID: Final = "0" * 26  # of an event that is not made
@@ -23,18 +26,15 @@ NO_ID: Final = "0" * 26  # of an event that is not made
 
 async def explain_rule(call: Call) -> web.Response:
     """Explain a record by a rule, as it is and on what is remembered now."""
-    body = _only(await call.body(), "record")
+    wanted = bodies.fit(ExplainRequest, await call.body())
     stored = await rules.found(call)
-    return bodies.answer(await _explained(call, stored.judged, body.get("record")))
+    return bodies.answer(await _explained(call, stored.judged, wanted.record))
 
 
 async def preview_rule(call: Call) -> web.Response:
     """Explain a record by a rule that would be made now."""
-    body = _only(await call.body(), "record", "rule")
-    wanted = body.get("rule")
-    if not isinstance(wanted, dict):
-        raise bad_request("rule: must be an object", [Fault("rule", "must be an object")])
-    config = rules.read_config(wanted)
+    wanted = bodies.fit(PreviewRequest, await call.body())
+    config = rules.read_config(wanted.rule)
     now = await call.served.database.now()
     rule = Rule(
         id=RuleId(NO_ID),
@@ -44,19 +44,10 @@ async def preview_rule(call: Call) -> web.Response:
         channels=config.channels,
         ignoring=ignoring(config.spec, Since(revision=0, at=now)),
     )
-    return bodies.answer(await _explained(call, rule, body.get("record")))
+    return bodies.answer(await _explained(call, rule, wanted.record))
 
 
-def _only(body: dict[str, Any], *known: str) -> dict[str, Any]:
-    if faults := [Fault(name, "there is no such field") for name in sorted(set(body) - set(known))]:
-        raise bad_request(f"{faults[0].field}: {faults[0].problem}", faults)
-    return body
-
-
-async def _explained(call: Call, rule: Rule, record: object) -> answers.Explanation:
-    if not isinstance(record, dict):
-        problem = "must be a CloudEvent, as an object"
-        raise bad_request(f"record: {problem}", [Fault("record", problem)])
+async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answers.Explanation:
     database = call.served.database
     latest = await database.now() + call.served.future_tolerance
     source = parse.parse(events.encode(record), (), latest=latest)
@@ -82,7 +73,31 @@ async def _explained(call: Call, rule: Rule, record: object) -> answers.Explanat
     )
 
 
+_ANSWERS: Final = {HTTPStatus.OK: answers.Explanation}
+
 OPERATIONS: Final = (
-    Operation("preview_rule", "POST", "/notification/rules/preview", preview_rule, writes=False),
-    Operation("explain_rule", "POST", "/notification/rules/{rule}/explain", explain_rule, writes=False),
+    Operation(
+        "preview_rule",
+        "POST",
+        "/notification/rules/preview",
+        preview_rule,
+        writes=False,
+        about=About(
+            summary="What a record would mean to a rule that is not made; nothing is sent",
+            takes=Body(PreviewRequest, "PreviewRequest", parts={"rule": rules.BODY.name}),
+            answers=_ANSWERS,
+        ),
+    ),
+    Operation(
+        "explain_rule",
+        "POST",
+        "/notification/rules/{rule}/explain",
+        explain_rule,
+        writes=False,
+        about=About(
+            summary="What a record means to a rule now; nothing is sent",
+            takes=Body(ExplainRequest, "ExplainRequest"),
+            answers=_ANSWERS,
+        ),
+    ),
 )

@@ -4,11 +4,34 @@ from collections.abc import Collection, Sequence
 from typing import Final, TypeVar
 
 from consumer.serve.bodies import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE, Query
+from consumer.serve.described import Parameter, Schema
 from consumer.store.configured import Selection
 from schemas import answers
 
 T = TypeVar("T")
 ORDER_BY: Final = ("id", "type", "createdAt", "updatedAt")
+
+
+def parameters(order_by: Collection[str], default: str = "ASC") -> tuple[Parameter, ...]:
+    """Return the parameters of every list."""
+    return (
+        Parameter("page", _number(MAX_PAGE, 1), "The page's number, from 1 on."),
+        Parameter("pageSize", _number(MAX_PAGE_SIZE, PAGE_SIZE), "How many a page has."),
+        Parameter("order", {"type": "string", "enum": ["ASC", "DESC"], "default": default}, "Which way."),
+        Parameter("orderBy", {"type": "string", "enum": list(order_by), "default": "id"}, "By what."),
+    )
+
+
+def _number(most: int, default: int) -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+
+
+_FLAG: Final[Schema] = {"type": "boolean", "default": False}
+OF_CONFIGURATION: Final = (
+    *parameters(ORDER_BY),
+    Parameter("includeDeleted", _FLAG, "Those that are deleted too."),
+    Parameter("includeDisabled", _FLAG, "Those that are disabled too."),
+)
 
 
 def numbers(query: Query) -> tuple[int, int]:

@@ -10,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
+from consumer.serve.described import CLASH, About, Body, Parameter
 from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
 from consumer.store import configuration, configured, features, wanted
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredRule
+from schemas import answers
 from schemas.rules import RuleConfig, RuleFields
 
 # What an answer has and a person does not set: clients put back what they read.
@@ -130,15 +132,64 @@ def read_config(body: Mapping[str, Any]) -> RuleFields:
     if given.get("metadata", {}) is None:
         given.pop("metadata")
     try:
-        return _rule.validate_python(given)
+        return _rule.validate_python(given, by_alias=True, by_name=False)
     except ValidationError as exc:
         raise invalid(exc) from None
 
 
+BODY: Final = Body(RuleConfig, "RuleConfig", ignored=READ_ONLY, references=frozenset({"channels", "features"}))
+_QUERY: Final = (
+    *lists.OF_CONFIGURATION,
+    Parameter("feature", {"type": "string"}, "Rules that name one of these, by id or key.", is_list=True),
+    Parameter("channel", {"type": "string"}, "Rules that send to one of these, by id.", is_list=True),
+)
+
 OPERATIONS: Final = (
-    Operation("list_rules", "GET", "/notification/rules", list_all, writes=False),
-    Operation("create_rule", "POST", "/notification/rules", create, writes=True),
-    Operation("get_rule", "GET", "/notification/rules/{rule}", get, writes=False),
-    Operation("update_rule", "PUT", "/notification/rules/{rule}", update, writes=True),
-    Operation("delete_rule", "DELETE", "/notification/rules/{rule}", delete, writes=True),
+    Operation(
+        "list_rules",
+        "GET",
+        "/notification/rules",
+        list_all,
+        writes=False,
+        about=About(summary="List rules", answers={HTTPStatus.OK: answers.Page[answers.Rule]}, query=_QUERY),
+    ),
+    Operation(
+        "create_rule",
+        "POST",
+        "/notification/rules",
+        create,
+        writes=True,
+        about=About(summary="Make a rule", takes=BODY, answers={HTTPStatus.CREATED: answers.Rule}, problems=CLASH),
+    ),
+    Operation(
+        "get_rule",
+        "GET",
+        "/notification/rules/{rule}",
+        get,
+        writes=False,
+        about=About(summary="Read a rule, deleted or not", answers={HTTPStatus.OK: answers.Rule}),
+    ),
+    Operation(
+        "update_rule",
+        "PUT",
+        "/notification/rules/{rule}",
+        update,
+        writes=True,
+        about=About(
+            summary="Change all of a rule but its type",
+            takes=BODY,
+            answers={HTTPStatus.OK: answers.Rule},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "delete_rule",
+        "DELETE",
+        "/notification/rules/{rule}",
+        delete,
+        writes=True,
+        about=About(
+            summary="Delete a rule; its events stay, and are still sent", answers={HTTPStatus.NO_CONTENT: None}
+        ),
+    ),
 )

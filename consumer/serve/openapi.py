@@ -1,0 +1,184 @@
+"""The OpenAPI 3.1 document, made of the operations and of the models that check what they take. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from pydantic import TypeAdapter
+
+from consumer.serve.api.call import PREFIX, Operation
+from consumer.serve.described import About, Body, Parameter, Schema
+from consumer.serve.problems import CONTENT_TYPE
+from schemas import answers
+
+VERSION: Final = "1"  # of the API, not of the release
+ID_PATTERN: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID
+MAX_VALUES: Final = 100
+_REFERENCE: Final = "#/components/schemas/{}"
+_NULL: Final = {"type": "null"}
+_PART: Final = re.compile(r"\{(\w+)\}")
+_PAGE: Final = re.compile(r"^Page_(\w+)_$")
+_BAD_REQUEST: Final = "What was sent is wrong; every field at fault is named."
+_EVERYWHERE: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.UNAUTHORIZED: "The token is missing or wrong.",
+    HTTPStatus.FORBIDDEN: "The token may not do that; or, without tokens, the request comes from elsewhere.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Postgres cannot be reached now: try again.",
+}
+_OF_A_BODY: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: _BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not `application/json`.",
+}
+
+
+def document(operations: Sequence[Operation]) -> Schema:
+    """Return the document of *operations*; one that says nothing of itself is left out."""
+    described = [(one, one.about) for one in operations if one.about]
+    paths: dict[str, Schema] = {}
+    for operation, about in described:
+        paths.setdefault(f"{PREFIX}{operation.path}", {})[operation.method.lower()] = _operation(operation, about)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tollbell",
+            "version": VERSION,
+            "description": "Channels, rules and events: who is told what, when usage, resets and invoices say so.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "One of TOLLBELL_API_TOKENS."}
+            },
+            "schemas": _schemas([about for _, about in described]),
+        },
+    }
+
+
+def _operation(operation: Operation, about: About) -> Schema:
+    named = [_named(name) for name in _PART.findall(operation.path)]
+    made: Schema = {
+        "operationId": operation.name,
+        "summary": about.summary,
+        "x-scope": "write" if operation.writes else "read",
+        "parameters": named + [_parameter(one) for one in about.query],
+        "responses": {str(int(status)): _answer(status, model) for status, model in about.answers.items()}
+        | {str(int(status)): _problem(text) for status, text in sorted(_problems(about, is_named=bool(named)).items())},
+    }
+    if about.takes:
+        schema = _ref(about.takes.name)
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return made
+
+
+def _problems(about: About, *, is_named: bool) -> dict[HTTPStatus, str]:
+    return {
+        **_EVERYWHERE,
+        **(_OF_A_BODY if about.takes else {}),
+        **({HTTPStatus.BAD_REQUEST: _BAD_REQUEST} if about.query else {}),
+        **({HTTPStatus.NOT_FOUND: "There is none of this id in the token's namespace."} if is_named else {}),
+        **about.problems,
+    }
+
+
+def _named(name: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": ID_PATTERN}}
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    made: Schema = {"name": parameter.name, "in": "query", "description": parameter.description}
+    if not parameter.is_list:
+        return made | {"schema": parameter.schema}
+    return made | {
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "array", "maxItems": MAX_VALUES, "items": parameter.schema},
+    }
+
+
+def _answer(status: HTTPStatus, model: Any) -> Schema:
+    if model is None:
+        return {"description": status.phrase}
+    (root,), _ = msgspec.json.schema_components([model], ref_template=_REFERENCE.format("{name}"))
+    return {"description": status.phrase, "content": {"application/json": {"schema": _tidied(root, is_output=True)}}}
+
+
+def _problem(text: str) -> Schema:
+    return {"description": text, "content": {CONTENT_TYPE: {"schema": _ref("Problem")}}}
+
+
+def _schemas(described: Sequence[About]) -> dict[str, Schema]:
+    models = [model for about in described for model in about.answers.values() if model is not None]
+    _, parts = msgspec.json.schema_components([answers.Problem, *models], ref_template=_REFERENCE.format("{name}"))
+    made = {_plain(name): _tidied(part, is_output=True) for name, part in parts.items()}
+    for about in described:
+        if about.takes:
+            made |= _taken(about.takes)
+    return dict(sorted(made.items()))
+
+
+def _taken(body: Body) -> dict[str, Schema]:
+    """Return the schemas of what *body* holds: the model, with what is accepted besides."""
+    own = TypeAdapter(body.model).json_schema(by_alias=True, ref_template=_REFERENCE.format("{model}"))
+    parts: dict[str, Schema] = own.pop("$defs", {})
+    made = {name: _tidied(part, is_output=False) for name, part in parts.items()}
+    made[body.name] = _tidied(own, is_output=False)
+    roots = [own["discriminator"]["mapping"].values()] if "discriminator" in own else [[body.name]]
+    for name in (one.rpartition("/")[2] for names in roots for one in names):
+        made[name]["properties"] |= dict(_besides(made[name]["properties"], body))
+    return made
+
+
+def _besides(properties: Mapping[str, Schema], body: Body) -> Iterator[tuple[str, Schema]]:
+    for name in sorted(body.ignored):
+        yield name, {"readOnly": True, "description": "Accepted, and ignored: as an answer has it."}
+    for name, schema in body.parts.items():
+        yield name, _ref(schema) | {"description": properties[name]["description"]}
+    for name in sorted(body.references & properties.keys()):
+        yield name, _with_references(properties[name])
+    if "metadata" in properties:
+        yield "metadata", properties["metadata"] | {"type": ["object", "null"]}
+
+
+def _with_references(node: Schema) -> Schema:
+    if "anyOf" in node:
+        return node | {"anyOf": [_with_references(choice) for choice in node["anyOf"]]}
+    if "items" not in node:
+        return node
+    one = node["items"]
+    return node | {"items": {"anyOf": [one, {"type": "object", "required": ["id"], "properties": {"id": one}}]}}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": _REFERENCE.format(name)}
+
+
+def _plain(name: str) -> str:
+    return _PAGE.sub(r"\1Page", name)
+
+
+def _tidied(node: Any, *, is_output: bool) -> Any:
+    """Return *node* without generated titles; amounts and null as they are written and taken."""
+    if isinstance(node, list):
+        return [_tidied(child, is_output=is_output) for child in node]
+    if not isinstance(node, dict):
+        return node
+    made = {
+        name: {key: _tidied(child, is_output=is_output) for key, child in value.items()}
+        if name == "properties"  # whose keys are names, not keywords
+        else _tidied(value, is_output=is_output)
+        for name, value in node.items()
+        if not (name == "title" and isinstance(value, str)) and not (name == "default" and value is None)
+    }
+    if "$ref" in made:
+        made["$ref"] = _REFERENCE.format(_plain(str(made["$ref"]).rpartition("/")[2]))
+    if made.get("format") == "decimal":
+        made = {name: value for name, value in made.items() if name not in {"format", "pattern"}} | {"type": "number"}
+    if is_output and _NULL in made.get("anyOf", ()):  # what is not known is absent
+        only = [choice for choice in made["anyOf"] if choice != _NULL]
+        rest = {name: value for name, value in made.items() if name != "anyOf"}
+        made = rest | (only[0] if len(only) == 1 else {"anyOf": only})
+    return made
