@@ -4,7 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants fix schemas lock clean
+FUZZ_SECONDS ?= 600
+FUZZ_SEED    ?= $(shell date +%s)
+.PHONY: help demo test mutants fuzz fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +35,10 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 
 mutants: $(VENV)/.test ## does a test notice? about 130 small changes of the judgement, each against its tests (ARGS=verdict picks some)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+fuzz: $(VENV)/.test ## schemathesis on the running API, with its own document (FUZZ_SECONDS=600 FUZZ_SEED=1)
+	@echo FUZZ_SEED=$(FUZZ_SEED)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -q tests/integration/test_api_fuzz.py
 
 fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .

@@ -78,7 +78,7 @@ def _problems(about: About, *, is_named: bool) -> dict[HTTPStatus, str]:
     return {
         **_EVERYWHERE,
         **(_OF_A_BODY if about.takes else {}),
-        **({HTTPStatus.BAD_REQUEST: _BAD_REQUEST} if about.query else {}),
+        HTTPStatus.BAD_REQUEST: _BAD_REQUEST,
         **({HTTPStatus.NOT_FOUND: "There is none of this id in the token's namespace."} if is_named else {}),
         **about.problems,
     }
@@ -107,7 +107,10 @@ def _answer(status: HTTPStatus, model: Any) -> Schema:
 
 
 def _problem(text: str) -> Schema:
-    return {"description": text, "content": {CONTENT_TYPE: {"schema": _ref("Problem")}}}
+    content: Schema = {CONTENT_TYPE: {"schema": _ref("Problem")}}
+    if text == _BAD_REQUEST:  # a request line or header that is too long: the HTTP server's own words
+        content["text/plain"] = {"schema": {"type": "string"}}
+    return {"description": text, "content": content}
 
 
 def _schemas(described: Sequence[About]) -> dict[str, Schema]:

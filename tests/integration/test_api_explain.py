@@ -65,6 +65,10 @@ async def test_a_rule_that_is_not_made_yet_is_previewed(api: Api) -> None:
     assert (foreign["understood"], foreign["about"], foreign["judgements"]) == (True, False, [])
     assert (other["about"], none["understood"], "rejected" in none) == (False, False, False)
     assert reasons(invoice) == [(None, "invoice_created")]
-    for body, field in (({"record": 1, "rule": wanted}, "record"), ({"rule": 1}, "rule"), ({"rules": wanted}, "rules")):
+    for body, field in (
+        ({"record": 1, "rule": wanted}, "record"),
+        ({"record": {}, "rule": 1}, "rule"),
+        ({"record": {}, "rule": wanted, "rules": wanted}, "rules"),
+    ):
         status, problem = await previewed(**body)
         assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, field)
