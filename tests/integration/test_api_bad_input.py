@@ -1,6 +1,7 @@
 """What a hostile or mistaken client sends: the reference's status, what to change, and nothing half done."""
 
 import asyncio
+import io
 from typing import Any
 
 import psutil
@@ -15,7 +16,7 @@ LEVELS = 10_000
 
 
 async def sent(api: Api, raw: bytes, **headers: str) -> tuple[int, Any]:
-    async with api.session.post(api.url("/channels"), data=raw, headers=JSON | headers) as answered:
+    async with api.session.post(api.url("/channels"), data=io.BytesIO(raw), headers=JSON | headers) as answered:
         return answered.status, await answered.json(content_type=None)
 
 
