@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Final, Literal, NewType
 
-from pydantic import Field, InstanceOf, PlainSerializer, WithJsonSchema
+from pydantic import Field, InstanceOf, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas import durations, headers, signing_secrets, urls
@@ -85,7 +85,8 @@ class ChannelConfig(Model):
         Field(description="What passes before each attempt, such as [0s, 5s, 5m]; left out: the service's."),
     ] = None
     concurrency: Annotated[
-        int | None, Field(ge=1, le=1000, description="Requests in flight in each process; left out: the service's.")
+        StrictInt | None,
+        Field(ge=1, le=1000, description="Requests in flight in each process; left out: the service's."),
     ] = None
     rate_limit: Annotated[
         float | None,
@@ -101,6 +102,6 @@ class ChannelConfig(Model):
         Field(gt=dt.timedelta(), description="A delivery not sent by then after its event ends FAILED, `expired`."),
     ] = None
     disabled: Annotated[
-        bool | None, Field(description="Left out: as it was. While true, no event makes a delivery for it.")
+        StrictBool | None, Field(description="Left out: as it was. While true, no event makes a delivery for it.")
     ] = None
     metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]

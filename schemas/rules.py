@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, NewType, Self
 
-from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import Field, StrictBool, StringConstraints, TypeAdapter, model_validator
 
 from schemas.model import Key, Model, Name
 from schemas.thresholds import Threshold
@@ -138,7 +138,7 @@ class RuleFields(Model):
         Field(min_length=1, max_length=MAX_CHANNELS, description="Ids; in a file, keys of its channels."),
     ]
     key: Annotated[Key | None, Field(description="By which `tollbell apply` finds it again.")] = None
-    disabled: Annotated[bool, Field(description="While true, no record makes an event of it.")] = False
+    disabled: Annotated[StrictBool, Field(description="While true, no record makes an event of it.")] = False
     metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]
 
     @property
