@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
-from consumer.consume.parse import parse
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN
+from schemas.parse import parse
 from schemas.sources import Snapshot
 from tests.factories import make_rule, native_record, openmeter_record
 
