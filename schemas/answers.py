@@ -3,6 +3,7 @@
 Structs rather than pydantic models: amounts are written as JSON numbers with all their digits.
 """
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -180,6 +181,32 @@ class Explanation(_Answer, frozen=True, kw_only=True):
     judgements: list[JudgementLine]
     events: list[dict[str, Any]]
     rejected: Rejection | None = None
+
+
+class FiredThreshold(_Answer, frozen=True, kw_only=True):
+    """A threshold that has fired in its entitlement's current period: for whom, when, and at what level.
+
+    `isReached`: whether it is reached now, of rules that follow their thresholds down (`rearm`, `recovered`).
+    """
+
+    event_id: str
+    threshold: ThresholdPart
+    entitlement_id: str
+    period: dict[str, Any]
+    episode: int
+    at: Time
+    level: Decimal
+    feature: dict[str, Any]
+    subject: dict[str, Any] | None = None
+    customer: dict[str, Any] | None = None
+    is_reached: bool | None = None
+
+
+class RuleState(_Answer, frozen=True, kw_only=True):
+    """What has fired, newest first. There may be more as long as there is a `nextCursor`."""
+
+    items: list[FiredThreshold]
+    next_cursor: str | None = None
 
 
 class InvalidField(msgspec.Struct, frozen=True):

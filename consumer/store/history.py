@@ -108,6 +108,17 @@ async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event
     return Page(events, count["total"])
 
 
+async def some(database: Database, namespace: str, wanted: Wanted) -> list[Event]:
+    """Return a page of events without counting them.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    async with database.transaction() as connection:
+        await connection.rows("history/own_plan")
+        return await _events(connection, namespace, await _ids(connection, namespace, wanted))
+
+
 async def get(database: Database, namespace: str, event_id: str) -> Event | None:
     """Return an event of *namespace*, or None.
 
