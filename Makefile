@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants fix schemas lock clean
+.PHONY: help demo test mutants bench-api fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 
 mutants: $(VENV)/.test ## does a test notice? about 130 small changes of the judgement, each against its tests (ARGS=verdict picks some)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+bench-api: $(VENV)/.test ## what a page of events costs among a million, filter by filter (ARGS=100000 for fewer)
+	$(BIN)/python -m tests.bench.api $(ARGS)
 
 fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
