@@ -59,6 +59,7 @@ def shown(
     entitlements: Sequence[About] = TWO,
     periods: Sequence[tuple[int, int]] = PERIODS,
     kinds: Sequence[str] = ("usage",),
+    least: int = 0,
     **more: st.SearchStrategy[object],
 ) -> st.SearchStrategy[list[Shown]]:
     """Records that come mostly in the order of their calculation, some late, some equally old."""
@@ -76,7 +77,7 @@ def shown(
         st.sampled_from(kinds),
         st.fixed_dictionaries(more),
     )
-    return st.lists(one, max_size=12).map(
+    return st.lists(one, min_size=least, max_size=least + 12).map(
         lambda records: [record._replace(at=2 * n - record.at) for n, record in enumerate(records)]
     )
 
@@ -99,7 +100,7 @@ STATUSES = st.frozensets(st.sampled_from(STATES), max_size=3)
 INVOICES: tuple[About, ...] = (("default", "in-1"), ("default", "in-2"))
 
 
-def billed(invoices: Sequence[About] = INVOICES) -> st.SearchStrategy[list[Billed]]:
+def billed(invoices: Sequence[About] = INVOICES, least: int = 0) -> st.SearchStrategy[list[Billed]]:
     """Records of invoices, mostly in the order of their time, some sent twice."""
     one = st.builds(
         Billed,
@@ -110,7 +111,7 @@ def billed(invoices: Sequence[About] = INVOICES) -> st.SearchStrategy[list[Bille
         st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["1", "2"])),
         st.sampled_from(["created", "updated", "updated"]),
     )
-    return st.lists(one, max_size=12).map(
+    return st.lists(one, min_size=least, max_size=least + 12).map(
         lambda records: [record._replace(at=2 * n - record.at) for n, record in enumerate(records)]
     )
 
