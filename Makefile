@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fix schemas lock clean
+.PHONY: help demo test mutants fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest $(if $(ARGS),,--cov) $(ARGS)
+
+mutants: $(VENV)/.test ## does a test notice? about 130 small changes of the judgement, each against its tests (ARGS=verdict picks some)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .

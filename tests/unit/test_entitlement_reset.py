@@ -85,6 +85,21 @@ def test_each_rule_remembers_for_itself_what_it_told() -> None:
     assert judgement.document == replace(judgement.document, resets=frozenset({RuleId("rule-1"), RuleId("rule-2")}))
 
 
+def test_a_rule_that_is_disabled_meanwhile_has_told_all_the_same() -> None:
+    document = judge([RULE], reset(PERIOD[1]), KNOWN).document
+
+    after = judge([reset_rule("rule-2")], reset(PERIOD[1]), document).document
+
+    assert reasons(judge([RULE], reset(PERIOD[1]), after)) == [Reason.ALREADY_RESET]
+
+
+def test_what_was_told_of_one_period_is_not_told_of_the_next() -> None:
+    document = judge([RULE], reset(PERIOD[1]), KNOWN).document
+    while_disabled = judge([], usage(PERIOD[1] + MONTH), document).document
+
+    assert reasons(judge([RULE], reset(PERIOD[1] + MONTH), while_disabled)) == [Reason.RESET_MANUAL]
+
+
 def test_a_snapshot_after_the_clocks_end_remembers_that_it_was_told() -> None:
     ended = judge([RULE], make_period_end(), KNOWN).document
     document = judge([RULE], usage(PERIOD[1]), ended).document

@@ -146,10 +146,13 @@ def test_a_delete_is_remembered_unless_a_later_record_is_known(
         (-1, True),
     ],
 )
-def test_a_record_calculated_after_a_delete_undoes_it(minute: int, is_deleted: bool) -> None:
+@pytest.mark.parametrize("active_to", [None, NOW + HOUR])
+def test_a_record_calculated_after_a_delete_undoes_it(
+    minute: int, is_deleted: bool, active_to: dt.datetime | None
+) -> None:
     deleted = replace(SEEN, deleted_at=NOW)
 
-    after = of(judge(RULES, make_snapshot(85, minute=minute), deleted))
+    after = of(judge(RULES, make_snapshot(85, minute=minute, active_to=active_to), deleted))
 
     assert (after.deleted_at is not None) is is_deleted
 
@@ -253,6 +256,13 @@ def test_a_reset_by_hand_that_comes_after_the_clocks_end_is_told_as_such() -> No
 
     assert reasons(judgement) == [Reason.RESET_MANUAL]
     assert of(judgement).period_from == NOW
+
+
+def test_a_resets_value_is_judged_as_a_snapshot_of_the_new_period() -> None:
+    judgement = judge(RULES, make_snapshot(85, period=NEXT_PERIOD, minute=1, reset_at=NEXT_PERIOD[0]), SEEN)
+
+    assert reasons(judgement) == [Reason.FIRST_CROSSING, Reason.FIRST_CROSSING, Reason.RESET_AUTOMATIC]
+    assert [one.rule.id for one in judgement.occurrences] == ["plain", "watching", "resets"]
 
 
 def test_marks_hold_the_level_of_their_own_kind() -> None:

@@ -164,6 +164,29 @@ def test_the_same_threshold_under_its_old_name_remembers() -> None:
     assert thresholds(judge([make_rule(("PERCENT", "80.0"))], make_snapshot(81), document)) == []
 
 
+@pytest.mark.parametrize("settings", [{}, {"rearm": "recovery", "notify_on": ["triggered", "recovered"]}])
+def test_a_threshold_that_is_taken_away_ends_silently(settings: dict[str, Any]) -> None:
+    document = judge([make_rule(percents=[50, 80], **settings)], make_snapshot(90), UNSEEN).document
+
+    judgement = judge([make_rule(percents=[80], **settings)], make_snapshot(60, minute=1), document)
+
+    assert [one.threshold.identity for one in judgement.occurrences] == (["usage_percentage:80"] if settings else [])
+    assert len(reasons(judgement)) == 1
+
+
+def test_a_top_up_fires_nothing_on_the_way_down() -> None:
+    rule = make_rule(("balance_value", 15), percents=[50, 80])
+    document = judge([rule], make_snapshot(90, allowance=100, balance=10), UNSEEN).document
+
+    for minute, allowance in enumerate((120, 200, 1000), 1):
+        judgement = judge(
+            [rule], make_snapshot(90, allowance=allowance, balance=allowance - 90, minute=minute), document
+        )
+
+        assert judgement.occurrences == ()
+        assert judgement.document is document
+
+
 def test_a_threshold_that_stands_twice_in_a_rule_is_one() -> None:
     rule = make_rule(("PERCENT", 80), ("usage_percentage", "80.0"), ("usage_percentage", "8E+1"))
 

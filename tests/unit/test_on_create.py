@@ -120,6 +120,16 @@ def test_a_new_period_fires_also_where_it_begins_above() -> None:
     assert [(one.action, one.episode) for one in judgement.occurrences] == [("triggered", 1)]
 
 
+def test_what_was_seen_in_an_earlier_period_is_not_seen_for_the_first_time_in_the_next() -> None:
+    rule = ignoring_rule(50)
+    last_month = (PERIOD[0] - dt.timedelta(days=31), PERIOD[0])
+    document = judge([rule], make_snapshot(10, period=last_month), UNSEEN).document
+
+    judgement = judge([rule], make_snapshot(60, minute=1), document)
+
+    assert [str(reason) for _, reason in judgement.reasons] == ["first_crossing"]
+
+
 def test_an_entitlement_first_seen_in_a_later_period_is_not_ignored() -> None:
     judgement = judge([ignoring_rule(50)], make_snapshot(60, period=NEXT_PERIOD), UNSEEN)
 
@@ -157,6 +167,8 @@ def test_a_threshold_added_ignores_and_the_others_go_on_as_they_were() -> None:
     judgement = judge([wider], make_snapshot(60, minute=1), document)
 
     assert [str(reason) for _, reason in judgement.reasons] == ["first_crossing", "ignored_on_create"]
+    assert isinstance(judgement.document, Document)
+    assert judgement.document.sights[rule.id] == {"usage_percentage:50": 1, "usage_percentage:40": 7}
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_429_without_a_wish_pauses_the_channel_for_the_retrys_delay() -> None:
     assert judged(answer(429)) == RetryIn(five, pause=five)
 
 
+def test_429_without_a_wish_pauses_the_channel_for_an_hour_at_most() -> None:
+    two_hours = dt.timedelta(hours=2)
+
+    verdict_of_429 = verdict(answer(429), step=0, interrupted=0, schedule=[dt.timedelta(), two_hours], jitter=0)
+
+    assert verdict_of_429 == RetryIn(two_hours, pause=dt.timedelta(hours=1))
+
+
 def test_a_wish_does_not_lengthen_the_schedule() -> None:
     assert judged(answer(429, "60"), step=2) == GiveUp()
 

@@ -1,0 +1,236 @@
+"""Mutants of what is remembered of an entitlement, and of resets."""
+
+from tests.mutants.mutant import Mutant
+
+ENTITLEMENTS = "consumer/decide/entitlements.py"
+RESET = "consumer/decide/rules/entitlement_reset.py"
+
+MUTANTS = [
+    Mutant(ENTITLEMENTS, "if snapshot.is_deleted:", "if False:", "a delete is judged as a snapshot"),
+    Mutant(
+        ENTITLEMENTS,
+        "snapshot.calculated_at < snapshot.active_from",
+        "snapshot.calculated_at <= snapshot.active_from",
+        "the first moment of an entitlement is not judged",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "snapshot.calculated_at >= snapshot.active_to",
+        "snapshot.calculated_at > snapshot.active_to",
+        "the moment at which it ended is judged",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "document if is_stale else _inactive(document, snapshot)",
+        "_inactive(document, snapshot)",
+        "a record of a period that is over moves the end of the entitlement",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "_alive(_in_period(rules, document, snapshot), snapshot)",
+        "_in_period(rules, document, snapshot)",
+        "an entitlement that was deleted stays so, and the clock never ends its periods",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "            period_from=document.period_to,",
+        "            period_from=document.period_from,",
+        "the clock tells of the period that has ended",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "ended=True, as_of=None, marks=NO_MARKS, resets=frozenset()",
+        "ended=True, as_of=None, marks=NO_MARKS",
+        "what was told of the ended period stays in the document",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "ended=True, as_of=None, marks=NO_MARKS",
+        "ended=True, as_of=None",
+        "marks of a period that is over stay in the document",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "snapshot.calculated_at <= before.as_of",
+        "snapshot.calculated_at < before.as_of",
+        "a record of the same moment re-arms or recovers",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "_by_reset(found, rule, snapshot, seen)",
+        "_by_reset(found, rule, snapshot, before)",
+        "a later period is no reset",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "found.is_watched |= spec.looks_back and bool(finding.marks)",
+        "found.is_watched |= bool(finding.marks)",
+        "every record of a plain rule that has fired is written",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "found.is_watched |= spec.looks_back and bool(finding.marks)",
+        "found.is_watched |= spec.looks_back",
+        "every record is written before anything has fired",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if reason is not Reason.SAME_PERIOD:",
+        "if reason is Reason.RESET_MANUAL:",
+        "a rollover that a snapshot showed is told again by the reset record",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "at=snapshot.reset_at or snapshot.period_from",
+        "at=snapshot.period_from",
+        "a reset record's own time is lost",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "resets=before.resets | found.resets",
+        "resets=found.resets",
+        "one rule's reset makes another's be told again",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "sights={**before.sights, **found.sights}",
+        "sights=found.sights",
+        "another rule's first sights are forgotten: it ignores what it had seen",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "marks={**before.marks, **found.marks}",
+        "marks=found.marks",
+        "another rule's marks are forgotten: it fires again",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "snapshot.calculated_at > before.as_of",
+        "snapshot.calculated_at >= before.as_of",
+        "a record of the same moment is written for nothing",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if is_newest and (found.marks or found.is_watched):",
+        "if is_newest and found.marks:",
+        "a late record recovers what a newer one has shown to be reached",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if is_newest and (found.marks or found.is_watched):",
+        "if found.marks or found.is_watched:",
+        "a late record makes the newest one late",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "snapshot.period_from > document.period_from",
+        "snapshot.period_from >= document.period_from",
+        "a record of the period that the clock has ended fires",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "return document.ended or snapshot.period_from < document.period_from",
+        "return document.ended",
+        "last month's 100 % cuts off who was renewed today",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "return document.ended or snapshot.period_from < document.period_from",
+        "return snapshot.period_from < document.period_from",
+        "a period that the clock has ended goes on",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "return replace(document, period_to=snapshot.period_to)",
+        "return document",
+        "the clock ends a period at an end that was moved",
+    ),
+    Mutant(ENTITLEMENTS, "        ended=False,\n", "", "a period begun after the clock's end is over at once"),
+    Mutant(ENTITLEMENTS, "        as_of=None,\n", "", "records of a new period are late by those of the old one"),
+    Mutant(ENTITLEMENTS, "        marks=NO_MARKS,\n", "", "nothing fires in the second period"),
+    Mutant(ENTITLEMENTS, "        resets=frozenset(),\n", "", "of two resets the second is not told"),
+    Mutant(
+        ENTITLEMENTS,
+        "sights=_still_known(rules, document),",
+        "sights=NO_SIGHTS,",
+        "a rule ignores in every period whatever is reached at its beginning",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "return {rule.id: document.sights[rule.id] for rule in rules if rule.id in document.sights}",
+        "return document.sights",
+        "a document grows with every rule that ever was",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "snapshot.calculated_at > document.deleted_at",
+        "snapshot.calculated_at >= document.deleted_at",
+        "a record of the delete's own moment undoes it",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "deleted_at = None if is_newer_than_delete else document.deleted_at",
+        "deleted_at = None",
+        "a late record undoes a delete",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if document.as_of is not None and document.as_of > at:",
+        "if document.as_of is not None and document.as_of >= at:",
+        "a delete of the newest record's moment is not noted",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if document.as_of is not None and document.as_of > at:",
+        "if False:",
+        "a late delete silences the clock",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "document.deleted_at is not None and document.deleted_at >= at",
+        "document.deleted_at is not None",
+        "of two deletes the first counts",
+    ),
+    Mutant(
+        RESET,
+        "snapshot.period_from >= seen.period_to",
+        "snapshot.period_from > seen.period_to",
+        "a rollover on time is called manual",
+    ),
+    Mutant(
+        RESET,
+        "if seen.ended and snapshot.period_from == seen.period_to:",
+        "if seen.ended:",
+        "a reset by hand that came late is not told",
+    ),
+    Mutant(
+        RESET,
+        "if seen.ended and snapshot.period_from == seen.period_to:",
+        "if snapshot.period_from == seen.period_to:",
+        "a rollover that the clock has not told is told by nobody",
+    ),
+    Mutant(
+        RESET,
+        "return Reason.RESET_MANUAL if is_reset_record else Reason.SAME_PERIOD",
+        "return Reason.SAME_PERIOD",
+        "the first record of an entitlement, a reset, is not told",
+    ),
+    Mutant(
+        RESET,
+        "return Reason.RESET_MANUAL if is_reset_record else Reason.SAME_PERIOD",
+        "return Reason.RESET_MANUAL",
+        "every entitlement seen for the first time is told as reset",
+    ),
+    Mutant(
+        RESET,
+        "return Reason.ALREADY_RESET if is_told else Reason.RESET_MANUAL",
+        "return Reason.ALREADY_RESET",
+        "a reset record of the known period is not told",
+    ),
+    Mutant(
+        RESET,
+        "return Reason.ALREADY_RESET if is_told else Reason.RESET_MANUAL",
+        "return Reason.RESET_MANUAL",
+        "a reset record that comes again is told again",
+    ),
+]

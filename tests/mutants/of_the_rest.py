@@ -1,0 +1,208 @@
+"""Mutants of invoices, of what makes an event the same, of the verdict, and of what is read and derived."""
+
+from tests.mutants.mutant import Mutant
+
+INVOICES = "consumer/decide/invoices.py"
+UPDATED = "consumer/decide/rules/invoice_updated.py"
+PAYLOADS = "consumer/decide/payloads.py"
+VERDICT = "consumer/decide/verdict.py"
+OUTCOME = "consumer/decide/outcome.py"
+BACKOFF = "consumer/decide/backoff.py"
+RETRY_AFTER = "consumer/decide/retry_after.py"
+RULES = "schemas/rules.py"
+AMOUNTS = "schemas/amounts.py"
+NATIVE = "schemas/native.py"
+THRESHOLDS = "schemas/thresholds.py"
+
+MUTANTS = [
+    Mutant(INVOICES, "invoice.previous or document.state", "document.state", "the record's own word does not count"),
+    Mutant(INVOICES, "invoice.previous or document.state", "invoice.previous", "what was seen does not count"),
+    Mutant(
+        INVOICES,
+        "invoice.previous or document.state",
+        "document.state or invoice.previous",
+        "what was seen counts before the record's own word",
+    ),
+    Mutant(
+        INVOICES,
+        "invoice.at < document.as_of",
+        "invoice.at <= document.as_of",
+        "of two records of one moment the first is the state",
+    ),
+    Mutant(
+        INVOICES,
+        "if document.as_of is not None and invoice.at < document.as_of:",
+        "if False:",
+        "a late record makes the next change one from an old state",
+    ),
+    Mutant(
+        INVOICES,
+        "Reason.GATHERING if invoice_updated.is_gathering(invoice) else Reason.INVOICE_CREATED",
+        "Reason.INVOICE_CREATED",
+        "an invoice that only gathers is told",
+    ),
+    Mutant(
+        INVOICES,
+        "case InvoiceUpdatedSpec() as spec if not invoice.is_created:",
+        "case InvoiceUpdatedSpec() as spec:",
+        "a created invoice is told as updated",
+    ),
+    Mutant(UPDATED, "invoice.at < seen.as_of", "invoice.at <= seen.as_of", "a record of the same moment is late"),
+    Mutant(
+        UPDATED,
+        "if invoice.previous is None and seen.as_of",
+        "if seen.as_of",
+        "a late record that knows its previous state is lost",
+    ),
+    Mutant(UPDATED, "if previous == invoice.state:", "if False:", "what stays the same is told"),
+    Mutant(
+        UPDATED,
+        "(previous is None or short_status(previous) != short)",
+        "previous is not None and short_status(previous) != short",
+        "the first state that is seen is not told",
+    ),
+    Mutant(
+        UPDATED,
+        "return short in spec.statuses and (previous is None or short_status(previous) != short)",
+        "return short in spec.statuses",
+        "a short status matches at each step inside of it: 13 webhooks an invoice",
+    ),
+    Mutant(
+        UPDATED,
+        'if "." in state and state in spec.statuses:',
+        "if state in spec.statuses:",
+        "a short status matches though the one before was of it",
+    ),
+    Mutant(
+        UPDATED,
+        "return short_status(invoice.state) == GATHERING",
+        "return invoice.state == GATHERING",
+        "an extended gathering state is told",
+    ),
+    Mutant(PAYLOADS, "if occurrence.episode > 1:", "if occurrence.episode >= 1:", "a first crossing waits for ever"),
+    Mutant(
+        PAYLOADS,
+        "return _of_crossing(occurrence, occurrence.episode, Action.TRIGGERED)",
+        "return None",
+        "a recovery overtakes what it recovers from",
+    ),
+    Mutant(
+        PAYLOADS,
+        "return _of_crossing(occurrence, occurrence.episode - 1, Action.RECOVERED)",
+        "return _of_crossing(occurrence, occurrence.episode - 1, Action.TRIGGERED)",
+        "an episode overtakes the recovery before it",
+    ),
+    Mutant(
+        PAYLOADS,
+        "        case Reset(period_from=start):\n            return start",
+        "        case Reset(at=start):\n            return start",
+        "a reset's timestamp is not its period's start",
+    ),
+    Mutant(
+        PAYLOADS,
+        'ResetPart("manual" if reset.reason is Reason.RESET_MANUAL else "automatic"',
+        'ResetPart("manual"',
+        "every reset is called manual",
+    ),
+    Mutant(
+        PAYLOADS,
+        "        **shown,\n",
+        "",
+        "an invoice's event has no invoice",
+    ),
+    Mutant(OUTCOME, "self.status <= 299", "self.status <= 399", "a redirect counts as delivered"),
+    Mutant(OUTCOME, "200 <= self.status", "100 <= self.status", "an informational answer counts as delivered"),
+    Mutant(VERDICT, "outcome.status == GONE", "outcome.status == TOO_MANY_REQUESTS", "429 disables the channel"),
+    Mutant(VERDICT, "interrupted < FREE_INTERRUPTIONS", "interrupted <= FREE_INTERRUPTIONS", "a sixth is free"),
+    Mutant(VERDICT, "spends_step=False", "spends_step=True", "a deploy costs a receiver its retries"),
+    Mutant(VERDICT, "step + 1, jitter", "step, jitter", "a delivery is tried once more than its schedule says"),
+    Mutant(VERDICT, "min(delay, retry_after.LONGEST)", "delay", "a 429 parks a channel for ten hours"),
+    Mutant(VERDICT, "max(delay, pause)", "pause", "a short Retry-After shortens the schedule"),
+    Mutant(
+        VERDICT,
+        "if outcome.kind is OutcomeClass.RENDERING:",
+        "if False:",
+        "what cannot be rendered is tried for days",
+    ),
+    Mutant(BACKOFF, "if step >= len(schedule):", "if step > len(schedule):", "the last attempt crashes"),
+    Mutant(BACKOFF, "max(schedule[step:])", "max(schedule)", "a timeout waits a minute that the rest has not"),
+    Mutant(BACKOFF, "is_timeout and max", "max", "every failure waits a minute"),
+    Mutant(BACKOFF, "(1 + JITTER * jitter)", "(1 + jitter)", "jitter makes a delay nothing, or twice as long"),
+    Mutant(
+        RETRY_AFTER,
+        "min(dt.timedelta(seconds=float(text)), LONGEST)",
+        "dt.timedelta(seconds=float(text))",
+        "a header parks a channel for thirty years",
+    ),
+    Mutant(RETRY_AFTER, "max(aware - answered_at, dt.timedelta())", "aware - answered_at", "a wait below zero"),
+    Mutant(
+        RETRY_AFTER,
+        "outcome.started_at + dt.timedelta(milliseconds=outcome.duration_ms)",
+        "outcome.started_at",
+        "a date is waited for from the request on, not from the answer",
+    ),
+    Mutant(RULES, 'or after.on_create != "ignore"', "", "a rule that evaluates ignores"),
+    Mutant(
+        RULES,
+        "stay | dict.fromkeys(after.distinct.keys() - known, since)",
+        "dict.fromkeys(after.distinct.keys() - known, since) | stay",
+        "a threshold put back, or a rule enabled again, ignores since its first time",
+    ),
+    Mutant(
+        RULES,
+        "dict.fromkeys(after.distinct.keys() - known, since)",
+        "dict.fromkeys(after.distinct, since)",
+        "an edit of a rule silences its other thresholds",
+    ),
+    Mutant(RULES, "return stay | dict", "return dict", "an edit makes a rule's other thresholds evaluate"),
+    Mutant(
+        RULES,
+        "found.setdefault(threshold.identity, threshold)",
+        "found[threshold.identity] = threshold",
+        "the same threshold twice comes back as last written",
+    ),
+    Mutant(
+        AMOUNTS,
+        "max(-_FLOAT_DECIMALS, amount.adjusted()",
+        "min(-_FLOAT_DECIMALS, amount.adjusted()",
+        "a float of 20 digits is judged by digits that it has not",
+    ),
+    Mutant(AMOUNTS, "(_FLOAT_DIGITS - 1)", "_FLOAT_DIGITS", "99.99999999999999 of 100 is not 100 %"),
+    Mutant(
+        AMOUNTS,
+        "prec=60, rounding=decimal.ROUND_HALF_EVEN",
+        "prec=60, rounding=decimal.ROUND_DOWN",
+        "99.99999999999999 of 100 is not 100 %",
+    ),
+    Mutant(AMOUNTS, "_FLOAT_DECIMALS: Final = 9", "_FLOAT_DECIMALS: Final = 10", "0.1 + 0.2 of 0.3 is told apart"),
+    Mutant(NATIVE, "max(rest, ZERO), max(EXACT.minus(rest), ZERO)", "rest, ZERO", "a balance below 0"),
+    Mutant(NATIVE, "balance = EXACT.add(rest, overage)", "balance = rest", "a balance without its overage"),
+    Mutant(NATIVE, "overage = EXACT.subtract(balance, rest)", "overage = ZERO", "an overage that is not seen"),
+    Mutant(
+        NATIVE,
+        "overage is not None and overage > 0:",
+        "overage is not None and overage >= 0:",
+        "a balance is taken for 0 where nobody knows it",
+    ),
+    Mutant(
+        NATIVE,
+        "balance is not None and balance > 0:",
+        "balance is not None and balance >= 0:",
+        "an overage is taken for 0 where nobody knows it",
+    ),
+    Mutant(
+        NATIVE,
+        "EXACT.subtract(EXACT.add(usage, balance), overage)",
+        "EXACT.add(usage, balance)",
+        "the allowance is too high by the overage",
+    ),
+    Mutant(
+        NATIVE,
+        "value.balance is None or value.balance > 0",
+        "value.balance is None or value.balance >= 0",
+        "who has nothing left has access",
+    ),
+    Mutant(
+        THRESHOLDS, "amounts.EXACT.normalize(self.value.copy_abs())", "self.value", "80.0 instead of 80 fires again"
+    ),
+]

@@ -1,0 +1,171 @@
+"""Mutants of when a threshold fires, re-arms and recovers."""
+
+from tests.mutants.mutant import Mutant
+
+THRESHOLD = "consumer/decide/rules/balance_threshold.py"
+LEVELS = "consumer/decide/levels.py"
+
+MUTANTS = [
+    Mutant(
+        LEVELS,
+        "EXACT.multiply(_HUNDRED, level.usage) >= EXACT",
+        "EXACT.multiply(_HUNDRED, level.usage) > EXACT",
+        "exactly 100 % does not cut off",
+    ),
+    Mutant(LEVELS, "level.usage >= threshold.value", "level.usage > threshold.value", "reached is passed"),
+    Mutant(LEVELS, "level.balance <= threshold.value", "level.balance < threshold.value", "reached is passed"),
+    Mutant(LEVELS, "level.allowance <= 0", "level.allowance < 0", "any usage is 100 % of an allowance of 0"),
+    Mutant(
+        LEVELS,
+        "EXACT.multiply(threshold.value, allowance), 1)",
+        "EXACT.multiply(threshold.value, allowance), 0)",
+        "on a tie chance decides which is the highest",
+    ),
+    Mutant(
+        LEVELS,
+        "EXACT.multiply(threshold.value, _HUNDRED), 0)",
+        "threshold.value, 0)",
+        "usage kinds are not ordered by absolute level",
+    ),
+    Mutant(LEVELS, "EXACT.minus(threshold.value)", "threshold.value", "balances come from low to high"),
+    Mutant(LEVELS, "return (1, EXACT", "return (0, EXACT", "balances come before usage"),
+    Mutant(THRESHOLD, "in spec.distinct.values()", "in spec.thresholds", "a threshold written twice fires twice"),
+    Mutant(
+        THRESHOLD,
+        "{Reason.FIRST_CROSSING, Reason.REARMED}",
+        "{Reason.FIRST_CROSSING}",
+        "a re-armed threshold makes no event",
+    ),
+    Mutant(
+        THRESHOLD,
+        "risen.sort(key=lambda step: levels.advancement(step.threshold, level))",
+        "risen = list(risen)",
+        "a jump's events come in the rule's order",
+    ),
+    Mutant(THRESHOLD, "level), reverse=True)", "level))", "recoveries come in rising order"),
+    Mutant(THRESHOLD, "(*told, *recovered)", "(*recovered, *told)", "what recovers is told before what fires"),
+    Mutant(
+        THRESHOLD,
+        "{**known.marks, **changed, **untold}",
+        "{**known.marks, **changed}",
+        "what was only counted as fired has a recovery to tell",
+    ),
+    Mutant(
+        THRESHOLD,
+        "{**known.marks, **changed, **untold}",
+        "{**changed, **untold}",
+        "a threshold that fires makes the others fire again",
+    ),
+    Mutant(
+        THRESHOLD,
+        "sights = {**known.sights, **seen} if seen",
+        "sights = seen if seen",
+        "a threshold added makes the others be seen for the first time again",
+    ),
+    Mutant(
+        THRESHOLD,
+        "known.sights.get(threshold.identity) == since.revision",
+        "threshold.identity in known.sights",
+        "a rule enabled again fires what is reached",
+    ),
+    Mutant(
+        THRESHOLD,
+        "snapshot.period_from < since.at",
+        "snapshot.period_from <= since.at",
+        "a period that begins with the rule is ignored",
+    ),
+    Mutant(
+        THRESHOLD,
+        "since is not None and snapshot.period_from < since.at",
+        "since is not None",
+        "a period that began after the rule is ignored",
+    ),
+    Mutant(
+        THRESHOLD,
+        "elif sight is not None and since is not None",
+        "elif since is not None",
+        "what rises under a rule that ignores never fires",
+    ),
+    Mutant(
+        THRESHOLD,
+        "return step if sight is None else replace(step, sight=sight)",
+        "return step",
+        "every sight is the first one",
+    ),
+    Mutant(
+        THRESHOLD,
+        '"ignored", 0, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False',
+        '"ignored", 0, snapshot.calculated_at, _shown(threshold, snapshot)',
+        "what was never told has a recovery to tell",
+    ),
+    Mutant(
+        THRESHOLD,
+        '(mark.state != "clear" or spec.rearm == "period")',
+        '(spec.rearm == "period")',
+        "a fired threshold fires at every record",
+    ),
+    Mutant(
+        THRESHOLD,
+        '(mark.state != "clear" or spec.rearm == "period")',
+        '(mark.state != "clear")',
+        "recovered alone re-arms",
+    ),
+    Mutant(
+        THRESHOLD,
+        "Reason.ALREADY_FIRED if mark.episode else Reason.IGNORED_ON_CREATE",
+        "Reason.ALREADY_FIRED",
+        "explain says that it fired, and nobody was told",
+    ),
+    Mutant(
+        THRESHOLD,
+        'spec.looks_back if mark.episode else spec.rearm == "recovery"',
+        "spec.looks_back",
+        "recovered alone follows what was ignored",
+    ),
+    Mutant(
+        THRESHOLD,
+        'spec.looks_back if mark.episode else spec.rearm == "recovery"',
+        'spec.rearm == "recovery"',
+        "recovered alone tells of no recovery",
+    ),
+    Mutant(
+        THRESHOLD,
+        '(mark.state == "clear" or not is_followed)',
+        "(not is_followed)",
+        "a recovery is told at every record below",
+    ),
+    Mutant(THRESHOLD, "    if is_late:", "    if False:", "a late record re-arms and recovers"),
+    Mutant(THRESHOLD, "mark.episode + 1)", "2)", "the third episode is called the second"),
+    Mutant(THRESHOLD, 'Mark("clear", mark.episode,', 'Mark("clear", 1,', "the second episode recovers as the first"),
+    Mutant(
+        THRESHOLD,
+        "is_told = spec.tells_recovery and mark.is_told",
+        "is_told = spec.tells_recovery",
+        "a recovery comes without its triggered event",
+    ),
+    Mutant(
+        THRESHOLD,
+        "is_told = spec.tells_recovery and mark.is_told",
+        "is_told = mark.is_told",
+        "re-arm alone tells of recoveries",
+    ),
+    Mutant(THRESHOLD, "*others, top = kind", "top, *others = kind", "the least advanced stands for the others"),
+    Mutant(
+        THRESHOLD,
+        "key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE",
+        "key=lambda step: None",
+        "of usage and balance one alone is told",
+    ),
+    Mutant(
+        THRESHOLD,
+        "key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE",
+        "key=lambda step: step.threshold.type",
+        "usage_value and usage_percentage are kinds of their own",
+    ),
+    Mutant(
+        THRESHOLD,
+        "snapshot.balance if threshold.type.canonical is ThresholdType.BALANCE_VALUE else snapshot.usage",
+        "snapshot.usage",
+        "a balance's mark says how much was used",
+    ),
+]

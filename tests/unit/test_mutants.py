@@ -1,0 +1,43 @@
+"""The mutants are of the code as it is; `make mutants` runs the tests against each."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import __main__ as mutants
+from tests.mutants.mutant import Mutant
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.breaks)
+def test_a_mutant_changes_one_place_of_the_code_as_it_is(mutant: Mutant) -> None:
+    text = (ROOT / mutant.file).read_text(encoding="utf-8")
+
+    assert text.count(mutant.old) == 1, "the code has changed: give the mutant its new text"
+    mutated = ast.parse(text.replace(mutant.old, mutant.new))
+    assert ast.dump(mutated) != ast.dump(ast.parse(text))
+
+
+def test_no_mutant_is_there_twice() -> None:
+    assert len({(one.file, one.old, one.new) for one in mutants.MUTANTS}) == len(mutants.MUTANTS)
+
+
+def test_most_are_of_the_judge_and_the_verdict() -> None:
+    judging = [one for one in mutants.MUTANTS if one.file.startswith("consumer/decide/")]
+
+    assert len(judging) >= 30
+    assert {Path(one.file).stem for one in judging} >= {
+        "entitlements",
+        "balance_threshold",
+        "entitlement_reset",
+        "invoices",
+        "invoice_updated",
+        "levels",
+        "payloads",
+        "verdict",
+        "backoff",
+        "outcome",
+        "retry_after",
+    }
