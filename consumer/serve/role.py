@@ -11,12 +11,12 @@ from consumer.encryption import Cipher
 from consumer.metrics import Metrics
 from consumer.serve import problems
 from consumer.serve.access import ApiToken, Gate, is_loopback
-from consumer.serve.api import channels, events, explain, rules
+from consumer.serve.api import channels, events, explain, rules, samples
 from consumer.serve.api.call import PREFIX, Served, route
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
-OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS, *events.OPERATIONS, *explain.OPERATIONS)
+OPERATIONS = (*channels.OPERATIONS, *rules.OPERATIONS, *events.OPERATIONS, *explain.OPERATIONS, *samples.OPERATIONS)
 logger = log.get("api")
 
 
