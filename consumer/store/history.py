@@ -88,6 +88,7 @@ class Event:
     type: str
     rule_id: str
     payload: bytes
+    is_test: bool
     created_at: dt.datetime
     deliveries: Sequence[Delivery]
 
@@ -237,6 +238,7 @@ def _event(row: asyncpg.Record, deliveries: Sequence[Delivery]) -> Event:
         type=row["type"],
         rule_id=row["rule_id"],
         payload=row["payload"],
+        is_test=row["is_test"],
         created_at=row["created_at"],
         deliveries=deliveries,
     )

@@ -28,7 +28,7 @@ async def list_all(call: Call) -> web.Response:
     wanted = await _wanted(call, query, limit=size, offset=(page - 1) * size)
     query.check()
     found = await history.page(call.served.database, call.namespace, wanted)
-    items = await _shown(call, found.parts)
+    items = await shown_events(call, found.parts)
     is_full = len(items) == size
     answer = answers.EventPage(
         total_count=found.total,
@@ -43,7 +43,7 @@ async def list_all(call: Call) -> web.Response:
 async def get(call: Call) -> web.Response:
     """Return an event with its deliveries and every attempt."""
     event = await _found(call)
-    return bodies.answer((await _shown(call, [event]))[0])
+    return bodies.answer((await shown_events(call, [event]))[0])
 
 
 async def resend(call: Call) -> web.Response:
@@ -113,13 +113,13 @@ def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState])
     return values
 
 
-async def _shown(call: Call, events: Sequence[Event]) -> list[answers.Event]:
+async def shown_events(call: Call, events: Sequence[Event]) -> list[answers.Event]:
     """Return *events* as the API shows them, each with its rule as it is now."""
     database, namespace = call.served.database, call.namespace
     rules = await configured.rules_of(database, namespace, {event.rule_id for event in events})
     refs = await features.seen(database, namespace, features.named_by(list(rules.values())))
     by_id: Mapping[str, answers.Rule] = {rule_id: shown.rule(rule, refs) for rule_id, rule in rules.items()}
-    return [shown.event(event, by_id[event.rule_id]) for event in events if event.rule_id in by_id]
+    return [shown.event(event, by_id.get(event.rule_id) or shown.sample_rule(event)) for event in events]
 
 
 OPERATIONS: Final[tuple[Any, ...]] = (
