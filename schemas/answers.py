@@ -139,6 +139,24 @@ class EventPage(_Answer, frozen=True, kw_only=True):
     ] = None
 
 
+class ChannelDelivery(_Answer, frozen=True, kw_only=True):
+    """A delivery of a channel, and whose it is."""
+
+    event_id: str
+    type: str
+    delivery: DeliveryStatus
+
+
+class DeliveryPage(_Answer, frozen=True, kw_only=True):
+    """A page of a channel's deliveries; one beyond the last is empty."""
+
+    total_count: int
+    page: int
+    page_size: int
+    items: list[ChannelDelivery]
+    next_cursor: str | None = None
+
+
 class Job(_Answer, frozen=True, kw_only=True):
     """A resend or a recovery: how far it is. Its deliveries may still be under way when it is done."""
 

@@ -11,13 +11,14 @@ from consumer.encryption import Cipher
 from consumer.metrics import Metrics
 from consumer.serve import problems
 from consumer.serve.access import ApiToken, Gate, is_loopback
-from consumer.serve.api import channels, events, explain, rules, samples, states
+from consumer.serve.api import acts, channels, events, explain, rules, samples, states
 from consumer.serve.api.call import PREFIX, Served, route
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
 OPERATIONS = (
     *channels.OPERATIONS,
+    *acts.OPERATIONS,
     *rules.OPERATIONS,
     *events.OPERATIONS,
     *explain.OPERATIONS,

@@ -93,7 +93,7 @@ async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wante
         subjects=query.all("subject") or (),
         features=await features.keys_of(call.served.database, call.namespace, query.all("feature") or ()),
         channels=query.all("channel") or (),
-        states=_known(query, "state", DeliveryState),
+        states=states(query),
         customer=customers,
         since=query.time("from"),
         until=query.time("to"),
@@ -102,6 +102,15 @@ async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wante
         limit=limit,
         offset=offset,
     )
+
+
+def states(query: Query) -> Sequence[str]:
+    """Return which states of deliveries are asked for.
+
+    Raises:
+        Problem: 400, there is no such state.
+    """
+    return _known(query, "state", DeliveryState)
 
 
 def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState]) -> Sequence[str]:

@@ -94,7 +94,7 @@ def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
         type=RuleType(stored.type),
         created_at=times.text(stored.created_at),
         rule=of_rule,
-        delivery_status=[_delivery(one) for one in stored.deliveries],
+        delivery_status=[delivery(one) for one in stored.deliveries],
         payload=read_all(stored.payload),
         annotations={TEST: True} if stored.is_test else None,
     )
@@ -117,7 +117,8 @@ def job(stored: Job) -> answers.Job:
     )
 
 
-def _delivery(stored: Delivery) -> answers.DeliveryStatus:
+def delivery(stored: Delivery) -> answers.DeliveryStatus:
+    """Return *stored* as the API shows it."""
     newest = stored.attempts[0] if stored.attempts else None
     changed = stored.ended_at or (newest.started_at if newest else stored.created_at)
     return answers.DeliveryStatus(
