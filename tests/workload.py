@@ -19,7 +19,7 @@ from tests.property.strategies import INVOICE_RULES, ONCE, billed, shown, thresh
 from tests.property.words import CANONICAL, About, Billed, Event, Line, Rule, Shown
 from tests.property.world import TYPES
 
-START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)  # all periods are over: the clock has nothing to do with them
+START = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)  # all periods are over: the clock has nothing to do with them
 # One end for each start: a reset's kind is then the same, whatever is read again.
 PERIODS = ((0, 1000), (1000, 2000), (1500, 2500), (2500, 3500))
 ENTITLEMENTS: tuple[About, ...] = (("default", "ent-1"), ("default", "ent-2"))

@@ -107,6 +107,7 @@ async def stage(
     resets, invoices = await make_topic(PARTITIONS), await make_topic(PARTITIONS)
     deployment = await deploy(
         PARTITIONS,
+        TOLLBELL_RETENTION="730d",  # the periods are long over: nothing of them may go while they are judged
         TOLLBELL_TOPICS_RESETS=resets,
         TOLLBELL_TOPICS_INVOICES=invoices,
         TOLLBELL_DELIVERY_TIMEOUT="2s",
