@@ -190,6 +190,8 @@ async def test_the_client_finds_an_event_by_its_filters_and_sends_it_again(
         )
         for nothing in ({"subject": ["x"]}, {"to": began}, {"from_parameter": began + dt.timedelta(days=1)}):
             assert (await events.list(**nothing)).total_count == 0
+        answered, _ = await served("GET", "/events", headers={"Authorization": f"Bearer {token}"})  # of its models
+        assert answered == 200
         again = await receiver.wait_for(2, timeout=30)
         assert {one.headers["webhook-id"] for one in again} == {event.id}
 
