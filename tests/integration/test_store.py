@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from decimal import Decimal
@@ -128,7 +129,7 @@ async def test_of_two_that_are_one_event_in_a_batch_the_first_is_made(store: Dat
     made = []
     for n in range(20):
         key = EntitlementKey("default", f"twice-{n}")
-        one = make_change(rule, key=key, identity=bytes([n]) * 32)
+        one = make_change(rule, key=key, identity=hashlib.sha256(bytes([n])).digest())
         later = [dataclasses.replace(one.events[0], id=ids.new(), payload=b"{}") for _ in range(5)]
         made.append(dataclasses.replace(one, events=(*one.events, *later)))
 
