@@ -3,6 +3,7 @@
 Structs rather than pydantic models: amounts are written as JSON numbers with all their digits.
 """
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -138,6 +139,24 @@ class EventPage(_Answer, frozen=True, kw_only=True):
     ] = None
 
 
+class ChannelDelivery(_Answer, frozen=True, kw_only=True):
+    """A delivery of a channel, and whose it is."""
+
+    event_id: str
+    type: str
+    delivery: DeliveryStatus
+
+
+class DeliveryPage(_Answer, frozen=True, kw_only=True):
+    """A page of a channel's deliveries; one beyond the last is empty."""
+
+    total_count: int
+    page: int
+    page_size: int
+    items: list[ChannelDelivery]
+    next_cursor: str | None = None
+
+
 class Job(_Answer, frozen=True, kw_only=True):
     """A resend or a recovery: how far it is. Its deliveries may still be under way when it is done."""
 
@@ -180,6 +199,32 @@ class Explanation(_Answer, frozen=True, kw_only=True):
     judgements: list[JudgementLine]
     events: list[dict[str, Any]]
     rejected: Rejection | None = None
+
+
+class FiredThreshold(_Answer, frozen=True, kw_only=True):
+    """A threshold that has fired in its entitlement's current period: for whom, when, and at what level.
+
+    `isReached`: whether it is reached now, of rules that follow their thresholds down (`rearm`, `recovered`).
+    """
+
+    event_id: str
+    threshold: ThresholdPart
+    entitlement_id: str
+    period: dict[str, Any]
+    episode: int
+    at: Time
+    level: Decimal
+    feature: dict[str, Any]
+    subject: dict[str, Any] | None = None
+    customer: dict[str, Any] | None = None
+    is_reached: bool | None = None
+
+
+class RuleState(_Answer, frozen=True, kw_only=True):
+    """What has fired, newest first. There may be more as long as there is a `nextCursor`."""
+
+    items: list[FiredThreshold]
+    next_cursor: str | None = None
 
 
 class InvalidField(msgspec.Struct, frozen=True):

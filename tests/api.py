@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.openapi import problems_of_answer
 from tests.service import Replica
 
 BASE = "/api/v1/notification"
@@ -21,10 +22,16 @@ class Api:
     port: int
 
     async def __call__(self, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
-        """Return the status and the JSON, numbers exact; *path* is below the notifications'."""
+        """Return the status and the JSON, numbers exact; *path* is below the notifications'.
+
+        Every answer on a path that the reference product has is held against its document.
+        """
         async with self.session.request(method, self.url(path), json=body, **more) as answered:
             text = await answered.text()
-            return answered.status, json.loads(text, parse_float=Decimal) if text else None
+            answer = json.loads(text, parse_float=Decimal) if text else None
+            found = problems_of_answer(method, answered.url.path, answered.status, answered.content_type, answer)
+            assert not found, (method, path, answered.status, found)
+            return answered.status, answer
 
     def url(self, path: str = "") -> str:
         return f"http://127.0.0.1:{self.port}{BASE}{path}"

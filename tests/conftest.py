@@ -125,7 +125,9 @@ async def deploy(kafka: Broker, database: str, make_topic: MakeTopic, tmp_path: 
 @contextlib.asynccontextmanager
 async def producing(kafka: Broker) -> AsyncIterator[Produce]:
     """Give `produce` for a broker of one's own."""
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2**24) as producer:
+    # A minute and more: where two cores carry brokers, replicas and tests, a batch may wait long for its turn.
+    patient = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2**24, request_timeout_ms=120_000)
+    async with patient as producer:
 
         async def send(
             topic: str,

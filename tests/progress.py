@@ -1,7 +1,8 @@
-"""How far a consumer group has come, as Kafka knows it."""
+"""How far a service has come: its consumer group, as Kafka knows it, and its deliveries, as Postgres does."""
 
 import asyncio
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer import clock
@@ -26,3 +27,14 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
     await consumer.topics()
     await consumer._client.add_topic(topic)  # noqa: SLF001 - likewise
     return consumer.partitions_for_topic(topic) or set()
+
+
+async def nothing_open(database: str, seconds: float = 120) -> None:
+    """Return once every delivery has ended."""
+    connection = await asyncpg.connect(database)
+    try:
+        async with asyncio.timeout(seconds):
+            while await connection.fetchval("SELECT count(*) FROM delivery WHERE due_at IS NOT NULL"):
+                await clock.wait(asyncio.Event(), 0.2)
+    finally:
+        await connection.close()

@@ -151,6 +151,11 @@ class Replica:
         """Send SIGKILL."""
         self.process.kill()
 
+    async def dies(self) -> None:
+        """Send SIGKILL, and return when it is gone."""
+        self.kill()
+        await self.process.wait()
+
 
 @dataclass(slots=True)
 class Topics:

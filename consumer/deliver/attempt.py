@@ -87,7 +87,10 @@ class Attempts:
             return body
         row = f"channel/{delivery.channel_id}"
         try:
-            signing = self.cipher.decrypt(delivery.signing_secret, row=f"{row}/signing_secret")
+            secrets = [
+                self.cipher.decrypt(sealed, row=f"{row}/signing_secret")
+                for sealed in (delivery.signing_secret, *delivery.old_secrets)
+            ]
             sealed = delivery.headers
             opened = self.cipher.decrypt(sealed, row=f"{row}/headers").reveal() if sealed else "{}"
         except Refused as exc:
@@ -97,7 +100,7 @@ class Attempts:
             webhook_id=delivery.event_id,
             body=body,
             headers={name: Secret(value) for name, value in json.loads(opened).items()},
-            secrets=[signing],
+            secrets=secrets,
         )
 
 

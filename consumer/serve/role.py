@@ -13,7 +13,7 @@ from consumer.encryption import Cipher
 from consumer.metrics import Metrics
 from consumer.serve import bodies, openapi, problems
 from consumer.serve.access import ApiToken, Gate, is_loopback
-from consumer.serve.api import channels, events, explain, rules
+from consumer.serve.api import acts, channels, events, explain, rules, samples, states
 from consumer.serve.api.call import PREFIX, Call, Operation, Served, route
 from consumer.serve.described import About, Schema
 from consumer.serve.problems import Problem
@@ -27,9 +27,12 @@ async def get_openapi(_: Call) -> web.Response:
 
 OPERATIONS = (
     *channels.OPERATIONS,
+    *acts.OPERATIONS,
     *rules.OPERATIONS,
     *events.OPERATIONS,
     *explain.OPERATIONS,
+    *samples.OPERATIONS,
+    *states.OPERATIONS,
     Operation(
         "get_openapi",
         "GET",

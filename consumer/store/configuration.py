@@ -1,8 +1,10 @@
 """Changes of channels and rules: made by people's commands and the API, never by the other stages."""
 
 import contextlib
+import datetime as dt
 import json
 from collections.abc import AsyncIterator
+from typing import Final
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
@@ -13,6 +15,8 @@ from consumer.store.database import Connection, Database
 from schemas import events
 from schemas.rules import NOTHING_IGNORED, Since, ignoring, read_spec
 from schemas.secret import Secret
+
+MOST_OLD_SECRETS: Final = 10  # each is a signature in every webhook's header; as in the reference product's webhooks
 
 
 class Edit:
@@ -67,6 +71,16 @@ class Edit:
             concurrency=channel.concurrency,
             expire_after=channel.expire_after,
             rate_limit=channel.rate_limit,
+        )
+
+    async def rotate_secret(self, channel: StoredChannel, new: Secret, *, overlap: dt.timedelta) -> None:
+        """Sign with *new* from now on, and with what was before as well for *overlap*."""
+        await self._connection.rows(
+            "configuration/rotate_secret",
+            id=channel.id,
+            signing_secret=self._cipher.encrypt(new, row=f"channel/{channel.id}/signing_secret"),
+            overlap=overlap,
+            most=MOST_OLD_SECRETS,
         )
 
     async def put_rule(self, rule: StoredRule) -> None:

@@ -53,6 +53,7 @@ class Claimed:
     format: str
     headers: bytes | None
     signing_secret: bytes
+    old_secrets: Sequence[bytes] = ()  # those that a rotation has replaced, while they are valid
     retry_schedule: Sequence[dt.timedelta] | None  # the channel's own; None: the service's
     rendered: bytes | None  # the body in the channel's format, where that is not the event's data itself and was made
 
@@ -137,6 +138,7 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
             format=row["format"],
             headers=row["headers"],
             signing_secret=row["signing_secret"],
+            old_secrets=row["old_secrets"] or (),
             retry_schedule=row["retry_schedule"],
             rendered=row["rendered"],
         )

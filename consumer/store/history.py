@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import asyncpg
@@ -88,6 +88,7 @@ class Event:
     type: str
     rule_id: str
     payload: bytes
+    is_test: bool
     created_at: dt.datetime
     deliveries: Sequence[Delivery]
 
@@ -101,11 +102,31 @@ async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event
     async with database.transaction() as connection:
         await connection.rows("history/own_plan")
         ids = await _ids(connection, namespace, wanted)
-        (count,) = await connection.rows(
-            "history/count", **_by_event(namespace, wanted, bounded=False), most=MOST_COUNTED
-        )
+        total = await _count(connection, namespace, replace(wanted, after=None))
         events = await _events(connection, namespace, ids)
-    return Page(events, count["total"])
+    return Page(events, total)
+
+
+async def _count(connection: Connection, namespace: str, wanted: Wanted) -> int:
+    if len(wanted.states) == 1 or (wanted.channels and not wanted.states):
+        arguments = _by_delivery(namespace, wanted, next(iter(wanted.states), None))
+        del arguments["descending"], arguments["top"]
+        (row,) = await connection.rows("history/count_of_deliveries", **arguments, most=MOST_COUNTED)
+    else:  # with several states an event may be found by several of its deliveries
+        (row,) = await connection.rows("history/count", **_by_event(namespace, wanted), most=MOST_COUNTED)
+    total: int = row["total"]
+    return total
+
+
+async def some(database: Database, namespace: str, wanted: Wanted) -> list[Event]:
+    """Return a page of events without counting them.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    async with database.transaction() as connection:
+        await connection.rows("history/own_plan")
+        return await _events(connection, namespace, await _ids(connection, namespace, wanted))
 
 
 async def get(database: Database, namespace: str, event_id: str) -> Event | None:
@@ -128,13 +149,13 @@ async def _ids(connection: Connection, namespace: str, wanted: Wanted) -> list[s
             found |= {row["id"] for row in rows}
         in_order = sorted(found, reverse=wanted.descending)
         return in_order[wanted.offset : wanted.offset + wanted.limit]
-    arguments = _by_event(namespace, wanted, bounded=True)
+    arguments = _by_event(namespace, wanted)
     arguments |= {"descending": wanted.descending, "limit": wanted.limit, "offset": wanted.offset}
     return [row["id"] for row in await connection.rows("history/page", **arguments)]
 
 
-def _by_event(namespace: str, wanted: Wanted, *, bounded: bool) -> dict[str, object]:
-    from_id, to_id = _bounds(wanted, bounded=bounded)
+def _by_event(namespace: str, wanted: Wanted) -> dict[str, object]:
+    from_id, to_id = _bounds(wanted)
     return {
         "namespace": namespace,
         "rule": _alone(wanted.rules),
@@ -154,7 +175,7 @@ def _by_event(namespace: str, wanted: Wanted, *, bounded: bool) -> dict[str, obj
 
 
 def _by_delivery(namespace: str, wanted: Wanted, state: str | None) -> dict[str, object]:
-    from_id, to_id = _bounds(wanted, bounded=True)
+    from_id, to_id = _bounds(wanted)
     narrowing = {
         "rules": list(wanted.rules) or None,
         "types": list(wanted.types) or None,
@@ -167,6 +188,8 @@ def _by_delivery(namespace: str, wanted: Wanted, state: str | None) -> dict[str,
         "channel": _alone(wanted.channels),
         "channels": _several(wanted.channels),
         "state": state,
+        "with_open": state is None or state in OPEN,
+        "with_ended": state not in OPEN,
         "from_id": from_id,
         "to_id": to_id,
         **narrowing,
@@ -176,11 +199,11 @@ def _by_delivery(namespace: str, wanted: Wanted, state: str | None) -> dict[str,
     }
 
 
-def _bounds(wanted: Wanted, *, bounded: bool) -> tuple[str | None, str | None]:
+def _bounds(wanted: Wanted) -> tuple[str | None, str | None]:
     """Return the first id that is wanted, and the first that is not any more; an id begins with its time."""
     lowest = lowest_id(wanted.since) if wanted.since else None
     highest = lowest_id(wanted.until) if wanted.until else None
-    if not bounded or wanted.after is None:
+    if wanted.after is None:
         return lowest, highest
     if wanted.descending:
         return lowest, min(wanted.after, highest or wanted.after)
@@ -215,6 +238,7 @@ def _event(row: asyncpg.Record, deliveries: Sequence[Delivery]) -> Event:
         type=row["type"],
         rule_id=row["rule_id"],
         payload=row["payload"],
+        is_test=row["is_test"],
         created_at=row["created_at"],
         deliveries=deliveries,
     )

@@ -41,6 +41,19 @@ class NewEvent:
     recorded_at: dt.datetime  # Kafka's timestamp of the record
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSample:
+    """A test event; for *channel_id* alone, where there is one, else for the channels of its rule."""
+
+    id: str
+    rule_id: str
+    channel_id: str | None
+    type: str
+    payload: bytes
+    parties: Parties
+    occurred_at: dt.datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A document that changed, and the events that led there, in order."""
@@ -173,6 +186,33 @@ def _written(row: asyncpg.Record, change: Change, all_made: frozenset[str], queu
         was_made,
         Counter((event.type, event.action) for event in mine),
     )
+
+
+async def write_sample(database: Database, namespace: str, event: NewSample) -> bool:
+    """Write a test event with its deliveries; return whether what is tested was still there, and enabled.
+
+    No memory is touched, and no identity taken: no event of a record is ever held for it.
+
+    Raises:
+        StoreUnavailable: nobody answered; whether it was written is unknown.
+    """
+    parties = event.parties
+    row = await database.row(
+        "outbox/write_sample",
+        id=event.id,
+        namespace=namespace,
+        rule=event.rule_id,
+        channel=event.channel_id,
+        type=event.type,
+        payload=event.payload,
+        subject_key=parties.subject_key,
+        feature_id=parties.feature_id,
+        feature_key=parties.feature_key,
+        customer_id=parties.customer_id,
+        customer_key=parties.customer_key,
+        occurred_at=event.occurred_at,
+    )
+    return row is not None
 
 
 async def notify(database: Database) -> None:

@@ -142,3 +142,22 @@ async def test_an_event_is_found_by_whom_it_is_about_and_sent_again(
     assert requests[2].body == next(one.body for one in requests if one.headers["webhook-id"] == oldest["id"])
     assert (await api("POST", f"/events/{oldest['id']}/resend", {"channels": ["x"]}))[0] == 400
     assert (await api("GET", "/events/x"))[0] == 404
+
+
+async def test_a_threshold_comes_back_as_it_was_written(api: Api) -> None:
+    _, hook = await api("POST", "/channels", channel())
+    exact = "80.0000000000000000000000001"
+    thresholds = [
+        {"type": "PERCENT", "value": exact},
+        {"type": "NUMBER", "value": 5},
+        {"type": "NUMBER", "value": "5.0"},
+    ]
+
+    _, made = await api("POST", "/rules", rule(hook["id"], thresholds=thresholds))
+    _, read = await api("GET", f"/rules/{made['id']}")
+
+    assert [(one["type"], str(one["value"])) for one in read["thresholds"]] == [
+        ("PERCENT", exact),
+        ("NUMBER", "5"),
+        ("NUMBER", "5.0"),
+    ]

@@ -72,3 +72,42 @@ async def test_a_rule_that_is_not_made_yet_is_previewed(api: Api) -> None:
     ):
         status, problem = await previewed(**body)
         assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, field)
+
+
+async def test_the_state_says_what_has_fired_for_whom_when_and_at_what_level(
+    api: Api, produce: Produce, receiver: Receiver
+) -> None:
+    _, hook = await api("POST", "/channels", channel(receiver.url()))
+    thresholds = [{"type": "usage_percentage", "value": value} for value in (50, 80)]
+    _, quota = await api("POST", "/rules", rule(hook["id"], thresholds=thresholds, rearm="recovery"))
+    await api.replica.logged("catalog.loaded", rules=1)
+    old = {"period": ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"), "calculated_at": "2026-10-20T00:00:00Z"}
+    topic = await api.topic()
+    await produce(
+        topic,
+        native_record(99, **old),  # of a period that is over: no state any more
+        native_record(85, calculated_at="2026-11-22T10:00:00Z"),
+        native_record(60, calculated_at="2026-11-22T11:00:00Z"),
+        native_record(55, entitlement="ent-2", subject={"key": "globex"}),
+    )
+    await receiver.wait_for(5)
+
+    status, state = await api("GET", f"/rules/{quota['id']}/state")
+
+    assert status == 200
+    shown = [
+        (one["entitlementId"], one["threshold"]["value"], one["level"], one["at"], one["isReached"])
+        for one in state["items"]
+    ]
+    assert shown == [
+        ("ent-2", 50, 55, "2026-11-22T10:15:30Z", True),
+        ("ent-1", 80, 60, "2026-11-22T11:00:00Z", False),
+        ("ent-1", 50, 85, "2026-11-22T10:00:00Z", True),
+    ]
+    assert state["items"][0]["subject"] == {"key": "globex"}
+    assert "nextCursor" not in state
+    _, older = await api("GET", f"/rules/{quota['id']}/state?cursor={state['items'][0]['eventId']}")
+    assert older["items"] == state["items"][1:]
+    created = {"type": "invoice.created", "name": "Created", "channels": [hook["id"]]}
+    _, other = await api("POST", "/rules", created)
+    assert (await api("GET", f"/rules/{other['id']}/state"))[0] == 400

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from decimal import Decimal
@@ -121,6 +122,20 @@ async def test_memory_comes_back_as_it_was_written(store: Database) -> None:
     assert written.result is Result.WRITTEN
     assert written.event_ids == {change.events[0].id}
     assert documents[KEY] == dataclasses.replace(change.document, version=1)
+
+
+async def test_of_two_that_are_one_event_in_a_batch_the_first_is_made(store: Database) -> None:
+    rule = await configure(store, "hook")
+    made = []
+    for n in range(20):
+        key = EntitlementKey("default", f"twice-{n}")
+        one = make_change(rule, key=key, identity=hashlib.sha256(bytes([n])).digest())
+        later = [dataclasses.replace(one.events[0], id=ids.new(), payload=b"{}") for _ in range(5)]
+        made.append(dataclasses.replace(one, events=(*one.events, *later)))
+
+    written = await outbox.write(store, made)
+
+    assert [one.was_made for one in written] == [(True, False, False, False, False, False)] * 20
 
 
 async def test_of_two_writers_on_one_version_one_wins_and_the_other_is_told(store: Database, database: str) -> None:

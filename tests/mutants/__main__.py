@@ -29,6 +29,7 @@ _JUDGE: Final = (
     "unit/test_levels.py",
     "unit/test_entitle*.py",
     "unit/test_on_create.py",
+    "unit/test_ignored_again.py",
     "unit/test_invoices.py",
     "unit/test_payloads*.py",
     "property/test_judge*.py",
@@ -37,6 +38,7 @@ _VERDICT: Final = ("unit/test_verdict.py", "unit/test_retry_after.py")
 _CONTRACTS: Final = (
     "unit/test_rule*.py",
     "unit/test_on_create.py",
+    "unit/test_ignored_again.py",
     "unit/test_amounts.py",
     "unit/test_sources.py",
     "unit/test_levels.py",

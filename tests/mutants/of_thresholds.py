@@ -82,8 +82,8 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "elif sight is not None and since is not None",
-        "elif since is not None",
+        "ignores = sight is not None and since is not None",
+        "ignores = since is not None",
         "what rises under a rule that ignores never fires",
     ),
     Mutant(
@@ -94,8 +94,20 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        '"ignored", 0, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False',
-        '"ignored", 0, snapshot.calculated_at, _shown(threshold, snapshot)',
+        '(mark is None or (mark.state == "clear" and spec.rearm == "recovery"))',
+        "mark is None",
+        "a rule enabled again fires for what a re-armed threshold has reached",
+    ),
+    Mutant(
+        THRESHOLD,
+        "episode = mark.episode if mark is not None else 0",
+        "episode = 0",
+        "what was ignored after an episode begins anew at 1: an event that was made",
+    ),
+    Mutant(
+        THRESHOLD,
+        '"ignored", episode, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False',
+        '"ignored", episode, snapshot.calculated_at, _shown(threshold, snapshot)',
         "what was never told has a recovery to tell",
     ),
     Mutant(
@@ -112,19 +124,19 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "Reason.ALREADY_FIRED if mark.episode else Reason.IGNORED_ON_CREATE",
+        "Reason.ALREADY_FIRED if has_fired else Reason.IGNORED_ON_CREATE",
         "Reason.ALREADY_FIRED",
         "explain says that it fired, and nobody was told",
     ),
     Mutant(
         THRESHOLD,
-        'spec.looks_back if mark.episode else spec.rearm == "recovery"',
+        'spec.rearm == "recovery" if mark.state == "ignored" else spec.looks_back',
         "spec.looks_back",
         "recovered alone follows what was ignored",
     ),
     Mutant(
         THRESHOLD,
-        'spec.looks_back if mark.episode else spec.rearm == "recovery"',
+        'spec.rearm == "recovery" if mark.state == "ignored" else spec.looks_back',
         'spec.rearm == "recovery"',
         "recovered alone tells of no recovery",
     ),

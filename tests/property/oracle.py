@@ -1,149 +1,149 @@
-"""What product.md 3.1 says but for `onCreate: ignore`, in the fewest words. Imports nothing of the project."""
+"""What product.md 3 says of records, edits of rules and the clock. Imports nothing of the project."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
+from math import inf
 
-CANONICAL = {"PERCENT": "usage_percentage", "NUMBER": "usage_value"}
-
-
-class Line(NamedTuple):
-    """A threshold of a rule, as written; told of, its canonical kind and exact value."""
-
-    kind: str
-    value: str | Fraction
+from tests.property.words import CLOCK_DELAY, About, Billed, Event, Line, Mark, Memory, Rule, Shown, Told
 
 
-class Rule(NamedTuple):
-    lines: Sequence[Line]
-    emit: str = "each"
-    rearm: str = "period"
-    tells_recovered: bool = False
+class Story(Told):
+    def edited(self, name: str, rule: Rule | None, now: float) -> None:
+        """A rule is made, enabled or changed; or, None, disabled or deleted."""
+        self.edits += 1
+        before = self.rules.pop(name, Rule()).lines
+        ignoring = rule.lines if rule and rule.on_create == "ignore" else set()
+        stay = {at: since for at, since in self.ignoring.items() if at[0] != name or at[1] in before & ignoring}
+        self.ignoring = stay | {(name, line): (self.edits, now) for line in ignoring - before}
+        self.rules |= {name: rule} if rule else {}
 
-    @property
-    def looks_back(self) -> bool:
-        return self.rearm == "recovery" or self.tells_recovered
-
-
-class Shown(NamedTuple):
-    """A record: what it shows of an entitlement, amounts as text; None for what it does not say."""
-
-    entitlement: str
-    period: int
-    at: int
-    usage: str | None
-    allowance: str | None
-    balance: str | None
-
-
-class Event(NamedTuple):
-    entitlement: str
-    period: int
-    rule: str
-    line: Line
-    action: str
-    episode: int
-    also_crossed: tuple[Line, ...] = ()
-
-
-class Mark(NamedTuple):
-    state: str
-    episode: int
-    has_event: bool  # of this episode: no `recovered` without its `triggered`
-
-
-Marks = dict[tuple[str, Line], Mark]
-
-
-@dataclass
-class Memory:
-    period: int = 0
-    as_of: int | None = None
-    marks: Marks = field(default_factory=dict)
-
-
-@dataclass
-class Story:
-    """What is told, in order, and a reason for each judgement."""
-
-    events: list[Event] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    memories: dict[str, Memory] = field(default_factory=dict)
-
-    def goes_on(self, rules: Mapping[str, Rule], record: Shown) -> None:
-        memory = self.memories.setdefault(record.entitlement, Memory())
-        if record.period < memory.period:  # an earlier period than the newest one seen makes nothing
-            self.reasons += ["stale_period"] * len(rules)
+    def shown(self, record: Shown, now: float) -> None:
+        rules = self._covering({"balance", "reset"}, record.about, record.feature)
+        begun = Memory(record.period, record.end, now < record.end, record.feature)
+        memory = self.memories.get(record.about, begun)
+        is_stale = record.period < memory.period or (record.period == memory.period and memory.ended > -inf)
+        is_early = record.at < record.active_from
+        reasons = {"not_metered": record.kind == "unmetered", "deleted": record.kind == "delete"}
+        reasons |= {"inactive": is_early or record.at >= record.active_to, "stale_period": is_stale}
+        why = next((reason for reason, is_so in reasons.items() if is_so), "")
+        self.reasons += [why] * len(rules) if why else []
+        if not rules or why == "not_metered" or (why == "inactive" and (is_early or is_stale)):
             return
-        if record.period > memory.period:  # a new period start arms anew
-            memory = self.memories[record.entitlement] = Memory(record.period)
-        is_late = memory.as_of is not None and record.at <= memory.as_of
+        self.memories[record.about] = memory
+        if why == "deleted" and record.at >= memory.as_of:
+            memory.deleted_at = max(memory.deleted_at, record.at)
+        memory.active_to = record.active_to if why in {"", "inactive"} else memory.active_to
+        if not why:
+            self._judge(rules, record, memory, begun)
+
+    def period_ends(self, about: About, now: float) -> None:
+        """The clock looks at an entitlement."""
+        memory = self.memories[about]
+        is_over = max(memory.ended, memory.deleted_at) > -inf or memory.active_to <= memory.end
+        if memory.in_time and now >= memory.end + CLOCK_DELAY and not is_over:
+            self._reset(self._covering({"reset"}, about, memory.feature), about, memory.end, "automatic")
+            memory.ended, memory.marks, memory.as_of = memory.end, {}, -inf
+
+    def billed(self, record: Billed) -> None:
+        rules = self._covering({"created", "updated"}, record.about)
+        newest, state = self.invoices.get(record.about, (-inf, None))
+        is_update, previous = record.kind == "updated", record.previous or state
+        identity = (record.state, *record.by) if is_update else ("created",)
+        for name in (name for name, rule in rules.items() if rule.type == record.kind):
+            event = Event(name, record.about, identity, previous if is_update else None)
+            why = unwanted(rules[name], record, event.says, is_late=is_update and record.at < newest)
+            why = why or ("duplicate" if event[:3] in self.identities else "")
+            self.reasons.append(why or ("state_changed" if is_update else "invoice_created"))
+            self.events += [] if why else [event]
+        if rules and record.at >= newest:
+            self.invoices[record.about] = (record.at, record.state)
+
+    def _covering(self, types: set[str], about: About, feature: tuple[str, ...] = ()) -> dict[str, Rule]:
+        return {n: r for n, r in sorted(self.rules.items()) if r.type in types and r.covers(about, feature)}
+
+    def _judge(self, rules: dict[str, Rule], record: Shown, memory: Memory, begun: Memory) -> None:
+        is_new, kind = record.period > memory.period, "automatic" if record.period >= memory.end else "manual"
+        self._reset(rules, record.about, record.period, kind if is_new or record.kind == "reset" else "")
+        if is_new or record.end != memory.end:
+            memory.end, memory.in_time = record.end, begun.in_time
+        if is_new:  # arms anew
+            memory.period, memory.as_of, memory.ended, memory.marks = record.period, -inf, -inf, {}
+        memory.deleted_at = memory.deleted_at if record.at <= memory.deleted_at else -inf
         before = dict(memory.marks)
-        for name in sorted(rules):
-            self._by_rule(name, rules[name], record, memory.marks, is_late=is_late)
-        is_watched = any(name in rules and rules[name].looks_back for name, _ in memory.marks)
-        if not is_late and (is_watched or memory.marks != before):
-            memory.as_of = record.at
+        for name in (name for name, rule in rules.items() if rule.type == "balance"):
+            self._cross(name, record, memory)
+        looks_back = any(name in rules and rules[name].looks_back for name, _ in memory.marks)
+        memory.as_of = max(memory.as_of, record.at) if looks_back or memory.marks != before else memory.as_of
 
-    def _by_rule(self, name: str, rule: Rule, record: Shown, marks: Marks, *, is_late: bool) -> None:
-        reasons: dict[Line, str] = {}
-        lines = {Line(CANONICAL.get(kind, kind), Fraction(value)) for kind, value in rule.lines}
-        for line in sorted(lines, key=lambda line: rank(line, record)):  # the order in which they are told
-            reasons[line], mark = one(rule, line, record, marks.get((name, line)), is_late=is_late)
-            if mark is not None:
-                marks[name, line] = mark
-        firing = [line for line, reason in reasons.items() if reason in {"first_crossing", "rearmed"}]
-        told = [(line, ()) for line in firing]
-        if rule.emit == "highest":
-            of_kind = [[line for line in firing if (line.kind == "balance_value") is kind] for kind in (False, True)]
-            told = [(highest, tuple(others)) for *others, highest in filter(None, of_kind)]
-        for line in (line for _, others in told for line in others):
-            reasons[line] = "also_crossed"
-            marks[name, line] = marks[name, line]._replace(has_event=False)
-        recovered = [(line, ()) for line in reasons if reasons[line] == "recovered"][::-1]
-        for action, ones in (("triggered", told), ("recovered", recovered)):
-            about = (record.entitlement, record.period, name)
-            self.events += [Event(*about, line, action, marks[name, line].episode, others) for line, others in ones]
-        self.reasons += reasons.values()
+    def _reset(self, rules: dict[str, Rule], about: About, start: float, kind: str) -> None:
+        memory = self.memories[about]
+        for name in (name for name, rule in rules.items() if rule.type == "reset"):
+            is_known = start == memory.ended or (name, start) in memory.resets
+            self.reasons.append("same_period" if not kind else "already_reset" if is_known else f"reset_{kind}")
+            self.events += [Event(name, about, (start,), kind)] if kind and not is_known else []
+            memory.resets |= {(name, start)} if kind else set()
+
+    def _cross(self, name: str, record: Shown, memory: Memory) -> None:
+        rule, why, also = self.rules[name], dict[Line, str](), dict[Line, tuple[Line, ...]]()
+        for line in sorted(rule.lines, key=lambda line: rank(line, record)):  # the order in which they are told
+            at, (edit, since) = (name, line), self.ignoring.get((name, line), (0, -inf))
+            ignores = record.period < since and memory.seen.get(at) != edit
+            mark, is_late = memory.marks.get(at, Mark("new", 0)), record.at <= memory.as_of
+            why[line], mark = crossed(rule, mark, is_reached(line, record), is_late=is_late, ignores=ignores)
+            triggered = (name, record.about, (record.period, line, "triggered", mark.episode))
+            why[line] = "below" if why[line] == "recovered" and triggered not in self.identities else why[line]
+            memory.marks |= {at: mark} if mark.state != "new" else {}
+            memory.seen |= {at: edit} if why[line] else {}
+            why[line] = why[line] or ("no_allowance" if line.kind == "usage_percentage" else "no_balance")
+        firing = [line for line in why if why[line] in {"first_crossing", "rearmed"}]
+        for kind in (True, False) if rule.emit == "highest" else ():
+            of_kind = [line for line in firing if (line.kind == "balance_value") is kind]
+            also |= {line: tuple(of_kind[:-1]) for line in of_kind[-1:]}
+            why |= dict.fromkeys(of_kind[:-1], "also_crossed")
+        self.reasons += why.values()
+        told = [(line, "triggered") for line in firing if why[line] != "also_crossed"]
+        told += [(line, "recovered") for line in reversed(why) if why[line] == "recovered"]
+        for line, action in told:
+            identity = (record.period, line, action, memory.marks[name, line].episode)
+            self.events.append(Event(name, record.about, identity, also.get(line, ())))
 
 
-def one(rule: Rule, line: Line, record: Shown, mark: Mark | None, *, is_late: bool) -> tuple[str, Mark | None]:
-    """Return the reason and the mark after it, before `highest` chooses."""
-    if reason := unknown(line, record):
-        return reason, mark
-    is_here = is_reached(line, record)
-    if mark is None and is_here:
-        return "first_crossing", Mark("fired", 1, has_event=True)
-    is_wanted = rule.rearm == "recovery" if is_here else rule.looks_back
-    if mark is None or (mark.state == "fired") is is_here or not is_wanted:
-        return "already_fired" if is_here else "below", mark
-    if is_late:
+def crossed(rule: Rule, mark: Mark, is_here: bool | None, *, is_late: bool, ignores: bool) -> tuple[str, Mark]:
+    """Return the reason, none for what can't be judged, and the mark after it; before `highest` chooses."""
+    state, episode = mark
+    follows = rule.looks_back if state == "fired" else state == "ignored" and rule.rearm == "recovery"
+    if is_here is None or not (is_here or follows):
+        return "" if is_here is None else "below", mark
+    if is_here and (state in {"fired", "ignored"} or (state == "clear" and rule.rearm == "period")):
+        return "ignored_on_create" if state == "ignored" or not episode else "already_fired", mark
+    if is_here and ignores:
+        return "ignored_on_create", Mark("ignored", episode)
+    if is_late and state != "new":
         return "late", mark
     if is_here:
-        return "rearmed", Mark("fired", mark.episode + 1, has_event=True)
-    return "recovered" if rule.tells_recovered and mark.has_event else "below", mark._replace(state="clear")
+        return "rearmed" if state == "clear" else "first_crossing", Mark("fired", episode + 1)
+    return "recovered" if rule.tells_recovered and state == "fired" else "below", Mark("clear", episode)
 
 
-def unknown(line: Line, record: Shown) -> str | None:
-    """What is not known is not judged, nor a percentage of nothing."""
-    if line.kind == "usage_percentage":
-        has_meaning = record.usage is not None and record.allowance is not None and Fraction(record.allowance) > 0
-        return None if has_meaning else "no_allowance"
-    return "no_balance" if (record.balance if line.kind == "balance_value" else record.usage) is None else None
-
-
-def is_reached(line: Line, record: Shown) -> bool:
-    """Reached, not passed."""
+def is_reached(line: Line, record: Shown) -> bool | None:
+    """Reached, not passed. What is not known is not judged, nor a percentage of nothing."""
+    usage, allowance, balance = (None if x is None else Fraction(x) for x in record[2:5])
     if line.kind == "balance_value":
-        return Fraction(record.balance or 0) <= line.value
-    usage = Fraction(record.usage or 0)
-    return (usage if line.kind == "usage_value" else usage / Fraction(record.allowance or 0) * 100) >= line.value
+        return None if balance is None else balance <= line.value
+    if usage is None or (line.kind == "usage_percentage" and (allowance or 0) <= 0):
+        return None
+    return usage >= line.value if line.kind == "usage_value" else 100 * usage >= line.value * allowance
 
 
-def rank(line: Line, record: Shown) -> tuple[int, Fraction, int]:
+def rank(line: Line, record: Shown) -> tuple[bool, Fraction, bool]:
     """Usage kinds by absolute level, on a tie the percentage last; then balance from high to low."""
-    value = Fraction(line.value)
-    if line.kind == "balance_value":
-        return (1, -value, 0)
-    return (0, value, 0) if line.kind == "usage_value" else (0, value / 100 * Fraction(record.allowance or 0), 1)
+    of_one = {"balance_value": -1, "usage_value": 1}.get(line.kind, Fraction(record.allowance or 0) / 100)
+    return line.kind == "balance_value", line.value * of_one, line.kind == "usage_percentage"
+
+
+def unwanted(rule: Rule, record: Billed, previous: str | None, *, is_late: bool) -> str:
+    short = record.state.split(".")[0]
+    enters = previous is None or previous.split(".")[0] != short
+    is_wanted = not rule.statuses or record.state in rule.statuses - {short} or (enters and short in rule.statuses)
+    reasons = {"gathering": short == "gathering", "late": is_late and record.previous is None}
+    reasons |= {"same_state": record.state == previous, "status_not_wanted": not is_wanted}
+    return next((reason for reason, is_so in reasons.items() if is_so), "")

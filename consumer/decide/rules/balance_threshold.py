@@ -8,7 +8,9 @@ A threshold's mark in its period, and what moves it:
    └──reached at first sight──► ignored ──no longer reached──► clear ──reached again──► fired, episode 1
       (onCreate: ignore)                (rearm: recovery)
 ```
-Only the arrows from (none) are open to a late record: the level was reached, whenever one learns of it.
+A `clear` one too is ignored where it would fire at first sight (its rule was enabled again); its episodes go on.
+Only what happens at first sight, and the arrows from (none), are open to a late record: the level was reached, whenever
+one learns of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -104,13 +106,15 @@ def _step(
     is_reached = levels.reached(threshold, level)
     since = rule.ignoring.get(threshold.identity)
     sight = None if since is None or known.sights.get(threshold.identity) == since.revision else since.revision
-    if mark is not None:
+    ignores = sight is not None and since is not None and snapshot.period_from < since.at
+    if is_reached and ignores and (mark is None or (mark.state == "clear" and spec.rearm == "recovery")):
+        episode = mark.episode if mark is not None else 0
+        ignored = Mark("ignored", episode, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False)
+        step = _Step(threshold, Reason.IGNORED_ON_CREATE, ignored)
+    elif mark is not None:
         step = _moved(spec, threshold, snapshot, mark, is_reached=is_reached, is_late=is_late)
     elif not is_reached:
         step = _Step(threshold, Reason.BELOW)
-    elif sight is not None and since is not None and snapshot.period_from < since.at:
-        ignored = Mark("ignored", 0, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False)
-        step = _Step(threshold, Reason.IGNORED_ON_CREATE, ignored)
     else:
         step = _Step(threshold, Reason.FIRST_CROSSING, _fired(threshold, snapshot, 1))
     return step if sight is None else replace(step, sight=sight)
@@ -127,10 +131,10 @@ def _moved(
 ) -> _Step:
     """Return what becomes of a threshold that has fired, or was ignored, in this period before."""
     if is_reached and (mark.state != "clear" or spec.rearm == "period"):
-        return _Step(threshold, Reason.ALREADY_FIRED if mark.episode else Reason.IGNORED_ON_CREATE)
-    is_followed = (
-        spec.looks_back if mark.episode else spec.rearm == "recovery"
-    )  # what is ignored has no recovery to tell
+        has_fired = mark.state != "ignored" and mark.episode > 0
+        return _Step(threshold, Reason.ALREADY_FIRED if has_fired else Reason.IGNORED_ON_CREATE)
+    # What is ignored has no recovery to tell.
+    is_followed = spec.rearm == "recovery" if mark.state == "ignored" else spec.looks_back
     if not is_reached and (mark.state == "clear" or not is_followed):
         return _Step(threshold, Reason.BELOW)
     if is_late:

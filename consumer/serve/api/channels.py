@@ -39,7 +39,7 @@ async def create(call: Call) -> web.Response:
 
 async def get(call: Call) -> web.Response:
     """Return a channel, deleted or not."""
-    return bodies.answer(shown.channel(await _found(call)))
+    return bodies.answer(shown.channel(await found(call)))
 
 
 async def list_all(call: Call) -> web.Response:
@@ -82,7 +82,12 @@ async def delete(call: Call) -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
-async def _found(call: Call) -> StoredChannel:
+async def found(call: Call) -> StoredChannel:
+    """Return the channel that the path names.
+
+    Raises:
+        Problem: 404, it is not there.
+    """
     channel_id = call.named["channel"]
     stored = await configured.channel(call.served.database, call.served.cipher, call.namespace, channel_id)
     if stored is None:

@@ -30,7 +30,7 @@ async def list_all(call: Call) -> web.Response:
     wanted = await _wanted(call, query, limit=size, offset=(page - 1) * size)
     query.check()
     found = await history.page(call.served.database, call.namespace, wanted)
-    items = await _shown(call, found.parts)
+    items = await shown_events(call, found.parts)
     is_full = len(items) == size
     answer = answers.EventPage(
         total_count=found.total,
@@ -45,7 +45,7 @@ async def list_all(call: Call) -> web.Response:
 async def get(call: Call) -> web.Response:
     """Return an event with its deliveries and every attempt."""
     event = await _found(call)
-    return bodies.answer((await _shown(call, [event]))[0])
+    return bodies.answer((await shown_events(call, [event]))[0])
 
 
 async def resend(call: Call) -> web.Response:
@@ -87,7 +87,7 @@ async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wante
         subjects=query.all("subject") or (),
         features=await features.keys_of(call.served.database, call.namespace, query.all("feature") or ()),
         channels=query.all("channel") or (),
-        states=_known(query, "state", DeliveryState),
+        states=states(query),
         customer=customers,
         since=query.time("from"),
         until=query.time("to"),
@@ -96,6 +96,15 @@ async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wante
         limit=limit,
         offset=offset,
     )
+
+
+def states(query: Query) -> Sequence[str]:
+    """Return which states of deliveries are asked for.
+
+    Raises:
+        Problem: 400, there is no such state.
+    """
+    return _known(query, "state", DeliveryState)
 
 
 def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState]) -> Sequence[str]:
@@ -107,17 +116,28 @@ def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState])
     return values
 
 
-async def _shown(call: Call, events: Sequence[Event]) -> list[answers.Event]:
+async def shown_events(call: Call, events: Sequence[Event]) -> list[answers.Event]:
     """Return *events* as the API shows them, each with its rule as it is now."""
     database, namespace = call.served.database, call.namespace
     rules = await configured.rules_of(database, namespace, {event.rule_id for event in events})
     refs = await features.seen(database, namespace, features.named_by(list(rules.values())))
     by_id: Mapping[str, answers.Rule] = {rule_id: shown.rule(rule, refs) for rule_id, rule in rules.items()}
-    return [shown.event(event, by_id[event.rule_id]) for event in events if event.rule_id in by_id]
+    return [shown.event(event, by_id.get(event.rule_id) or shown.sample_rule(event)) for event in events]
 
 
 _TEXT: Final = {"type": "string"}
 _TIME: Final = {"type": "string", "format": "date-time"}
+TIMES_AND_STATES: Final = (
+    Parameter(
+        "state",
+        {"type": "string", "enum": [state.value for state in DeliveryState]},
+        "With a delivery in one of these states.",
+        is_list=True,
+    ),
+    Parameter("from", _TIME, "Made at or after this time."),
+    Parameter("to", _TIME, "Made before this time."),
+    Parameter("cursor", _TEXT, "What follows this event: `nextCursor` of the page before."),
+)
 _QUERY: Final = (
     *lists.parameters(ORDER_BY),
     Parameter("rule", _TEXT, "Of one of these rules, by id.", is_list=True),
@@ -125,16 +145,8 @@ _QUERY: Final = (
     Parameter("subject", _TEXT, "About one of these subjects, by key.", is_list=True),
     Parameter("feature", _TEXT, "About one of these features, by id or key.", is_list=True),
     Parameter("channel", _TEXT, "With a delivery to one of these channels, by id.", is_list=True),
-    Parameter(
-        "state",
-        {"type": "string", "enum": [state.value for state in DeliveryState]},
-        "With a delivery in one of these states.",
-        is_list=True,
-    ),
     Parameter("customer", _TEXT, "About this customer, by id or key."),
-    Parameter("from", _TIME, "Made at or after this time."),
-    Parameter("to", _TIME, "Made before this time."),
-    Parameter("cursor", _TEXT, "What follows this event: `nextCursor` of the page before."),
+    *TIMES_AND_STATES,
 )
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

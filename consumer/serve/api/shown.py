@@ -2,15 +2,18 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Final
 
 from consumer.store.configured import StoredChannel, StoredRule
 from consumer.store.history import Attempt, Delivery, Event
 from consumer.store.jobs import Job
 from schemas import answers, durations, times
-from schemas.events import DeliveryState, FeatureRef, threshold_part
+from schemas.events import DeliveryState, FeatureRef, ThresholdPart, threshold_part
 from schemas.reading import read_all
 from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec, RuleType
 from schemas.secret import Secret
+
+TEST: Final = "notification.rule.test"  # the reference product's annotation
 
 
 def channel(stored: StoredChannel, *, made: Secret | None = None) -> answers.Channel:
@@ -68,6 +71,22 @@ def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.Rule
     )
 
 
+def sample_rule(stored: Event) -> answers.Rule:
+    """Return the rule of a test event of a channel that no rule sends to: the one that its payload names."""
+    named = read_all(stored.payload)["data"]["rule"]
+    made = times.text(stored.created_at)
+    return answers.Rule(
+        id=stored.rule_id,
+        type=RuleType(stored.type),
+        name=named["name"],
+        disabled=True,
+        channels=[answers.ChannelMeta(one.channel_id) for one in stored.deliveries],
+        created_at=made,
+        updated_at=made,
+        thresholds=[ThresholdPart(one["type"], one["value"]) for one in named["thresholds"]],
+    )
+
+
 def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
     """Return *stored* as the API shows it, with its rule as that is now."""
     return answers.Event(
@@ -75,8 +94,9 @@ def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
         type=RuleType(stored.type),
         created_at=times.text(stored.created_at),
         rule=of_rule,
-        delivery_status=[_delivery(one) for one in stored.deliveries],
+        delivery_status=[delivery(one) for one in stored.deliveries],
         payload=read_all(stored.payload),
+        annotations={TEST: True} if stored.is_test else None,
     )
 
 
@@ -97,7 +117,8 @@ def job(stored: Job) -> answers.Job:
     )
 
 
-def _delivery(stored: Delivery) -> answers.DeliveryStatus:
+def delivery(stored: Delivery) -> answers.DeliveryStatus:
+    """Return *stored* as the API shows it."""
     newest = stored.attempts[0] if stored.attempts else None
     changed = stored.ended_at or (newest.started_at if newest else stored.created_at)
     return answers.DeliveryStatus(

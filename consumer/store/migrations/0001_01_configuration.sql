@@ -50,6 +50,15 @@ CREATE TABLE channel_pace (
     CONSTRAINT channel_pace_failing_since_a_time CHECK ((failures = 0) = (failing_since IS NULL))
 ) WITH (fillfactor = 50);
 
+-- Signing secrets that a rotation has replaced: webhooks are signed with them too until their time has passed.
+CREATE TABLE channel_old_secret (
+    channel_id  text NOT NULL REFERENCES channel,
+    secret      bytea NOT NULL,                           -- encrypted, as it was in `channel`
+    valid_until timestamptz NOT NULL,
+    replaced_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (channel_id, replaced_at)
+);
+
 CREATE TABLE rule (
     id         text PRIMARY KEY,
     namespace  text NOT NULL,

@@ -25,6 +25,7 @@ CREATE TABLE event (
     customer_id    text,
     customer_key   text,
     payload        bytea NOT NULL,                        -- the `openmeter` body, byte for byte
+    is_test        boolean NOT NULL DEFAULT false,        -- a person tests a rule or channel: nothing has happened
     occurred_at    timestamptz NOT NULL,                  -- the record's calculatedAt
     recorded_at    timestamptz NOT NULL,                  -- when Kafka got the record: its timestamp
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp()

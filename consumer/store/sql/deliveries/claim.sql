@@ -113,6 +113,10 @@ leased AS (
 )
 SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.round, l.was_lost,
        e.payload, e.recorded_at, c.url, c.format, c.headers, c.signing_secret,
+       (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
+        FROM channel_old_secret o
+        WHERE o.channel_id = l.channel_id
+          AND o.valid_until > clock_timestamp()) AS old_secrets,
        c.retry_schedule, r.body AS rendered
 FROM leased l
 -- Each by its own look into one partition: as a plain join the planner reads all of them (tried: 20 ms became 220).

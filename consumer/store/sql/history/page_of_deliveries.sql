@@ -1,5 +1,6 @@
 -- The same, found by the indexes of `delivery`: of those who really got it, or of how it ended. Ended deliveries and open
--- ones have an index each; both are read in order, so a page costs what it shows.
+-- ones have an index each; both are read in order, so a page costs what it shows. What there cannot be is not
+-- looked for.
 WITH hit AS NOT MATERIALIZED (
     SELECT d.event_id AS id, d.due_at IS NOT NULL AS is_open
     FROM delivery d
@@ -21,11 +22,11 @@ WITH hit AS NOT MATERIALIZED (
 )
 SELECT DISTINCT p.id
 FROM (
-    (SELECT h.id FROM hit h WHERE NOT @descending::boolean AND NOT h.is_open ORDER BY h.id LIMIT @top::bigint)
+    (SELECT h.id FROM hit h WHERE NOT @descending::boolean AND @with_ended::boolean AND NOT h.is_open ORDER BY h.id LIMIT @top::bigint)
     UNION ALL
-    (SELECT h.id FROM hit h WHERE NOT @descending::boolean AND h.is_open ORDER BY h.id LIMIT @top::bigint)
+    (SELECT h.id FROM hit h WHERE NOT @descending::boolean AND @with_open::boolean AND h.is_open ORDER BY h.id LIMIT @top::bigint)
     UNION ALL
-    (SELECT h.id FROM hit h WHERE @descending::boolean AND NOT h.is_open ORDER BY h.id DESC LIMIT @top::bigint)
+    (SELECT h.id FROM hit h WHERE @descending::boolean AND @with_ended::boolean AND NOT h.is_open ORDER BY h.id DESC LIMIT @top::bigint)
     UNION ALL
-    (SELECT h.id FROM hit h WHERE @descending::boolean AND h.is_open ORDER BY h.id DESC LIMIT @top::bigint)
+    (SELECT h.id FROM hit h WHERE @descending::boolean AND @with_open::boolean AND h.is_open ORDER BY h.id DESC LIMIT @top::bigint)
 ) p

@@ -157,7 +157,7 @@ identified AS (
     SELECT f.identity, f.id
     FROM fresh f
     WHERE (f.n IN (SELECT n FROM won)) IS TRUE
-    ORDER BY f.identity
+    ORDER BY f.identity, f.id                             -- of two that are one event, the first: ids grow
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ),

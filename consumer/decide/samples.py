@@ -1,0 +1,181 @@
+"""A rule → a sample of what it would tell: for people who test a rule or a channel.
+
+Made as OpenMeter's records are and read by the same code, so that the payload has every field of the reference product.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Context, Decimal
+from typing import Any, Final, assert_never
+
+from consumer.decide.model import Crossing, InvoiceChange, Occurrence, Reason, Reset
+from schemas import openmeter, openmeter_invoices, times
+from schemas.events import FeatureRef, encode
+from schemas.rules import BalanceThresholdSpec, InvoiceCreatedSpec, InvoiceUpdatedSpec, ResetSpec, Rule
+from schemas.sources import Snapshot
+from schemas.thresholds import Threshold, ThresholdType
+
+UNNAMED: Final = FeatureRef("00000000000000000000000001", "sample_feature")  # of a rule about all features
+_ENTITLEMENT: Final = "00000000000000000000000002"
+_CUSTOMER: Final = "00000000000000000000000003"
+_INVOICE: Final = "00000000000000000000000004"
+_LINE: Final = "00000000000000000000000005"
+_PROFILE: Final = "00000000000000000000000006"
+_APP: Final = "00000000000000000000000007"
+_ALLOWANCE: Final = Decimal(100)
+_DIGITS: Final = Context(prec=30)  # a sum of two thresholds' digits would not be read
+_NOTHING: Final = Decimal(0)
+
+
+def sample(rule: Rule, feature: FeatureRef, at: dt.datetime) -> Occurrence:
+    """Return what *rule* could tell of *feature* at *at*: its first threshold reached, a reset, an invoice."""
+    match rule.spec:
+        case BalanceThresholdSpec(thresholds=thresholds):
+            first = thresholds[0]
+            snapshot = _snapshot(rule.namespace, feature, at, _month(at), _value(first))
+            return Crossing(rule=rule, threshold=first, episode=1, snapshot=snapshot, reason=Reason.FIRST_CROSSING)
+        case ResetSpec():
+            source = _snapshot(rule.namespace, feature, at, at, _level(_NOTHING, _ALLOWANCE))
+            return Reset(rule=rule, source=source, period_from=at, reason=Reason.RESET_MANUAL, at=at)
+        case InvoiceCreatedSpec():
+            made = openmeter_invoices.read_created(
+                encode({"invoice": _invoice(rule.namespace, "draft.created", at)}), **_envelope(at)
+            )
+            return InvoiceChange(rule=rule, invoice=made, previous=None, reason=Reason.INVOICE_CREATED)
+        case InvoiceUpdatedSpec(statuses=statuses):
+            state = statuses[0] if statuses else "issued"
+            previous = "issuing.syncing" if state.startswith("draft") else "draft.waiting_auto_approval"
+            changed = openmeter_invoices.read_updated(
+                encode({"new": {"invoice": _invoice(rule.namespace, state, at)}}), **_envelope(at)
+            )
+            return InvoiceChange(rule=rule, invoice=changed, previous=previous, reason=Reason.STATE_CHANGED)
+        case _:
+            assert_never(rule.spec)
+
+
+def _month(at: dt.datetime) -> dt.datetime:
+    return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _value(threshold: Threshold) -> dict[str, object]:
+    """Return a level at which *threshold* is reached: exactly."""
+    match threshold.type:
+        case ThresholdType.USAGE_PERCENTAGE | ThresholdType.PERCENT:
+            return _level(threshold.value, _ALLOWANCE)
+        case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
+            return _level(threshold.value, threshold.value)
+        case ThresholdType.BALANCE_VALUE:
+            allowance = _DIGITS.add(_ALLOWANCE, threshold.value)
+            return _level(_ALLOWANCE, allowance) | {"balance": threshold.value}
+        case _:
+            assert_never(threshold.type)
+
+
+def _level(usage: Decimal, allowance: Decimal) -> dict[str, object]:
+    left = _DIGITS.subtract(allowance, usage)
+    return {
+        "usage": usage,
+        "balance": max(left, _NOTHING),
+        "overage": max(-left, _NOTHING),
+        "totalAvailableGrantAmount": allowance,
+        "hasAccess": left > 0,
+    }
+
+
+def _snapshot(
+    namespace: str, feature: FeatureRef, at: dt.datetime, start: dt.datetime, value: Mapping[str, object]
+) -> Snapshot:
+    begun = times.text(start)
+    period = {"from": begun, "to": times.text((_month(at) + dt.timedelta(days=32)).replace(day=1))}
+    existed = {"createdAt": begun, "updatedAt": begun}
+    data: dict[str, object] = {
+        "operation": "update",
+        "namespace": {"id": namespace},
+        "calculatedAt": times.text(at),
+        "value": value,
+        "feature": {"id": feature.id, "key": feature.key, "name": "Sample feature", **existed},
+        "subject": {"id": "", "key": "sample-subject", **existed},
+        "customer": {
+            "id": _CUSTOMER,
+            "key": "sample-customer",
+            "name": "Sample customer",
+            "usageAttribution": {"subjectKeys": ["sample-subject"]},
+            **existed,
+        },
+        "entitlement": {
+            "id": _ENTITLEMENT,
+            "type": "metered",
+            "featureId": feature.id,
+            "featureKey": feature.key,
+            "usagePeriod": {"recurrences": [{"value": {"interval": "P1M", "anchor": begun}}]},
+            "currentUsagePeriod": period,
+            "measureUsageFrom": begun,
+            "issueAfterReset": _ALLOWANCE,
+            "isSoftLimit": False,
+            "lastReset": begun,
+            "preserveOverageAtReset": False,
+            **existed,
+        },
+    }
+    source = openmeter.read_snapshot(encode(data))
+    assert isinstance(source, Snapshot)  # noqa: S101 - it is metered
+    return source
+
+
+def _envelope(at: dt.datetime) -> dict[str, str]:
+    return {"source": "tollbell", "event_id": "sample", "time": times.text(at)}
+
+
+def _invoice(namespace: str, state: str, at: dt.datetime) -> dict[str, Any]:
+    start = _month(at)
+    period = {"from": times.text((start - dt.timedelta(days=1)).replace(day=1)), "to": times.text(start)}
+    now = times.text(at)
+    existed = {"createdAt": now, "updatedAt": now}
+    parts = ("chargesTotal", "discountsTotal", "taxesInclusiveTotal", "taxesExclusiveTotal", "taxesTotal")
+    totals = {"amount": "120", "creditsTotal": "0", "total": "120"} | dict.fromkeys(parts, "0")
+    return {
+        "namespace": namespace,
+        "id": _INVOICE,
+        "number": "INV-SAMPLE-1",
+        "type": "standard",
+        "currency": "USD",
+        "status": state,
+        "period": period,
+        "dueDate": times.text(at + dt.timedelta(days=30)),
+        "customer": {
+            "customerId": _CUSTOMER,
+            "key": "sample-customer",
+            "name": "Sample customer",
+            "usageAttribution": {"subjectKeys": ["sample-subject"]},
+        },
+        "supplier": {"name": "Sample supplier", "address": {"country": "US"}},
+        "workflow": _workflow(),
+        "lines": [
+            {
+                "id": _LINE,
+                "name": "Sample line",
+                "managedBy": "manual",
+                "currency": "USD",
+                "period": period,
+                "invoiceAt": now,
+                "usageBased": {"price": {"type": "unit", "amount": "0.01"}, "featureKey": UNNAMED.key},
+                "totals": totals,
+                **existed,
+            }
+        ],
+        "totals": totals,
+        **existed,
+    }
+
+
+def _workflow() -> dict[str, Any]:
+    return {
+        "appReferences": {name: {"id": _APP} for name in ("tax", "invoicing", "payment")},
+        "sourceBillingProfileId": _PROFILE,
+        "config": {
+            "collection": {"alignment": "subscription", "period": "PT1H"},
+            "invoicing": {},
+            "payment": {},
+            "tax": {"enabled": True, "enforced": False},
+        },
+    }

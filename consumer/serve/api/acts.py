@@ -1,0 +1,156 @@
+"""What a person does with a channel: enable it, recover what it missed, rotate its secret, look at its deliveries."""
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from consumer.errors import Refused
+from consumer.serve import bodies
+from consumer.serve.api import events, lists, shown
+from consumer.serve.api.call import PREFIX, Call, Operation
+from consumer.serve.described import CLASH, About, Body
+from consumer.serve.problems import bad_request, conflict, not_found
+from consumer.store import configuration, configured, history, jobs
+from consumer.store.configuration import Edit
+from consumer.store.configured import StoredChannel
+from consumer.store.history import Wanted
+from schemas import answers, signing_secrets
+from schemas.requests import RecoverRequest, RotateRequest
+
+
+async def enable(call: Call) -> web.Response:
+    """Enable a channel, whoever disabled it; its failures and pauses are forgotten."""
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await _there(edit, call)
+        await edit.put_channel(replace(stored, disabled_by=None))
+        enabled = await edit.channel(stored.id)
+    assert enabled is not None  # noqa: S101 - it was there a line above
+    return bodies.answer(shown.channel(enabled))
+
+
+async def rotate(call: Call) -> web.Response:
+    """Sign with a new secret, and for the overlap with the one before as well; the answer has the new one."""
+    wanted = bodies.fit(RotateRequest, await call.body())
+    new = wanted.signing_secret or signing_secrets.generate()
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await _there(edit, call)
+        await edit.rotate_secret(stored, new, overlap=wanted.overlap)
+        rotated = await edit.channel(stored.id)
+    assert rotated is not None  # noqa: S101 - likewise
+    return bodies.answer(shown.channel(rotated, made=new))
+
+
+async def recover(call: Call) -> web.Response:
+    """Send again all that failed since a time; the answer is the job that does it."""
+    since = bodies.fit(RecoverRequest, await call.body()).since
+    channel = await _found(call)
+    try:
+        job_id = await jobs.recover(call.served.database, call.namespace, channel.id, since=since)
+    except Refused as exc:
+        raise bad_request(str(exc)) from None
+    job = await jobs.get(call.served.database, call.namespace, job_id)
+    assert job is not None  # noqa: S101 - it was made a line above
+    made = bodies.answer(shown.job(job), HTTPStatus.ACCEPTED)
+    made.headers["location"] = f"{PREFIX}/notification/jobs/{job_id}"
+    return made
+
+
+async def list_deliveries(call: Call) -> web.Response:
+    """Return a page of a channel's deliveries, in the order of their events."""
+    query = call.query()
+    page, size = lists.numbers(query)
+    channel = await _found(call)
+    wanted = Wanted(
+        channels=[channel.id],
+        states=events.states(query),
+        since=query.time("from"),
+        until=query.time("to"),
+        after=query.one("cursor"),
+        descending=lists.is_descending(query),
+        limit=size,
+        offset=(page - 1) * size,
+    )
+    query.check()
+    found = await history.page(call.served.database, call.namespace, wanted)
+    items = [
+        answers.ChannelDelivery(event_id=event.id, type=event.type, delivery=shown.delivery(one))
+        for event in found.parts
+        for one in event.deliveries
+        if one.channel_id == channel.id
+    ]
+    cursor = items[-1].event_id if len(items) == size else None
+    return bodies.answer(
+        answers.DeliveryPage(total_count=found.total, page=page, page_size=size, items=items, next_cursor=cursor)
+    )
+
+
+async def _found(call: Call) -> StoredChannel:
+    channel_id = call.named["channel"]
+    stored = await configured.channel(call.served.database, call.served.cipher, call.namespace, channel_id)
+    if stored is None:
+        raise not_found("channel", channel_id)
+    return stored
+
+
+async def _there(edit: Edit, call: Call) -> StoredChannel:
+    stored = await edit.channel(call.named["channel"])
+    if stored is None:
+        raise not_found("channel", call.named["channel"])
+    if stored.life is not None and stored.life.deleted_at is not None:
+        raise conflict(f"channel {stored.id}: is deleted")
+    return stored
+
+
+OPERATIONS: Final = (
+    Operation(
+        "enable_channel",
+        "POST",
+        "/notification/channels/{channel}/enable",
+        enable,
+        writes=True,
+        about=About(
+            summary="Enable a channel, whoever disabled it",
+            answers={HTTPStatus.OK: answers.Channel},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "rotate_secret",
+        "POST",
+        "/notification/channels/{channel}/secret/rotate",
+        rotate,
+        writes=True,
+        about=About(
+            summary="Sign with a new secret, and for a while with the one before as well; the answer has the new one",
+            takes=Body(RotateRequest, "RotateRequest"),
+            answers={HTTPStatus.OK: answers.Channel},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "recover_channel",
+        "POST",
+        "/notification/channels/{channel}/recover",
+        recover,
+        writes=True,
+        about=About(
+            summary="Send again all that failed since a time",
+            takes=Body(RecoverRequest, "RecoverRequest"),
+            answers={HTTPStatus.ACCEPTED: answers.Job},
+        ),
+    ),
+    Operation(
+        "list_deliveries",
+        "GET",
+        "/notification/channels/{channel}/deliveries",
+        list_deliveries,
+        writes=False,
+        about=About(
+            summary="List a channel's deliveries, in the order of their events",
+            answers={HTTPStatus.OK: answers.DeliveryPage},
+            query=(*lists.parameters(events.ORDER_BY)[:-1], *events.TIMES_AND_STATES),
+        ),
+    ),
+)

@@ -1,0 +1,212 @@
+"""The judgement, driven as the service drives it, in the words of the oracle.
+
+Records go through the catalog and `fold`, the clock through `judge` with what the store would take, edits through
+`ignoring`. What the store guards (an event's identity, when a period was first shown) is told here in a line each.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from math import inf, isinf
+
+from consumer.consume.batch import Folded, Wanted, fold
+from consumer.decide.judge import judge
+from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
+from consumer.decide.payloads import identity
+from consumer.store.catalog import EMPTY, Catalog
+from consumer.store.memory import EntitlementKey, InvoiceKey, MemoryKey
+from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, ignoring, read_spec
+from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent, Unmetered
+from tests.factories import NOW, NoOrigin, kafka_record
+from tests.property import words
+from tests.property.words import CLOCK_DELAY, About, Billed, Event, Line, Shown
+
+EVER = -100_000  # minutes: before whatever happens here
+TYPES = {
+    "balance": "entitlements.balance.threshold",
+    "reset": "entitlements.reset",
+    "created": "invoice.created",
+    "updated": "invoice.updated",
+}
+
+
+class NoInvoice:
+    """An invoice made in a test: there is no record behind it."""
+
+    def invoice(self) -> dict[str, object]:
+        return {"id": "in-1"}
+
+
+def time(minutes: float) -> dt.datetime:
+    return NOW + dt.timedelta(minutes=minutes)
+
+
+def known_time(minutes: float) -> dt.datetime | None:
+    return None if isinf(minutes) else time(minutes)
+
+
+def minutes(at: dt.datetime | None, never: float = -inf) -> float:
+    return never if at is None else (at - NOW) / dt.timedelta(minutes=1)
+
+
+def amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def spec(rule: words.Rule) -> Spec:
+    """*rule* as a person writes it."""
+    given: dict[str, object] = {"type": TYPES[rule.type]}
+    if rule.type == "balance":
+        given["thresholds"] = [{"type": kind, "value": value} for kind, value in rule.written]
+        given |= {"emit": rule.emit, "rearm": rule.rearm, "onCreate": rule.on_create}
+        given["notifyOn"] = ["triggered", "recovered"] if rule.tells_recovered else ["triggered"]
+    if rule.features:
+        given["features"] = sorted(rule.features)
+    if rule.statuses:
+        given["statuses"] = sorted(rule.statuses)
+    return read_spec(given)
+
+
+def source(record: Shown | Billed) -> SourceEvent:
+    """*record* as it is parsed."""
+    namespace, name = record.about
+    if isinstance(record, Billed):
+        by, event_id = record.by
+        return Invoice(
+            namespace=namespace,
+            invoice_id=name,
+            is_created=record.kind == "created",
+            state=record.state,
+            previous=record.previous,
+            at=time(record.at),
+            source=by,
+            event_id=event_id,
+            origin=NoInvoice(),
+        )
+    if record.kind == "unmetered":
+        return Unmetered(namespace, name, *record.feature)
+    return Snapshot(
+        namespace=namespace,
+        entitlement_id=name,
+        feature_id=record.feature[0],
+        feature_key=record.feature[1],
+        calculated_at=time(record.at),
+        period_from=time(record.period),
+        period_to=time(record.end),
+        usage=amount(record.usage),
+        allowance=amount(record.allowance),
+        balance=amount(record.balance),
+        active_from=known_time(record.active_from),
+        active_to=known_time(record.active_to),
+        reset_at=time(record.period) if record.kind == "reset" else None,
+        is_deleted=record.kind == "delete",
+        origin=NoOrigin(),
+    )
+
+
+def line(identity_of_threshold: str) -> Line:
+    kind, value = identity_of_threshold.split(":")
+    return Line(kind, Fraction(value))
+
+
+def told(one: Occurrence) -> Event:
+    """What *one* says, in the oracle's words."""
+    if isinstance(one, Crossing):
+        about = (one.snapshot.namespace, one.snapshot.entitlement_id)
+        crossed = (minutes(one.snapshot.period_from), line(one.threshold.identity), one.action.value, one.episode)
+        return Event(one.rule.id, about, crossed, tuple(line(other.identity) for other in one.also_crossed))
+    if isinstance(one, Reset):
+        about = (one.source.namespace, one.source.entitlement_id)
+        return Event(one.rule.id, about, (minutes(one.period_from),), one.reason.value.removeprefix("reset_"))
+    about = (one.invoice.namespace, one.invoice.invoice_id)
+    if one.invoice.is_created:
+        return Event(one.rule.id, about, ("created",), one.previous)
+    return Event(one.rule.id, about, (one.invoice.state, one.invoice.source, one.invoice.event_id), one.previous)
+
+
+class World:
+    """Rules, memory and events, as the database holds them."""
+
+    def __init__(self, rules: Mapping[str, words.Rule] | None = None) -> None:
+        self.events: list[Event] = []
+        self.reasons: list[str] = []
+        self.rules: dict[str, Rule] = {}
+        self.catalog = EMPTY
+        self.documents: dict[MemoryKey, AnyDocument] = {}
+        self.shown_at: dict[MemoryKey, float] = {}
+        self.features: dict[MemoryKey, tuple[str, str]] = {}
+        self.twice = 0  # how often the store's identity had to stand behind the judgement
+        self._made: set[bytes] = set()
+        for name, rule in (rules or {}).items():
+            self.edited(name, rule, -inf)
+
+    def edited(self, name: str, rule: words.Rule | None, now: float) -> None:
+        """As `Edit.put_rule` has it."""
+        revision, before = self.catalog.revision + 1, self.rules.pop(name, None)
+        if rule is not None:
+            ignored = ignoring(
+                spec(rule),
+                Since(revision=revision, at=time(max(now, EVER))),
+                before=before.spec if before else None,
+                kept=before.ignoring if before else NOTHING_IGNORED,
+            )
+            self.rules[name] = Rule(
+                id=RuleId(name), namespace=rule.namespace, name=name, spec=spec(rule), channels=(), ignoring=ignored
+            )
+        self.catalog = Catalog(revision, reversed(self.rules.values()))
+
+    def batch(self, records: Iterable[Shown | Billed], now: float = 0) -> Mapping[MemoryKey, Folded]:
+        """As `Ingest.batch` has it, all written at once."""
+        sources = [source(record) for record in records]
+        wanted = [Wanted(kafka_record(), one, rules) for one in sources if (rules := self.catalog.about(one))]
+        for one in wanted:
+            self.documents.setdefault(one.key, UNSEEN_INVOICE if isinstance(one.key, InvoiceKey) else UNSEEN)
+        folded = fold(wanted, self.documents)
+        for key, state in folded.items():
+            self._show(key, state, now)
+            self._tell([one for one, _ in state.occurrences], [reason for _, reason in state.reasons])
+        return folded
+
+    def period_ends(self, about: About, now: float) -> None:
+        """As `PeriodEnds` has it, of what `memory/ended.sql` takes."""
+        key = EntitlementKey(*about)
+        document = self.documents[key]
+        assert isinstance(document, Document)
+        end, active_to = minutes(document.period_to), minutes(document.active_to, inf)
+        is_over = document.ended or document.deleted_at is not None or active_to <= end
+        if is_over or self.shown_at[key] >= end or end > now - CLOCK_DELAY:
+            return
+        feature_id, feature_key = self.features[key]
+        ends = PeriodEnd(
+            namespace=key.namespace,
+            entitlement_id=key.id,
+            feature_id=feature_id,
+            feature_key=feature_key,
+            origin=NoOrigin(),
+        )
+        judgement = judge(self.catalog.about(ends), ends, document)
+        self.documents[key] = judgement.document
+        self._tell(judgement.occurrences, [reason for _, reason in judgement.reasons])
+
+    def _show(self, key: MemoryKey, state: Folded, now: float) -> None:
+        before, after, shown = self.documents[key], state.document, state.shown_by
+        self.documents[key] = after
+        if isinstance(before, Document) and isinstance(after, Document) and isinstance(shown, Snapshot):
+            self.features[key] = (shown.feature_id, shown.feature_key)
+            if (before.period_from, before.period_to) != (after.period_from, after.period_to):
+                self.shown_at[key] = now
+
+    def _tell(self, occurrences: Sequence[Occurrence], reasons: Sequence[Reason]) -> None:
+        """What was made before under another id is not made again, and its reason is `duplicate`."""
+        why = [reason.value for reason in reasons]
+        for one in occurrences:
+            if identity(one) in self._made:
+                self.twice += 1
+                # A clock's reset may be shown again after a manual one that came late: the document has moved on, the
+                # identity has not. The contract calls any second sight of a reset already_reset.
+                why[why.index(one.reason.value)] = "already_reset" if isinstance(one, Reset) else "duplicate"
+            else:
+                self._made.add(identity(one))
+                self.events.append(told(one))
+        self.reasons += why
