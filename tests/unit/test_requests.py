@@ -31,7 +31,7 @@ def test_a_time_is_read_as_everywhere() -> None:
     [
         (RotateRequest, {"overlap": "8d"}, "must be at most 7d"),
         (RotateRequest, {"overlap": "soon"}, "must be a duration"),
-        (RotateRequest, {"signingSecret": "short"}, "bytes"),
+        (RotateRequest, {"signingSecret": "short"}, "signing secret"),
         (RecoverRequest, {}, "Field required"),
         (RecoverRequest, {"since": 1}, "must be a text"),
         (RecoverRequest, {"since": "yesterday"}, "RFC 3339"),
