@@ -20,6 +20,7 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAMES: Final = re.compile(r"(?<=alias |nchor |andle ).*", re.DOTALL)  # what stands behind * or ! may be a secret
 _NUMBER_TAGS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,99})")
 _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
     "tag:yaml.org,2002:bool": lambda text: text.lower() in {"true", "yes", "on"},
     "tag:yaml.org,2002:null": lambda _: None,
@@ -83,7 +84,9 @@ class _Reader:
         return self._environment[name]
 
 
-def _number(text: str) -> Decimal | str:
+def _number(text: str) -> int | Decimal | str:
+    if _WHOLE.fullmatch(text):
+        return int(text)
     try:
         return Decimal(text) if _JSON_NUMBER.fullmatch(text) else text
     except ArithmeticError:  # an exponent of twenty digits: the model says what is allowed
