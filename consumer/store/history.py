@@ -102,18 +102,18 @@ async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event
     async with database.transaction() as connection:
         await connection.rows("history/own_plan")
         ids = await _ids(connection, namespace, wanted)
-        total = await _count(connection, namespace, replace(wanted, after=None))
+        total = await _count(connection, namespace, wanted)
         events = await _events(connection, namespace, ids)
     return Page(events, total)
 
 
 async def _count(connection: Connection, namespace: str, wanted: Wanted) -> int:
+    counted = replace(wanted, after=None, offset=0, limit=0)
     if len(wanted.states) == 1 or (wanted.channels and not wanted.states):
-        arguments = _by_delivery(namespace, wanted, next(iter(wanted.states), None))
-        del arguments["descending"], arguments["top"]
-        (row,) = await connection.rows("history/count_of_deliveries", **arguments, most=MOST_COUNTED)
+        arguments = _by_delivery(namespace, counted, next(iter(wanted.states), None))
+        (row,) = await connection.rows("history/by_delivery", **arguments, most=MOST_COUNTED)
     else:  # with several states an event may be found by several of its deliveries
-        (row,) = await connection.rows("history/count", **_by_event(namespace, wanted), most=MOST_COUNTED)
+        (row,) = await connection.rows("history/by_event", **_by_event(namespace, counted), most=MOST_COUNTED)
     total: int = row["total"]
     return total
 
@@ -145,13 +145,13 @@ async def _ids(connection: Connection, namespace: str, wanted: Wanted) -> list[s
     if wanted.channels or (wanted.states and DENSE not in wanted.states):
         found: set[str] = set()
         for state in wanted.states or (None,):
-            rows = await connection.rows("history/page_of_deliveries", **_by_delivery(namespace, wanted, state))
-            found |= {row["id"] for row in rows}
+            (row,) = await connection.rows("history/by_delivery", **_by_delivery(namespace, wanted, state), most=0)
+            found.update(row["ids"])
         in_order = sorted(found, reverse=wanted.descending)
         return in_order[wanted.offset : wanted.offset + wanted.limit]
-    arguments = _by_event(namespace, wanted)
-    arguments |= {"descending": wanted.descending, "limit": wanted.limit, "offset": wanted.offset}
-    return [row["id"] for row in await connection.rows("history/page", **arguments)]
+    (row,) = await connection.rows("history/by_event", **_by_event(namespace, wanted), most=0)
+    ids: list[str] = row["ids"]
+    return ids
 
 
 def _by_event(namespace: str, wanted: Wanted) -> dict[str, object]:
@@ -171,6 +171,9 @@ def _by_event(namespace: str, wanted: Wanted) -> dict[str, object]:
         "to_id": to_id,
         "states": list(wanted.states) or None,
         "channels": list(wanted.channels) or None,
+        "descending": wanted.descending,
+        "limit": wanted.limit,
+        "offset": wanted.offset,
     }
 
 
