@@ -10,10 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from consumer.errors import ConfigInvalid
-from schemas.rules import RuleType
+from schemas.refusals import Place, refusals, written
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-Location = tuple[int | str, ...]
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_VALUES: Final = 100_000  # aliases of aliases: a billion values in ten lines
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -26,9 +25,6 @@ _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
     "tag:yaml.org,2002:null": lambda _: None,
 }
 
-_PROBLEMS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
-_TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
-_NO_TAG: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})  # whose own words repeat what was given
 _SAID_PATH: Final = re.compile(
     r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
 )
@@ -40,12 +36,12 @@ class _Reader:
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self._path = path
         self._environment = environment
-        self.lines: dict[Location, int] = {}
+        self.lines: dict[Place, int] = {}
 
     def fail(self, line: int, problem: str) -> ConfigInvalid:
         return ConfigInvalid(f"{self._path.name}, line {line}: {problem}")
 
-    def value(self, node: yaml.Node, at: Location = ()) -> Any:
+    def value(self, node: yaml.Node, at: Place = ()) -> Any:
         self.lines[at] = node.start_mark.line + 1
         if len(self.lines) > MAX_VALUES:
             raise self.fail(self.lines[at], f"holds more than {MAX_VALUES} values")
@@ -57,7 +53,7 @@ class _Reader:
             case _:
                 return self._scalar(node)
 
-    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, at: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, child in node.value:
             line = key_node.start_mark.line + 1
@@ -122,13 +118,8 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Mod
 
 
 def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
-    errors = exc.errors(include_input=False, include_url=False)
-    # A misspelt field is two errors, one missing and one unknown: the unknown one shows what to mend.
-    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
-    problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
-    at: Location = tuple(part for part in first["loc"] if part not in _TAGS)
-    if first["type"] in _NO_TAG:
-        at, problem = (*at, "type"), f"must be one of {', '.join(RuleType)}"
+    first = refusals(exc)[0]
+    at, problem = first.place, first.problem
     # A check over several fields says in its message where it looked: `rules[0].channels: …`.
     if found := _SAID_PATH.fullmatch(problem):
         at += tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\w+", found["path"]))
@@ -136,5 +127,5 @@ def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
     known = at
     while known and known not in reader.lines:
         known = known[:-1]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")
+    field = written(at)
     return reader.fail(reader.lines.get(known, 1), f"{field}: {problem}" if field else problem)

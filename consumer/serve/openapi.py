@@ -9,13 +9,13 @@ import msgspec
 from pydantic import TypeAdapter
 
 from consumer.serve.api.call import PREFIX, Operation
+from consumer.serve.bodies import MAX_VALUES
 from consumer.serve.described import About, Body, Parameter, Schema
 from consumer.serve.problems import CONTENT_TYPE
 from schemas import answers
 
 VERSION: Final = "1"  # of the API, not of the release
 ID_PATTERN: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID
-MAX_VALUES: Final = 100
 _REFERENCE: Final = "#/components/schemas/{}"
 _NULL: Final = {"type": "null"}
 _PART: Final = re.compile(r"\{(\w+)\}")

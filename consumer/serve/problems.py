@@ -9,11 +9,9 @@ import msgspec
 from aiohttp import web
 from pydantic import ValidationError
 
-from schemas.rules import RuleType
+from schemas.refusals import refusals, written
 
 CONTENT_TYPE: Final = "application/problem+json"
-_TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
-_WORDS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
 MAX_FAULTS: Final = 50  # fields named in one answer: a body of a megabyte may have more of them wrong
 
 
@@ -52,17 +50,9 @@ def conflict(detail: str) -> Problem:
 
 def invalid(exc: ValidationError) -> Problem:
     """Return 400 with every field that a model refused."""
-    faults = [
-        Fault(_path(error["loc"]), _WORDS.get(error["type"], error["msg"].removeprefix("Value error, ")))
-        for error in exc.errors(include_input=False, include_url=False)[:MAX_FAULTS]
-    ]
+    faults = [Fault(written(one.place), one.problem) for one in refusals(exc)[:MAX_FAULTS]]
     first = faults[0]
     return bad_request(f"{first.field}: {first.problem}" if first.field else first.problem, faults)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    parts = (part for part in location if part not in _TAGS)
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def response(problem: Problem, request_id: str) -> web.Response:

@@ -1,0 +1,41 @@
+"""What a model refused, in a person's words: the same whether a file or a request was read. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from schemas.rules import RuleType
+
+Place = tuple[int | str, ...]
+
+_WORDS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+_TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
+_NO_TAG: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})  # whose own words repeat what was given
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A field that is wrong: where it stands, and what to change; nothing that was given, it may be a secret."""
+
+    place: Place
+    problem: str
+
+
+def refusals(exc: ValidationError) -> list[Refusal]:
+    """Return what *exc* says, unknown fields first: a misspelt one is missing too, and shows what to mend."""
+    errors = exc.errors(include_input=False, include_url=False)
+    errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+    return [_refusal(error["type"], error["loc"], error["msg"]) for error in errors]
+
+
+def _refusal(kind: str, location: Place, message: str) -> Refusal:
+    place: Place = tuple(part for part in location if part not in _TAGS)
+    if kind in _NO_TAG:
+        return Refusal((*place, "type"), f"must be one of {', '.join(RuleType)}")
+    return Refusal(place, _WORDS.get(kind, message.removeprefix("Value error, ")))
+
+
+def written(place: Place) -> str:
+    """Return *place* as people write it: `rules[0].channels`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
