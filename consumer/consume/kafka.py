@@ -164,12 +164,11 @@ async def started(make: Callable[[], ClientT]) -> ClientT:
         Refused: one answers, and it will not work like this; likewise.
     """
     client = make()
-    try:
+    async with contextlib.AsyncExitStack() as unless_started:
+        unless_started.push_async_callback(close, client)
         with translated("connecting"):
             await client.start()
-    except BaseException:
-        await close(client)
-        raise
+        unless_started.pop_all()
     return client
 
 

@@ -19,7 +19,7 @@ import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver
 
-from consumer import clock
+from consumer import clock, log
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.deliver import addresses, signing
 from consumer.errors import ConfigInvalid
@@ -33,6 +33,7 @@ KEPT_BYTES: Final = 4_096  # of each response, for a person
 RETRY_AFTER_LIMIT: Final = 200  # characters; the longest date of RFC 9110 has 33
 DETAIL_LIMIT: Final = 200
 _COPIED_BYTES: Final = 2**20  # aiohttp warns about, and blocks the loop for, larger bodies given as bytes
+logger = log.get("deliver")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +122,13 @@ class Webhook:
         until = asyncio.get_running_loop().time() + self._timeout_seconds
         try:
             answer = await _exchange(self._session, request, int(started_at.timestamp()), until)
-        # Everything: what aiohttp makes of hostile bytes is an open set, and one receiver must not end the others.
-        except Exception as problem:  # noqa: BLE001
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
             answer = _failure(problem)
+        # The rest: what aiohttp makes of hostile bytes is an open set, and one receiver must not end the others; but
+        # neither may a mistake of ours hide among them, so it is logged as one.
+        except Exception as problem:  # noqa: BLE001
+            logger.failure("webhook.unforeseen", problem, to=urls.redacted(request.url))
+            answer = _unforeseen(problem)
         return Outcome(
             kind=answer.kind,
             started_at=started_at,
@@ -239,8 +244,12 @@ def _failure(problem: Exception) -> _Answer:
             # Its `status` is 400 whatever came; what follows the colon is the receiver's bytes.
             answer = _Answer(kind=OutcomeClass.PROTOCOL, detail=f"not HTTP: {message.partition(':')[0].lower()}")
         case _:
-            answer = _Answer(kind=OutcomeClass.PROTOCOL, detail=f"unforeseen: {type(problem).__name__}")
+            answer = _unforeseen(problem)
     return answer
+
+
+def _unforeseen(problem: Exception) -> _Answer:
+    return _Answer(kind=OutcomeClass.PROTOCOL, detail=f"unforeseen: {type(problem).__name__}")
 
 
 def _unconnected(cause: OSError) -> _Answer:
