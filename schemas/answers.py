@@ -27,20 +27,23 @@ class ChannelMeta(msgspec.Struct, frozen=True):
     type: Literal["WEBHOOK"] = "WEBHOOK"
 
 
-class Channel(_Answer, frozen=True, kw_only=True):
-    """A channel. Header values are `***`; the signing secret is in the answer to its creation alone."""
-
+class _Configured(_Answer, frozen=True, kw_only=True):
     id: str
-    type: Literal["WEBHOOK"]
     name: str
-    url: str
     disabled: bool
     created_at: Time
     updated_at: Time
-    format: str
     deleted_at: Time | None = None
     key: str | None = None
     metadata: dict[str, str] | None = None
+
+
+class Channel(_Configured, frozen=True, kw_only=True):
+    """A channel. Header values are `***`; the signing secret is in the answer to its creation alone."""
+
+    type: Literal["WEBHOOK"]
+    url: str
+    format: str
     custom_headers: dict[str, str] | None = None
     signing_secret: str | None = None
     retry_schedule: list[str] | None = None
@@ -52,19 +55,11 @@ class Channel(_Answer, frozen=True, kw_only=True):
     paused_until: Time | None = None
 
 
-class Rule(_Answer, frozen=True, kw_only=True):
-    """A rule. Which of the members after `metadata` it has depends on its type."""
+class Rule(_Configured, frozen=True, kw_only=True):
+    """A rule. Which of the members after `channels` it has depends on its type."""
 
-    id: str
     type: RuleType
-    name: str
-    disabled: bool
     channels: list[ChannelMeta]
-    created_at: Time
-    updated_at: Time
-    deleted_at: Time | None = None
-    key: str | None = None
-    metadata: dict[str, str] | None = None
     thresholds: list[ThresholdPart] | None = None
     features: list[FeatureRef] | None = None
     emit: str | None = None

@@ -8,13 +8,11 @@ from aiohttp import web
 
 from consumer.errors import Refused
 from consumer.serve import bodies
-from consumer.serve.api import events, lists, shown
+from consumer.serve.api import channels, events, lists, shown
 from consumer.serve.api.call import PREFIX, Call, Operation
 from consumer.serve.described import CLASH, About, Body
-from consumer.serve.problems import bad_request, conflict, not_found
-from consumer.store import configuration, configured, history, jobs
-from consumer.store.configuration import Edit
-from consumer.store.configured import StoredChannel
+from consumer.serve.problems import bad_request
+from consumer.store import configuration, history, jobs
 from consumer.store.history import Wanted
 from schemas import answers, signing_secrets
 from schemas.requests import RecoverRequest, RotateRequest
@@ -23,7 +21,7 @@ from schemas.requests import RecoverRequest, RotateRequest
 async def enable(call: Call) -> web.Response:
     """Enable a channel, whoever disabled it; its failures and pauses are forgotten."""
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        stored = await _there(edit, call)
+        stored = await channels.changeable(edit, call)
         await edit.put_channel(replace(stored, disabled_by=None))
         enabled = await edit.channel(stored.id)
     assert enabled is not None  # noqa: S101 - it was there a line above
@@ -35,7 +33,7 @@ async def rotate(call: Call) -> web.Response:
     wanted = bodies.fit(RotateRequest, await call.body())
     new = wanted.signing_secret or signing_secrets.generate()
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        stored = await _there(edit, call)
+        stored = await channels.changeable(edit, call)
         await edit.rotate_secret(stored, new, overlap=wanted.overlap)
         rotated = await edit.channel(stored.id)
     assert rotated is not None  # noqa: S101 - likewise
@@ -45,7 +43,7 @@ async def rotate(call: Call) -> web.Response:
 async def recover(call: Call) -> web.Response:
     """Send again all that failed since a time; the answer is the job that does it."""
     since = bodies.fit(RecoverRequest, await call.body()).since
-    channel = await _found(call)
+    channel = await channels.found(call)
     try:
         job_id = await jobs.recover(call.served.database, call.namespace, channel.id, since=since)
     except Refused as exc:
@@ -61,7 +59,7 @@ async def list_deliveries(call: Call) -> web.Response:
     """Return a page of a channel's deliveries, in the order of their events."""
     query = call.query()
     page, size = lists.numbers(query)
-    channel = await _found(call)
+    channel = await channels.found(call)
     wanted = Wanted(
         channels=[channel.id],
         states=events.states(query),
@@ -84,23 +82,6 @@ async def list_deliveries(call: Call) -> web.Response:
     return bodies.answer(
         answers.DeliveryPage(total_count=found.total, page=page, page_size=size, items=items, next_cursor=cursor)
     )
-
-
-async def _found(call: Call) -> StoredChannel:
-    channel_id = call.named["channel"]
-    stored = await configured.channel(call.served.database, call.served.cipher, call.namespace, channel_id)
-    if stored is None:
-        raise not_found("channel", channel_id)
-    return stored
-
-
-async def _there(edit: Edit, call: Call) -> StoredChannel:
-    stored = await edit.channel(call.named["channel"])
-    if stored is None:
-        raise not_found("channel", call.named["channel"])
-    if stored.life is not None and stored.life.deleted_at is not None:
-        raise conflict(f"channel {stored.id}: is deleted")
-    return stored
 
 
 OPERATIONS: Final = (

@@ -14,6 +14,7 @@ from consumer.serve.api.call import Call, Operation
 from consumer.serve.described import CLASH, About, Body
 from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
 from consumer.store import configuration, configured, wanted
+from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel
 from schemas import answers
 from schemas.answers import MASK
@@ -55,11 +56,7 @@ async def update(call: Call) -> web.Response:
     """Change all of a channel; a secret that is left out, or a mask, keeps what is stored."""
     body = _without_read_only(await call.body())
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        stored = await edit.channel(call.named["channel"])
-        if stored is None:
-            raise not_found("channel", call.named["channel"])
-        if stored.life is not None and stored.life.deleted_at is not None:
-            raise conflict(f"channel {stored.id}: is deleted")
+        stored = await changeable(edit, call)
         config = _config(body, stored)
         headers = stored.headers if "customHeaders" not in body else config.custom_headers or {}
         await edit.put_channel(wanted.channel(config, call.namespace, stored, headers=headers).channel)
@@ -92,6 +89,20 @@ async def found(call: Call) -> StoredChannel:
     stored = await configured.channel(call.served.database, call.served.cipher, call.namespace, channel_id)
     if stored is None:
         raise not_found("channel", channel_id)
+    return stored
+
+
+async def changeable(edit: Edit, call: Call) -> StoredChannel:
+    """Return the channel that the path names, to be changed.
+
+    Raises:
+        Problem: 404, it is not there; 409, it is deleted.
+    """
+    stored = await edit.channel(call.named["channel"])
+    if stored is None:
+        raise not_found("channel", call.named["channel"])
+    if stored.life is not None and stored.life.deleted_at is not None:
+        raise conflict(f"channel {stored.id}: is deleted")
     return stored
 
 
