@@ -34,6 +34,26 @@ FILTERS = (
 )  # fmt: skip
 
 
+OF_EVENT = ["id", "namespace", "rule_id", "type", "action", "entitlement_id", "subject_key", "feature_key",
+            "customer_id", "payload", "occurred_at", "recorded_at", "created_at"]  # fmt: skip
+RULES = """
+    INSERT INTO rule (id, namespace, type, name, spec)
+    SELECT 'rule-' || n, namespace, type, name, spec FROM rule, generate_series(0, 48) n WHERE id = $1
+"""
+DELIVERIES = """
+    INSERT INTO delivery (event_id, channel_id, namespace, state, attempts, due_at, ended_at, created_at)
+    SELECT e.id, CASE WHEN right(e.id, 2)::int % 50 = 7 THEN $1 ELSE 'c' || right(e.id, 2)::int % 50 END, 'default',
+           CASE right(e.id, 2)::int WHEN 7 THEN 'FAILED' WHEN 8 THEN 'PENDING' ELSE 'SUCCESS' END, 1,
+           CASE right(e.id, 2)::int WHEN 8 THEN e.created_at END,
+           CASE right(e.id, 2)::int WHEN 8 THEN NULL ELSE e.created_at END, e.created_at
+    FROM event e
+"""
+ATTEMPTS = """
+    INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, status, duration_ms, detail, body)
+    SELECT event_id, id, 1, created_at, 'status', 200, 12, '', 'ok' FROM delivery
+"""
+
+
 async def fill(url: str, rule: str, channel: str) -> str:
     """Fill the tables; return an event's id from the middle."""
     now = clock.now()
@@ -43,47 +63,30 @@ async def fill(url: str, rule: str, channel: str) -> str:
             await retention._make(database, table, containing(now).next(-n), only_for_rows=False)
     await database.close()
     connection = await asyncpg.connect(url)
+    middle = await fill_events(connection, now, rule)
+    await connection.execute(DELIVERIES, channel)
+    await connection.execute(ATTEMPTS)
+    await connection.execute(RULES, rule)
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+    return middle
+
+
+async def fill_events(connection: asyncpg.Connection, now: dt.datetime, rule: str) -> str:
+    """Fill `event` evenly over the weeks before *now*, a fiftieth of them *rule*'s; return an id from the middle."""
     step = dt.timedelta(weeks=WEEKS) / EVENTS
     times = [now - dt.timedelta(weeks=WEEKS) + n * step for n in range(EVENTS)]
     ids = [f"{lowest_id(at)[:10]}{n:016d}" for n, at in enumerate(times)]
-    of_event = ["id", "namespace", "rule_id", "type", "action", "entitlement_id", "subject_key", "feature_key",
-                "customer_id", "payload", "occurred_at", "recorded_at", "created_at"]  # fmt: skip
     kind, rules = "entitlements.balance.threshold", [rule, *(f"rule-{n}" for n in range(49))]
     for start in range(0, EVENTS, 100_000):
         part = range(start, min(start + 100_000, EVENTS))
-        await connection.copy_records_to_table(
-            "event",
-            records=[
-                (ids[n], "default", rules[n % 50], kind, "triggered", f"e{n % 997}", f"subject-{n % 50}",
-                 f"feature-{n % 50}", f"customer-{n % 50}", PAYLOAD, times[n], times[n], times[n])
-                for n in part
-            ],
-            columns=of_event,
-        )  # fmt: skip
+        records = [
+            (ids[n], "default", rules[n % 50], kind, "triggered", f"e{n % 997}", f"subject-{n % 50}",
+             f"feature-{n % 50}", f"customer-{n % 50}", PAYLOAD, times[n], times[n], times[n])
+            for n in part
+        ]  # fmt: skip
+        await connection.copy_records_to_table("event", records=records, columns=OF_EVENT)
         print(f"{part.stop} of {EVENTS} events", file=sys.stderr)  # noqa: T201 - its progress
-    await connection.execute(
-        """
-        INSERT INTO delivery (event_id, channel_id, namespace, state, attempts, due_at, ended_at, created_at)
-        SELECT e.id, CASE WHEN right(e.id, 2)::int % 50 = 7 THEN $1 ELSE 'c' || right(e.id, 2)::int % 50 END, 'default',
-               CASE right(e.id, 2)::int WHEN 7 THEN 'FAILED' WHEN 8 THEN 'PENDING' ELSE 'SUCCESS' END, 1,
-               CASE right(e.id, 2)::int WHEN 8 THEN e.created_at END,
-               CASE right(e.id, 2)::int WHEN 8 THEN NULL ELSE e.created_at END, e.created_at
-        FROM event e
-        """,
-        channel,
-    )
-    await connection.execute(
-        "INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, status, duration_ms, detail, body)"
-        " SELECT event_id, id, 1, created_at, 'status', 200, 12, '', 'ok' FROM delivery"
-    )
-    await connection.execute("UPDATE rule SET id = id")
-    await connection.execute(
-        "INSERT INTO rule (id, namespace, type, name, spec)"
-        " SELECT 'rule-' || n, namespace, type, name, spec FROM rule, generate_series(0, 48) n WHERE id = $1",
-        rule,
-    )
-    await connection.execute("VACUUM ANALYZE")
-    await connection.close()
     return ids[EVENTS // 2]
 
 

@@ -70,11 +70,19 @@ class Broken(AbstractResolver):
         pass
 
 
-async def test_an_error_that_nobody_foresaw_is_an_outcome_too() -> None:
+async def test_an_error_that_nobody_foresaw_is_an_outcome_too_and_logged_as_a_mistake(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with Webhook(SECOND, resolver=Broken) as webhook:
         outcome = await webhook.send(make_request("https://hooks.example/"))
 
     assert (outcome.kind, outcome.detail) == (OutcomeClass.PROTOCOL, "unforeseen: LookupError")
+    [line] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.getMessage() == "webhook.unforeseen"
+    fields = vars(line)["fields"]
+    assert (fields["error"], fields["to"]) == ("LookupError", "https://hooks.example")
+    assert "resolve" in fields["traceback"]
+    assert TIGER not in str(fields)
 
 
 class Rebinding(AbstractResolver):
