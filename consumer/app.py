@@ -166,6 +166,7 @@ class App:
             self._metrics,
             host=settings.http_listen.host,
             future_tolerance=settings.consume_future_tolerance,
+            allowed=settings.delivery_allow_cidrs,
         )
 
     async def _serve(self, database: Database) -> None:

@@ -4,7 +4,7 @@ Structs rather than pydantic models: amounts are written as JSON numbers with al
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -12,7 +12,6 @@ from schemas.events import DeliveryState, FeatureRef, ThresholdPart
 from schemas.rules import RuleType
 from schemas.times import Time
 
-MASK: Final = "***"  # stands for a secret that is not shown; in a PUT it keeps what is stored
 T = TypeVar("T")
 
 

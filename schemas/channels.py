@@ -8,7 +8,7 @@ from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas import durations, headers, signing_secrets, urls
 from schemas.model import Key, Model, Name
-from schemas.secret import Secret
+from schemas.secret import MASK, Secret
 
 ChannelId = NewType("ChannelId", str)
 Format = Literal["openmeter", "flat"]
@@ -28,6 +28,10 @@ def _secret(value: object) -> object:
     if not isinstance(value, Secret):
         raise ValueError("must be a text")  # noqa: TRY004 - pydantic turns ValueError into its own error
     return value
+
+
+def _unless_masked(value: object) -> object:
+    return None if value == MASK else value
 
 
 def _signing_secret(value: Secret) -> Secret:
@@ -74,10 +78,13 @@ class ChannelConfig(Model):
     url: Annotated[Url, Field(description="Where to POST: http or https, no user, no fragment.")]
     key: Annotated[Key | None, Field(description="By which `tollbell apply` finds it again.")] = None
     custom_headers: Annotated[
-        Headers | None, Field(description="Sent with every webhook; stored encrypted. At most 50.")
+        Headers | None,
+        Field(description="Sent with every webhook; stored encrypted. At most 50. `***` keeps what is stored."),
     ] = None
     signing_secret: Annotated[
-        SigningSecret | None, Field(description="`whsec_` and base64 of 24 to 75 bytes; made where absent.")
+        SigningSecret | None,
+        BeforeValidator(_unless_masked),
+        Field(description="`whsec_` and base64 of 24 to 75 bytes; made where absent."),
     ] = None
     format: Annotated[Format, Field(description="The payload's form.")] = "openmeter"
     retry_schedule: Annotated[

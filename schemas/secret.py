@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-MASK: Final = "***"
+MASK: Final = "***"  # what is read in place of a secret; written back, it keeps what is stored
 
 
 @final

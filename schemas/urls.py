@@ -53,6 +53,12 @@ def literal_address(url: str) -> IPv4Address | IPv6Address | None:
     return None if parts is None else _address(parts["host"])
 
 
+def host(url: str) -> str:
+    """Return the host of *url*, for which `problem` found none."""
+    parts = _URL.fullmatch(url)
+    return parts["host"] if parts else ""
+
+
 def redacted(url: str) -> str:
     """Return scheme, host and port of *url* alone, for logs: paths and queries of webhooks are often secrets."""
     parts = _URL.fullmatch(url)

@@ -2,20 +2,23 @@
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from consumer import encryption
+from consumer import addresses, encryption
+from consumer.addresses import Network
 from consumer.commands import yaml_file
 from consumer.commands.common import open_database
-from consumer.store import configuration, migrate
+from consumer.commands.yaml_file import YamlFile
+from consumer.store import configuration, configured, migrate
 from consumer.store import wanted as wanted_of
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel, StoredRule
-from schemas.channels import ChannelConfig
+from consumer.store.wanted import WantedChannel
 from schemas.rules import RuleConfig
 from schemas.rules_file import RulesFile
 from schemas.secret import Secret
@@ -45,21 +48,24 @@ def apply(file: Path, *, dry_run: bool, prune: bool) -> None:
     """Make channels and rules what FILE says. Idempotent: everything is found again by its key.
 
     The plan: + made, ~ changed, - deleted, = as it was.
-    A signing secret that FILE leaves out is made, and printed once.
+    A signing secret that FILE leaves out is made, and printed once. A header value *** keeps what is stored.
+    What has no key yet is found by its id, and has it as its key from then on.
     """
     asyncio.run(_apply(file, dry_run=dry_run, prune=prune))
 
 
 async def _apply(path: Path, *, dry_run: bool, prune: bool) -> None:
     file = yaml_file.read(path, RulesFile, os.environ)
+    namespace = file.model.namespace
     async with open_database() as (database, settings):
         cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
         await migrate.check(database)
+        await _check_reach(file, await configured.channels(database, cipher, namespace), settings.delivery_allow_cidrs)
         # Planned twice, as one editor: without a change there is no new revision for the replicas to load.
-        async with configuration.edit(database, cipher, file.namespace, keep=False) as edit:
+        async with configuration.edit(database, cipher, namespace, keep=False) as edit:
             steps = await change(edit, file, prune=prune)
         if not dry_run and any(step.sign != "=" for step in steps):
-            async with configuration.edit(database, cipher, file.namespace) as edit:
+            async with configuration.edit(database, cipher, namespace) as edit:
                 steps = await change(edit, file, prune=prune)
     for step in steps:
         click.echo(str(step))
@@ -69,47 +75,64 @@ async def _apply(path: Path, *, dry_run: bool, prune: bool) -> None:
         click.echo("nothing was changed (--dry-run)")
 
 
-async def change(edit: Edit, file: RulesFile, *, prune: bool) -> list[Step]:
+async def _check_reach(file: YamlFile[RulesFile], stored: Sequence[StoredChannel], allowed: Sequence[Network]) -> None:
+    """See that the deliverer would go to every URL that is new, as the API does."""
+    known = {channel.url for channel in stored}
+    for n, channel in enumerate(file.model.channels):
+        if channel.url not in known and (problem := await addresses.url_refusal(channel.url, allowed)):
+            raise file.refusal(("channels", n, "url"), problem)
+
+
+async def change(edit: Edit, file: YamlFile[RulesFile], *, prune: bool) -> list[Step]:
     """Make the namespace's configuration what *file* says; return what that took.
 
     Raises:
+        ConfigInvalid: a masked header has no stored value.
         Refused: a channel to be deleted is in use by a rule that stays.
     """
-    channels = {channel.key: channel for channel in await edit.channels() if channel.key is not None}
-    rules = {rule.key: rule for rule in await edit.rules() if rule.key is not None}
+    namespace = file.model.namespace
+    channels = {channel.key or channel.id: channel for channel in await edit.channels()}
+    rules = {rule.key or rule.id: rule for rule in await edit.rules()}
     steps: list[Step] = []
     channel_ids: dict[str, str] = {}
-    for wanted_channel in file.channels:
+    for n, wanted_channel in enumerate(file.model.channels):
         key = str(wanted_channel.key)
-        step, channel = await _put_channel(edit, file.namespace, wanted_channel, channels.get(key))
-        channel_ids[key] = channel.id
-        steps.append(step)
-    for wanted_rule in file.rules:
+        headers, unkept = wanted_of.headers(wanted_channel.custom_headers or {}, channels.get(key))
+        if unkept:
+            raise file.refusal(("channels", n, "customHeaders", unkept[0]), wanted_of.UNKEPT)
+        planned = wanted_of.channel(wanted_channel, namespace, channels.get(key), headers=headers)
+        steps.append(await _put_channel(edit, planned, channels.get(key)))
+        channel_ids[key] = planned.channel.id
+    for wanted_rule in file.model.rules:
         stored_rule = rules.get(str(wanted_rule.key))
-        steps.append(await _put_rule(edit, file.namespace, wanted_rule, stored_rule, channel_ids))
+        steps.append(await _put_rule(edit, namespace, wanted_rule, stored_rule, channel_ids))
     if prune:
-        kept_rules, kept_channels = {rule.key for rule in file.rules}, {channel.key for channel in file.channels}
-        for rule in sorted((rule for key, rule in rules.items() if key not in kept_rules), key=lambda rule: rule.id):
-            await edit.delete_rule(rule)
-            steps.append(Step("-", "rule", str(rule.key)))
-        for channel in (channel for key, channel in channels.items() if key not in kept_channels):
-            await edit.delete_channel(channel)
-            steps.append(Step("-", "channel", str(channel.key)))
+        steps += await _prune(edit, file.model, channels, rules)
     return steps
 
 
-async def _put_channel(
-    edit: Edit,
-    namespace: str,
-    wanted: ChannelConfig,
-    stored: StoredChannel | None,
-) -> tuple[Step, StoredChannel]:
-    planned = wanted_of.channel(wanted, namespace, stored, headers=wanted.custom_headers or {})
-    channel, made = planned.channel, planned.made
-    sign, detail = _compare(stored, channel)
+async def _prune(
+    edit: Edit, file: RulesFile, channels: Mapping[str, StoredChannel], rules: Mapping[str, StoredRule]
+) -> list[Step]:
+    """Delete what has a key and is not in *file*; rules first, in id order as every edit of several."""
+    steps: list[Step] = []
+    kept_rules, kept_channels = {rule.key for rule in file.rules}, {channel.key for channel in file.channels}
+    for rule in sorted(rules.values(), key=lambda rule: rule.id):
+        if rule.key is not None and rule.key not in kept_rules:
+            await edit.delete_rule(rule)
+            steps.append(Step("-", "rule", rule.key))
+    for channel in channels.values():
+        if channel.key is not None and channel.key not in kept_channels:
+            await edit.delete_channel(channel)
+            steps.append(Step("-", "channel", channel.key))
+    return steps
+
+
+async def _put_channel(edit: Edit, planned: WantedChannel, stored: StoredChannel | None) -> Step:
+    sign, detail = _compare(stored, planned.channel)
     if sign != "=":
-        await edit.put_channel(channel)
-    return Step(sign, "channel", str(wanted.key), detail, made), channel
+        await edit.put_channel(planned.channel)
+    return Step(sign, "channel", str(planned.channel.key), detail, planned.made)
 
 
 async def _put_rule(

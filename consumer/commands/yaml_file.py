@@ -1,10 +1,14 @@
-"""A YAML file whose errors name the line. Numbers exact, keys once, `${NAME}` from the environment."""
+"""A YAML file whose errors name the line. Numbers exact, keys once.
+
+`${NAME}` is taken from the environment; `$${` stands for `${` itself.
+"""
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,7 +19,7 @@ from schemas.refusals import Place, refusals, written
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_VALUES: Final = 100_000  # aliases of aliases: a billion values in ten lines
-_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAMES: Final = re.compile(r"(?<=alias |nchor |andle ).*", re.DOTALL)  # what stands behind * or ! may be a secret
 _NUMBER_TAGS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -28,6 +32,19 @@ _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
 _SAID_PATH: Final = re.compile(
     r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
 )
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile(Generic[ModelT]):
+    """What was read, and where each value stands."""
+
+    name: str
+    model: ModelT
+    lines: Mapping[Place, int]
+
+    def refusal(self, at: Place, problem: str) -> ConfigInvalid:
+        """Return what says that the value *at* is wrong, and in which line it is."""
+        return _refusal(self.name, self.lines, at, problem)
 
 
 class _Reader:
@@ -72,7 +89,7 @@ class _Reader:
             return _SCALARS[node.tag](text)
         if node.tag in _NUMBER_TAGS:
             return _number(text)
-        return _VARIABLE.sub(lambda found: self._variable(found[1], node), text)
+        return _VARIABLE.sub(lambda found: self._variable(found[1], node) if found[1] else "${", text)
 
     def _variable(self, name: str, node: yaml.Node) -> str:
         if name not in self._environment:
@@ -89,8 +106,8 @@ def _number(text: str) -> int | Decimal | str:
         return text
 
 
-def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> ModelT:
-    """Return the model in the file at *path*.
+def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> YamlFile[ModelT]:
+    """Return the file at *path*, read as *model*.
 
     Raises:
         ConfigInvalid: the file can't be read, is no YAML, or breaks a rule: its line, the field, what is allowed.
@@ -103,7 +120,7 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Mod
             raise ConfigInvalid(f"{path.name}: is larger than {MAX_BYTES} bytes")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         given = reader.value(root) if root is not None else {}
-        return model.model_validate(given)
+        return YamlFile(path.name, model.model_validate(given), reader.lines)
     except OSError as exc:
         raise ConfigInvalid(f"{path}: cannot be read: {exc.strerror}") from None
     except UnicodeDecodeError as exc:
@@ -114,18 +131,22 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Mod
     except (yaml.YAMLError, RecursionError) as exc:
         raise ConfigInvalid(f"{path.name}: is no YAML: {type(exc).__name__}") from None
     except ValidationError as exc:
-        raise _explained(exc, reader) from None
+        raise _explained(exc, path.name, reader.lines) from None
 
 
-def _explained(exc: ValidationError, reader: _Reader) -> ConfigInvalid:
+def _explained(exc: ValidationError, name: str, lines: Mapping[Place, int]) -> ConfigInvalid:
     first = refusals(exc)[0]
     at, problem = first.place, first.problem
     # A check over several fields says in its message where it looked: `rules[0].channels: …`.
     if found := _SAID_PATH.fullmatch(problem):
         at += tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\w+", found["path"]))
         problem = found["problem"]
+    return _refusal(name, lines, at, problem)
+
+
+def _refusal(name: str, lines: Mapping[Place, int], at: Place, problem: str) -> ConfigInvalid:
     known = at
-    while known and known not in reader.lines:
+    while known and known not in lines:
         known = known[:-1]
     field = written(at)
-    return reader.fail(reader.lines.get(known, 1), f"{field}: {problem}" if field else problem)
+    return ConfigInvalid(f"{name}, line {lines.get(known, 1)}: {f'{field}: ' if field else ''}{problem}")

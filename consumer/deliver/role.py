@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from consumer import log, loop
+from consumer.addresses import Network
 from consumer.decide.breaker import Breaker, Endurance
-from consumer.deliver.addresses import Network
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.dispatch import Dispatch
 from consumer.deliver.recorder import Recorder

@@ -19,9 +19,9 @@ import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver
 
-from consumer import clock, log
+from consumer import addresses, clock, log
 from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.deliver import addresses, signing
+from consumer.deliver import signing
 from consumer.errors import ConfigInvalid
 from schemas import headers, urls
 from schemas.secret import Secret

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from consumer import ids, log
+from consumer.addresses import Network
 from consumer.encryption import Cipher
 from consumer.metrics import Metrics
 from consumer.serve import bodies, openapi, problems
@@ -62,12 +63,14 @@ class Api:
         *,
         host: str,
         future_tolerance: dt.timedelta,
+        allowed: Sequence[Network],
     ) -> None:
         self._gate = Gate(tokens)
         self._cipher = cipher
         self._metrics = metrics
         self._off = _off(tokens, cipher, host)
         self._future_tolerance = future_tolerance
+        self._reachable = allowed
         self._database: Database | None = None
 
     def begin(self, database: Database) -> None:
@@ -85,7 +88,7 @@ class Api:
         """Add the API's routes to *app*."""
         if self._off is None and self._cipher is not None:
             self._metrics.serves(operation.name for operation in OPERATIONS)
-            served = Served(self._there, self._cipher, self._future_tolerance)
+            served = Served(self._there, self._cipher, self._future_tolerance, self._reachable)
             app.add_routes([route(operation, served, self._gate, self._metrics) for operation in OPERATIONS])
         app.router.add_route("*", f"{PREFIX}/{{path:.*}}", self._nothing)
 

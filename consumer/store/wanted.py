@@ -5,13 +5,16 @@ One place for apply and the API: what keeps a secret, and who disabled a channel
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from consumer import ids
 from consumer.store.configured import DisabledBy, StoredChannel, StoredRule
 from schemas import signing_secrets
 from schemas.channels import ChannelConfig
 from schemas.rules import RuleFields
-from schemas.secret import Secret
+from schemas.secret import MASK, Secret
+
+UNKEPT: Final = f"is {MASK}, which keeps a stored value: there is none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,14 @@ def channel(
         rate_limit=config.rate_limit,
     )
     return WantedChannel(wanted, made)
+
+
+def headers(given: Mapping[str, Secret], stored: StoredChannel | None) -> tuple[dict[str, Secret], list[str]]:
+    """Return *given*, with what is stored in place of each mask; and the names under which nothing is stored."""
+    before = {name.lower(): value for name, value in ((stored.headers if stored else None) or {}).items()}
+    masked = [name for name, value in given.items() if value == Secret(MASK)]
+    kept = {name: before[name.lower()] for name in masked if name.lower() in before}
+    return {**given, **kept}, [name for name in masked if name not in kept]
 
 
 def _disabled_by(config: ChannelConfig, stored: StoredChannel | None) -> DisabledBy | None:

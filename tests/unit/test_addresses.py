@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.deliver import addresses
+from consumer import addresses
 
 BAD = [
     "0.0.0.0",

@@ -36,7 +36,7 @@ def read_rules() -> RulesFile:
         "HOOK_TOKEN": "token",
         "HOOK_SIGNING_SECRET": signing_secrets.generate().reveal(),
     }
-    return yaml_file.read(rules_file(), RulesFile, environment)
+    return yaml_file.read(rules_file(), RulesFile, environment).model
 
 
 class Judge:

@@ -276,7 +276,7 @@ def test_the_transcript_of_the_demo_is_of_its_story() -> None:
 def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
     environment = HOOK | {"HOOK_SIGNING_SECRET": HOOK["HOOK_SECRET"], "DEMO_NAMESPACE": "demo"}
 
-    assert yaml_file.read(ROOT / path, RulesFile, environment).rules
+    assert yaml_file.read(ROOT / path, RulesFile, environment).model.rules
 
 
 @pytest.mark.parametrize("path", ["README.md", "deploy/README.md", "schemas/README.md", "tests/README.md"])

@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 def read(path: Path, kind: str, more: str = "") -> RulesFile:
     path.write_text(CHANNEL + RULE.replace("TYPE", kind) + more, encoding="utf-8")
-    return yaml_file.read(path, RulesFile, {})
+    return yaml_file.read(path, RulesFile, {}).model
 
 
 @pytest.mark.parametrize(

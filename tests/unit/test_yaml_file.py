@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 def read(path: Path, text: str, **environment: str) -> RulesFile:
     path.write_text(text, encoding="utf-8")
-    return yaml_file.read(path, RulesFile, environment)
+    return yaml_file.read(path, RulesFile, environment).model
 
 
 def refused(path: Path, text: str, **environment: str) -> str:
@@ -197,11 +197,11 @@ def test_an_anchor_may_be_used_again(path: Path) -> None:
 
 
 def test_variables_come_from_the_environment_wherever_they_stand(path: Path) -> None:
-    text = CHANNEL + '    customHeaders: {Authorization: "Bearer ${TOKEN}", X: "${A}-${B}", Y: "$A {A} $${A}"}\n'
+    text = CHANNEL + '    customHeaders: {Authorization: "Bearer ${TOKEN}", X: "${A}-${B}", Y: "$A {A} $${A} ${A}"}\n'
 
     headers = read(path, text, TOKEN="hush-hush", A="1", B="2").channels[0].custom_headers
 
-    assert headers == {"Authorization": Secret("Bearer hush-hush"), "X": Secret("1-2"), "Y": Secret("$A {A} $1")}
+    assert headers == {"Authorization": Secret("Bearer hush-hush"), "X": Secret("1-2"), "Y": Secret("$A {A} ${A} 1")}
 
 
 def test_what_a_variable_holds_is_a_value_and_no_yaml(path: Path) -> None:

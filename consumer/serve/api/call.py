@@ -1,7 +1,7 @@
 """What every call of the API is given, and does around its work: access, problems, one line a request."""
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from consumer import clock, ids, log
+from consumer.addresses import Network
 from consumer.encryption import Cipher
 from consumer.errors import DataRefused, Refused, StoreUnavailable
 from consumer.metrics import Metrics
@@ -32,6 +33,7 @@ class Served:
     connected: Callable[[], Database]
     cipher: Cipher
     future_tolerance: dt.timedelta
+    allowed: Sequence[Network]  # special ranges that may be delivered to all the same
 
     @property
     def database(self) -> Database:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import ValidationError
 
+from consumer import addresses
 from consumer.errors import Refused
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
@@ -17,7 +18,6 @@ from consumer.store import configuration, configured, wanted
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel
 from schemas import answers
-from schemas.answers import MASK
 from schemas.channels import ChannelConfig
 from schemas.secret import Secret
 
@@ -29,9 +29,10 @@ READ_ONLY: Final = frozenset(
 
 async def create(call: Call) -> web.Response:
     """Make a channel; the answer is the only one with its signing secret."""
-    config = _config(_without_read_only(await call.body()), None)
+    config = _config(_without_read_only(await call.body()))
+    await _check_reach(call, config.url)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        planned = wanted.channel(config, call.namespace, None, headers=config.custom_headers or {})
+        planned = wanted.channel(config, call.namespace, None, headers=_headers(config, None))
         await edit.put_channel(planned.channel)
         stored = await edit.channel(planned.channel.id)
     assert stored is not None  # noqa: S101 - it was put a line above
@@ -55,10 +56,15 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     """Change all of a channel; a secret that is left out, or a mask, keeps what is stored."""
     body = _without_read_only(await call.body())
+    before = await found(call)
+    # Before the edit, which other editors wait for. A URL that stays is not looked at: a person must be able to
+    # disable a channel whose host has moved to an address that is refused.
+    config = _config(body)
+    if config.url != before.url:
+        await _check_reach(call, config.url)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         stored = await changeable(edit, call)
-        config = _config(body, stored)
-        headers = stored.headers if "customHeaders" not in body else config.custom_headers or {}
+        headers = _headers(config, stored) if "customHeaders" in body else stored.headers
         await edit.put_channel(wanted.channel(config, call.namespace, stored, headers=headers).channel)
         changed = await edit.channel(stored.id)
     assert changed is not None  # noqa: S101 - it was there a line above
@@ -106,22 +112,22 @@ async def changeable(edit: Edit, call: Call) -> StoredChannel:
     return stored
 
 
+async def _check_reach(call: Call, url: str) -> None:
+    if problem := await addresses.url_refusal(url, call.served.allowed):
+        raise bad_request(f"url: {problem}", [Fault("url", problem)])
+
+
 def _without_read_only(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in READ_ONLY}
 
 
-def _config(body: dict[str, Any], stored: StoredChannel | None) -> ChannelConfig:
-    """Return the channel that *body* asks for; where a secret is masked, what is stored of it.
+def _config(body: dict[str, Any]) -> ChannelConfig:
+    """Return the channel that *body* asks for.
 
     Raises:
         Problem: 400, with every field at fault.
     """
     given = dict(body)
-    if given.get("signingSecret") in {None, MASK}:
-        given.pop("signingSecret", None)
-    if isinstance(headers := given.get("customHeaders"), dict) and MASK in headers.values():
-        known = (stored.headers if stored else None) or {}
-        given["customHeaders"] = {name: _unmasked(name, value, known) for name, value in headers.items()}
     if given.get("metadata", {}) is None:
         given.pop("metadata")
     try:
@@ -130,13 +136,17 @@ def _config(body: dict[str, Any], stored: StoredChannel | None) -> ChannelConfig
         raise invalid(exc) from None
 
 
-def _unmasked(name: str, value: object, known: Mapping[str, Secret]) -> object:
-    if value != MASK:
-        return value
-    if name not in known:
-        fault = Fault(f"customHeaders.{name}", f"is {MASK}, which keeps a stored value: there is none")
-        raise bad_request(f"{fault.field}: {fault.problem}", [fault])
-    return known[name]
+def _headers(config: ChannelConfig, stored: StoredChannel | None) -> Mapping[str, Secret]:
+    """Return the headers to be stored.
+
+    Raises:
+        Problem: 400, one is masked and there is nothing to keep.
+    """
+    headers, unkept = wanted.headers(config.custom_headers or {}, stored)
+    if unkept:
+        faults = [Fault(f"customHeaders.{name}", wanted.UNKEPT) for name in unkept]
+        raise bad_request(f"{faults[0].field}: {wanted.UNKEPT}", faults)
+    return headers
 
 
 _BODY: Final = Body(ChannelConfig, "ChannelConfig", ignored=READ_ONLY)

@@ -11,7 +11,7 @@ from schemas import answers, durations, times
 from schemas.events import DeliveryState, FeatureRef, ThresholdPart, threshold_part
 from schemas.reading import read_all
 from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec, RuleType
-from schemas.secret import Secret
+from schemas.secret import MASK, Secret
 
 TEST: Final = "notification.rule.test"  # the reference product's annotation
 
@@ -31,7 +31,7 @@ def channel(stored: StoredChannel, *, made: Secret | None = None) -> answers.Cha
         format=stored.format,
         key=stored.key,
         metadata=dict(stored.metadata) or None,
-        custom_headers=dict.fromkeys(stored.headers, answers.MASK) if stored.headers else None,
+        custom_headers=dict.fromkeys(stored.headers, MASK) if stored.headers else None,
         signing_secret=made.reveal() if made else None,
         retry_schedule=[durations.text(delay) for delay in stored.retry_schedule] if stored.retry_schedule else None,
         concurrency=stored.concurrency,

@@ -1,15 +1,18 @@
 """Where a webhook may go, judged at the socket: the address that is judged is the one that is connected to.
 
 A look at the name beforehand can be outwitted by a resolver that answers otherwise the second time (DNS
-rebinding), and aiohttp's resolver isn't asked for literal addresses at all.
+rebinding), and aiohttp's resolver isn't asked for literal addresses at all. So the look that is taken when a channel
+is made (`url_refusal`) is a courtesy to its maker; what protects is the socket.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from aiohttp import AddrInfoType
+from aiohttp import AddrInfoType, AsyncResolver
+from aiohttp.abc import AbstractResolver
 
 from schemas import urls
 
@@ -63,6 +66,7 @@ _METADATA: Final = frozenset(
 )
 
 REFUSED: Final = "webhooks may not go to this address"
+RESOLVE_SECONDS: Final = 2.0  # a person waits for the answer
 
 
 class AddressRefused(OSError):
@@ -92,6 +96,39 @@ def refusal(address: str, allowed: Sequence[Network]) -> str | None:
     if containing or _is_public(read):
         return None
     return "is private, or reserved for a special purpose"
+
+
+async def url_refusal(
+    url: str,
+    allowed: Sequence[Network],
+    *,
+    resolver: Callable[[], AbstractResolver] = AsyncResolver,
+    seconds: float = RESOLVE_SECONDS,
+) -> str | None:
+    """Return why the deliverer would not go to *url* as things are now, or None.
+
+    A name is refused where every address of it is: any other could be connected to. One that has no address now, or
+    whose resolver does not answer within *seconds*, may have one later.
+    """
+    if literal := urls.literal_address(url):
+        reasons = [refusal(str(literal), allowed)]
+    else:
+        reasons = [refusal(address, allowed) for address in await _resolved(urls.host(url), resolver, seconds)]
+    if not reasons or None in reasons:
+        return None
+    whose = "its host" if literal else "every address of its host"
+    return f"{whose} {reasons[0]}: the operator may open its range with TOLLBELL_DELIVERY_ALLOW_CIDRS"
+
+
+async def _resolved(host: str, make: Callable[[], AbstractResolver], seconds: float) -> list[str]:
+    resolver = make()
+    try:
+        async with asyncio.timeout(seconds):
+            return [found["host"] for found in await resolver.resolve(host, 0, socket.AF_UNSPEC)]
+    except OSError:  # TimeoutError too
+        return []
+    finally:
+        await resolver.close()
 
 
 def guarded_socket_factory(allowed: Sequence[Network]) -> Callable[[AddrInfoType], socket.socket]:
