@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from consumer.commands import apply, demo, dlq, export, keygen, migrate, run
+from consumer.commands import apply, check, demo, dlq, export, keygen, migrate, run
 from consumer.errors import ConfigInvalid, TollbellError
 
 
@@ -18,7 +18,7 @@ def tollbell() -> None:
     """
 
 
-for command in (run.run, migrate.migrate, apply.apply, export.export, keygen.keygen, dlq.dlq, demo.demo):
+for command in (run.run, migrate.migrate, apply.apply, export.export, check.check, keygen.keygen, dlq.dlq, demo.demo):
     tollbell.add_command(command)
 
 

@@ -1,6 +1,7 @@
 """`tollbell run`."""
 
 import asyncio
+from typing import Final
 
 import click
 
@@ -9,7 +10,12 @@ from consumer.commands.common import settings
 from consumer.errors import ConfigInvalid
 
 
-def _roles(text: str | None) -> list[Role]:
+def roles_of(text: str | None) -> list[Role]:
+    """Return the roles that `--only` names; all of them where it is absent.
+
+    Raises:
+        ConfigInvalid: one is no role.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()] if text else list(Role)
     known = {role.value for role in Role}
     if wrong := [name for name in names if name not in known]:
@@ -17,11 +23,16 @@ def _roles(text: str | None) -> list[Role]:
     return [Role(name) for name in names]
 
 
+ONLY: Final = click.option(
+    "--only", metavar="ROLES", help="Comma-separated: consume, deliver, serve. All of them where absent."
+)
+
+
 @click.command()
-@click.option("--only", metavar="ROLES", help="Comma-separated: consume, deliver, serve. All of them where absent.")
+@ONLY
 def run(only: str | None) -> None:
     """Run the service until SIGTERM or SIGINT; then drain."""
-    roles = _roles(only)
+    roles = roles_of(only)
     read = settings()
 
     async def start() -> None:

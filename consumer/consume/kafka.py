@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
@@ -26,6 +26,7 @@ from schemas.secret import Secret
 
 FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch: what a batch may hold in memory
 PARTITION_BYTES: Final = 1024 * 1024
+COMMITTED_TIMEOUT: Final = 20.0  # seconds: a new cluster makes the topic of the offsets first
 CLOSE_TIMEOUT: Final = 5.0  # seconds: a broker that is gone must not hold up the end
 ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)
 _REFUSED: Final = (
@@ -177,3 +178,19 @@ async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await client.stop()
+
+
+async def committed(kafka: Kafka, group_id: str, tps: Sequence[TopicPartition]) -> list[TopicPartition]:
+    """Return those of *tps* of which *group_id* has committed an offset; it joins nothing.
+
+    Raises:
+        Refused: its offsets may not be read.
+        SourceUnavailable: Kafka cannot be reached.
+    """
+    consumer = await started(lambda: kafka.consumer(group_id))
+    try:
+        with translated(f"asking for the offsets of group {group_id}"):
+            async with asyncio.timeout(COMMITTED_TIMEOUT):
+                return [tp for tp in tps if await consumer.committed(tp) is not None]
+    finally:
+        await close(consumer)

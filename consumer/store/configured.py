@@ -143,6 +143,11 @@ async def channels(reader: Reader, cipher: Cipher, namespace: str) -> list[Store
     return [_channel(row, cipher) for row in await reader.rows("configuration/channels", namespace=namespace)]
 
 
+async def namespaces(reader: Reader) -> list[str]:
+    """Return the namespaces that have a channel."""
+    return [row["namespace"] for row in await reader.rows("configuration/namespaces")]
+
+
 async def rules(reader: Reader, namespace: str) -> list[StoredRule]:
     """Return all rules that are not deleted, in id order."""
     return [_rule(row) for row in await reader.rows("configuration/rules", namespace=namespace)]
