@@ -3,7 +3,7 @@
 import contextlib
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,12 +39,19 @@ class Kafka:
     is_real = True
     is_ours = True
 
-    def __init__(self, java: str, libs: Path, directory: Path) -> None:
-        """Make one of what is in *directory*, or of nothing yet. It is not started."""
+    def __init__(self, java: str, libs: Path, directory: Path, *, behind: Sequence[int] = ()) -> None:
+        """Make one of what is in *directory*, or of nothing yet. It is not started.
+
+        Args:
+            java, libs, directory: what to run, and where it keeps its records.
+            behind: ports of proxies: for each it has a port (`ports_behind`) at which it tells clients to come through
+                that proxy; they would pass by it otherwise.
+        """
         self._command = [java, *JVM, "-cp", f"{libs}/*"]
         self._directory = directory
         self._properties = directory / "server.properties"
-        self._port, self._controller_port = network.free_ports(2)
+        self._behind = behind
+        self._port, self._controller_port, *self.ports_behind = network.free_ports(2 + len(behind))
         self._process: Process | None = None
 
     @property
@@ -85,11 +92,16 @@ class Kafka:
 
     def _write_properties(self) -> None:
         controller = f"{network.LOOPBACK}:{self._controller_port}"
+        names = [f"PROXY{n}" for n in range(len(self._behind))]
+        told = _listeners([("PLAINTEXT", self._port), *zip(names, self._behind, strict=True)])
+        bound = _listeners([("PLAINTEXT", self._port), *zip(names, self.ports_behind, strict=True)])
+        protocols = [SETTINGS["listener.security.protocol.map"], *(f"{name}:PLAINTEXT" for name in names)]
         settings = {
             **SETTINGS,
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "advertised.listeners": told,
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "listener.security.protocol.map": ",".join(protocols),
+            "listeners": f"{bound},CONTROLLER://{controller}",
             "log.dirs": str(self._directory / "data"),
         }
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
@@ -102,14 +114,20 @@ class Kafka:
             raise errors.Unavailable(f"Kafka could not format its storage:\n{done.stdout}")
 
 
+def _listeners(ports: Sequence[tuple[str, int]]) -> str:
+    return ",".join(f"{name}://{network.LOOPBACK}:{port}" for name, port in ports)
+
+
 @contextlib.contextmanager
-def local(directory: Path) -> Iterator[Kafka]:
+def local(directory: Path, *, behind: Sequence[int] = ()) -> Iterator[Kafka]:
     """Run a broker on what is in *directory*, a new one where that is empty; it is ended at the end.
+
+    Clients may also come through proxies at the ports *behind*, see `Kafka`.
 
     Raises:
         Unavailable: no Java, no jars and no way to fetch them, or it does not start.
     """
-    server = Kafka(jars.java(), jars.directory(), directory)
+    server = Kafka(jars.java(), jars.directory(), directory, behind=behind)
     try:
         server.start()
         yield server

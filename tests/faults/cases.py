@@ -1,0 +1,130 @@
+"""The cases: what is broken while records flow. Each gets a run with empty slots; what it leaves running goes on."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from tests.faults.run import Run
+
+Case = Callable[[Run], Awaitable[None]]
+MOMENTS = (
+    "fetch", "write.before", "write.after", "commit.before", "commit.after",
+    "claim.before", "claim.after", "record.before", "record.after",
+)  # fmt: skip
+
+
+async def killed_at(run: Run, moment: str) -> None:
+    """`kill -9` when the proxy sees *moment*; another replica takes over."""
+    victim, other, _ = run.slots
+    await run.start(victim)
+    trap = victim.trap(moment, run.dice.randint(1, 2))
+    await run.came(trap)
+    await run.die(victim)
+    await run.start(other)
+    run.is_back()
+
+
+async def killed_at_random(run: Run) -> None:
+    """Two replicas; one of them is killed at whatever moment that is, and started again, four times."""
+    one, other, _ = run.slots
+    await asyncio.gather(run.start(one), run.start(other))
+    for _ in range(4):
+        await run.send()
+        await run.wait(run.dice.random())
+        victim = run.dice.choice([one, other])
+        await run.die(victim)
+        run.is_back()
+        await run.start(victim)
+
+
+async def stopped_at(run: Run, moment: str) -> None:
+    """`kill -STOP` at *moment* until others have done its work, then `-CONT`: what it held arrives after all."""
+    zombie, other, _ = run.slots
+    await run.start(zombie)
+    trap = zombie.trap(moment)
+    await run.came(trap)
+    run.signal(zombie, signal.SIGSTOP)
+    await run.start(other)
+    run.is_back()
+    await run.send(run.parts - 1)
+    await run.stage.settled()
+    trap.released.set()
+    run.signal(zombie, signal.SIGCONT)
+
+
+async def kafka_restarted(run: Run, seconds: float = 0, *, kill: bool = False) -> None:
+    """Kafka is stopped, or killed, and away for *seconds*."""
+    one, other, _ = run.slots
+    await asyncio.gather(run.start(one), run.start(other))
+    await run.send(2)
+    await run.in_thread(run.kafka.kill if kill else run.kafka.stop)
+    await run.wait(seconds)
+    await run.in_thread(run.kafka.start)
+    run.is_back()
+    await run.send(2)
+
+
+async def postgres_restarted(run: Run, seconds: float = 0, *, kill: bool = False) -> None:
+    """Postgres is stopped, or killed, and away for *seconds*."""
+    one, other, _ = run.slots
+    await asyncio.gather(run.start(one), run.start(other))
+    await run.send(2)
+    await run.in_thread(run.postgres.kill if kill else run.postgres.stop)
+    await run.send()
+    await run.wait(seconds)
+    await run.in_thread(run.postgres.start)
+    run.is_back()
+    await run.send(2)
+
+
+async def half_open(run: Run) -> None:
+    """One replica's connections look alive and carry nothing, for longer than its session; then they are cut."""
+    one, other, _ = run.slots
+    await asyncio.gather(run.start(one), run.start(other))
+    await run.send(2)
+    for proxy in one.proxies:
+        proxy.freeze()
+    await run.send(2)
+    await run.wait(20)
+    for proxy in one.proxies:
+        proxy.cut()
+        proxy.mend()
+    run.is_back()
+
+
+async def slow(run: Run) -> None:
+    """Every chunk takes 30 ms longer, both ways."""
+    one, other, _ = run.slots
+    await asyncio.gather(run.start(one), run.start(other))
+    for proxy in (*one.proxies, *other.proxies):
+        proxy.delay = 0.03
+    await run.send(run.parts)
+
+
+async def coming_and_going(run: Run) -> None:
+    """A replica joins and the oldest leaves, all the time."""
+    await run.start(run.slots[0])
+    for n in range(1, 6):
+        joiner, oldest = run.slots[n % 3], run.slots[(n - 1) % 3]
+        await asyncio.gather(run.send(), run.start(joiner))
+        assert oldest.replica is not None
+        assert await oldest.replica.terminate() == 0
+        oldest.replica = None
+        run.is_back()
+
+
+CASES: dict[str, Case] = {
+    **{f"killed at {moment}": partial(killed_at, moment=moment) for moment in MOMENTS},
+    "killed at random": killed_at_random,
+    **{f"stopped at {m}": partial(stopped_at, moment=m) for m in ("write.before", "commit.before", "record.before")},
+    "Kafka restarted": kafka_restarted,
+    "Kafka killed": partial(kafka_restarted, kill=True),
+    "Kafka away for a minute": partial(kafka_restarted, seconds=60),
+    "Postgres restarted": postgres_restarted,
+    "Postgres killed": partial(postgres_restarted, kill=True),
+    "Postgres away for a minute": partial(postgres_restarted, seconds=60),
+    "half-open": half_open,
+    "slow": slow,
+    "coming and going": coming_and_going,
+}

@@ -1,0 +1,197 @@
+"""One run of a case: a deployment of its own whose replicas reach the servers through proxies, and its ledger."""
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from consumer import clock, ids
+from consumer.servers.kafka import Kafka
+from consumer.servers.postgres import Postgres
+from consumer.servers.topics import create_topics
+from tests.conftest import producing
+from tests.databases import scratch_database
+from tests.fakes import Received, Receiver
+from tests.faults.proxy import Proxy, Trap
+from tests.faults.wires import KafkaWire, PostgresWire
+from tests.ledger import Ledger
+from tests.service import Deployment, Replica, Topics, environment
+from tests.stage import PARTITIONS, SETTINGS, Stage, staged
+
+SETTLE_SECONDS = 150
+MOMENT_SECONDS = 40
+RETRIES = {
+    "TOLLBELL_RETRY_SCHEDULE": "0s,100ms,500ms,1s,1s,1s,1s,1s",
+    "TOLLBELL_DELIVERY_BREAKER_FAILURES": "100000",
+}
+
+
+@dataclass
+class Slot:
+    """Where a replica runs: its two proxies are its own."""
+
+    kafka: Proxy
+    postgres: Proxy
+    replica: Replica | None = None
+
+    @property
+    def proxies(self) -> tuple[Proxy, Proxy]:
+        return self.kafka, self.postgres
+
+    def trap(self, moment: str, nth: int = 1) -> Trap:
+        """Hold *moment* when it comes for the *nth* time."""
+        of_kafka = moment.startswith(("fetch", "commit"))
+        return (self.kafka if of_kafka else self.postgres).set(Trap(moment, nth))
+
+
+@dataclass
+class Run:
+    """What a case breaks, and how it goes on.
+
+    Attributes:
+        slots: for replicas, empty at first.
+        back_at: when what was broken was whole again, or another took its place: monotonic seconds.
+    """
+
+    stage: Stage
+    slots: list[Slot]
+    kafka: Kafka
+    postgres: Postgres
+    dice: random.Random
+    stack: AsyncExitStack
+    parts: int = 6
+    sent: int = 0
+    back_at: list[float] = field(default_factory=list)
+
+    async def start(self, slot: Slot) -> Replica:
+        """Start a replica in *slot*; return when it has partitions."""
+        for proxy in slot.proxies:
+            proxy.mend()
+        url = urlsplit(self.stage.deployment.environment["TOLLBELL_DATABASE_URL"])
+        place = url.netloc.rpartition(":")[0]
+        replica = await self.stage.deployment.replica(
+            TOLLBELL_DATABASE_URL=url._replace(netloc=f"{place}:{slot.postgres.port}").geturl(),
+            TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{slot.kafka.port}",
+        )
+        slot.replica = await self.stack.enter_async_context(replica)
+        return await slot.replica.ready()
+
+    async def send(self, parts: int = 1) -> None:
+        """Produce the next *parts* of the records; nothing where all are sent."""
+        for _ in range(parts):
+            if self.sent < self.parts:
+                self.sent += 1
+                await self.stage.send(self.sent - 1, self.parts)
+
+    async def came(self, trap: Trap) -> None:
+        """Send on until *trap* has sprung.
+
+        Raises:
+            TimeoutError: its moment does not come.
+        """
+        waiting = asyncio.create_task(trap.came.wait())
+        try:
+            async with asyncio.timeout(MOMENT_SECONDS):
+                while not waiting.done():
+                    await self.send()
+                    await asyncio.wait({waiting}, timeout=0.5 if self.sent < self.parts else MOMENT_SECONDS)
+        finally:
+            waiting.cancel()
+
+    async def die(self, slot: Slot) -> None:
+        """Kill what runs in *slot*, at once; its connections end with it."""
+        assert slot.replica is not None
+        await slot.replica.dies()
+        slot.replica = None
+        for proxy in slot.proxies:
+            proxy.cut()
+
+    def signal(self, slot: Slot, number: signal.Signals) -> None:
+        assert slot.replica is not None
+        slot.replica.process.send_signal(number)
+
+    def is_back(self) -> None:
+        """Say that from now on nothing is in the way."""
+        self.back_at.append(clock.monotonic())
+
+    async def wait(self, seconds: float) -> None:
+        """Let *seconds* pass with what is broken."""
+        await clock.wait(asyncio.Event(), seconds)
+
+    async def in_thread(self, work: Callable[[], None]) -> None:
+        """Do what blocks."""
+        await asyncio.to_thread(work)
+
+    def recovery(self) -> float | None:
+        """Return the longest that it took from being back to the next webhook."""
+        arrivals = [request.at for request in self.stage.receiver.requests]
+        taken = [min((at - back for at in arrivals if at >= back), default=None) for back in self.back_at]
+        return max((seconds for seconds in taken if seconds is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run."""
+
+    ledger: Ledger
+    recovery: float | None
+    seconds: float
+
+
+class _OneInFiveFails:
+    """A receiver's answers: every fifth event's first webhook is refused, so that bytes are compared over retries."""
+
+    def __init__(self) -> None:
+        self._met: set[str] = set()
+
+    def __call__(self, received: Received) -> int:
+        event = received.headers["webhook-id"]
+        is_first = event not in self._met
+        self._met.add(event)
+        return 503 if is_first and len(self._met) % 5 == 0 else 200
+
+
+@contextlib.asynccontextmanager
+async def running(
+    kafka: Kafka, postgres: Postgres, ports: list[int], directory: Path, *, examples: int, seed: int
+) -> AsyncIterator[Run]:
+    """Give a run with a database, topics and a receiver of its own; its processes are ended at the end."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(scratch_database(postgres.url))
+        receiver = await stack.enter_async_context(Receiver())
+        receiver.otherwise(_OneInFiveFails())
+        produce = await stack.enter_async_context(producing(kafka))
+        names = {of: f"{of}-{ids.new().lower()}" for of in ("usage", "resets", "invoices", "dead-letters")}
+        await create_topics(kafka, dict.fromkeys(names.values(), PARTITIONS), {})
+        more: dict[str, Any] = SETTINGS | RETRIES
+        more |= {"TOLLBELL_TOPICS_RESETS": names["resets"], "TOLLBELL_TOPICS_INVOICES": names["invoices"]}
+        topics = Topics(usage=names["usage"], dead_letters=names["dead-letters"])
+        deployment = Deployment(
+            environment(database=database, bootstrap=kafka.bootstrap, topics=topics, **more), directory
+        )
+        stage = await staged(deployment, kafka, receiver, produce, examples=examples, seed=seed)
+        slots = []
+        for n, port in enumerate(ports):
+            to_kafka = await stack.enter_async_context(Proxy(kafka.ports_behind[n], KafkaWire, port=port))
+            to_postgres = Proxy(int(urlsplit(postgres.url).port or 0), PostgresWire)
+            slots.append(Slot(to_kafka, await stack.enter_async_context(to_postgres)))
+        yield Run(stage, slots, kafka, postgres, random.Random(seed), stack)
+
+
+async def ended(run: Run, since: float) -> Outcome:
+    """Send what is left, see that somebody runs, and return the ledger once everything has come to its end."""
+    if all(slot.replica is None for slot in run.slots):
+        await run.start(run.slots[0])
+        run.is_back()
+    await run.send(run.parts)
+    try:
+        rows = await run.stage.settled(SETTLE_SECONDS)
+    except TimeoutError:
+        rows = await run.stage.rows()
+    return Outcome(run.stage.ledger(rows), run.recovery(), clock.monotonic() - since)
