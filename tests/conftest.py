@@ -124,7 +124,10 @@ async def deploy(kafka: Broker, migrated: str, make_topic: MakeTopic, tmp_path: 
 async def producing(kafka: Broker) -> AsyncIterator[Produce]:
     """Give `produce` for a broker of one's own."""
     # A minute and more: where two cores carry brokers, replicas and tests, a batch may wait long for its turn.
-    patient = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2**24, request_timeout_ms=120_000)
+    # Batches of more than 16 KiB: every one that is sent wakes all that wait to be in the next.
+    patient = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, max_request_size=2**24, max_batch_size=2**18, request_timeout_ms=120_000
+    )
     async with patient as producer:
 
         async def send(
