@@ -20,6 +20,7 @@ class Api:
     replica: Replica
     session: aiohttp.ClientSession
     port: int
+    namespace: str = "default"
 
     async def __call__(self, method: str, path: str, body: object = None, **more: Any) -> tuple[int, Any]:
         """Return the status and the JSON, numbers exact; *path* is below the notifications'.
@@ -42,10 +43,10 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def talking(replica: Replica) -> AsyncIterator[Api]:
+async def talking(replica: Replica, *, token: str = "", namespace: str = "default") -> AsyncIterator[Api]:
     port = (await replica.logged("http.listening"))[0]["port"]
-    async with aiohttp.ClientSession() as session:
-        yield Api(replica, session, port)
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"} if token else {}) as session:
+        yield Api(replica, session, port, namespace)
 
 
 def channel(url: str = "https://example.com/hook", **more: object) -> dict[str, object]:

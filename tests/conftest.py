@@ -2,31 +2,36 @@
 
 import asyncio
 import contextlib
-import re
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from consumer.servers import account, choose
 from consumer.servers.contracts import Broker, Database
-from consumer.servers.topics import create_topics
-from consumer.store import migrate
 from consumer.store.database import Database as StoreDatabase
+from tests import places
 from tests.api import Api, talking
 from tests.fakes import Receiver
-from tests.service import Deployment, Topics, environment
+from tests.places import MakeTopic
+from tests.service import Deployment, Replica, Topics, environment
 from tests.stores import Store
 
 SERVERS = pytest.StashKey[list[str]]()  # what was tried and what serves, for the end of the report
 
-MakeTopic = Callable[..., Coroutine[None, None, str]]
 MakeDeployment = Callable[..., Coroutine[None, None, Deployment]]
 Produce = Callable[..., Coroutine[None, None, None]]
+MOST_NAMESPACES = 500  # one for each test that asks for `shared_api`
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A replica that many tests call, and the namespaces that none of them has taken yet, each with its token."""
+
+    replica: Replica
+    namespaces: Iterator[tuple[str, str]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,27 +69,31 @@ def postgres(pytestconfig: pytest.Config) -> Iterator[Database]:
         yield server
 
 
+@pytest.fixture(scope="session")
+async def template(postgres: Database) -> AsyncIterator[str]:
+    """The name of a migrated database, made once for the run, to be copied."""
+    async with places.new_template(postgres.url) as name:
+        yield name
+
+
 @pytest.fixture
 async def database(postgres: Database) -> AsyncIterator[str]:
-    """The URL of a new, empty database; it is dropped after the test, whoever is still connected."""
-    name = f"test_{uuid.uuid4().hex}"
-    await _execute(postgres.url, f'CREATE DATABASE "{name}"')
-    yield urlsplit(postgres.url)._replace(path=f"/{name}").geturl()
-    await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    """The URL of a new, empty database."""
+    async with places.new_database(postgres.url) as url:
+        yield url
+
+
+@pytest.fixture
+async def migrated(postgres: Database, template: str) -> AsyncIterator[str]:
+    """The URL of a new database, as `tollbell migrate` leaves it."""
+    async with places.new_database(postgres.url, template=template) as url:
+        yield url
 
 
 @pytest.fixture
 def make_topic(kafka: Broker, request: pytest.FixtureRequest) -> MakeTopic:
     """Make a topic with a name of its own: `await make_topic(partitions=3, max_message_bytes=1000)`."""
-    stem = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)[:80]
-
-    async def make(partitions: int = 1, **config: object) -> str:
-        name = f"{stem}-{uuid.uuid4().hex[:12]}"
-        configs = {key.replace("_", "."): str(value) for key, value in config.items()}
-        await create_topics(kafka, {name: partitions}, configs)
-        return name
-
-    return make
+    return places.topic_maker(kafka, request.node.name)
 
 
 @pytest.fixture(autouse=True)
@@ -99,25 +108,14 @@ def _say(config: pytest.Config, kind: str) -> choose.Say:
     return lambda line: config.stash[SERVERS].append(f"{kind}: {line}")
 
 
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture
-async def deploy(kafka: Broker, database: str, make_topic: MakeTopic, tmp_path: Path) -> MakeDeployment:
+async def deploy(kafka: Broker, migrated: str, make_topic: MakeTopic, tmp_path: Path) -> MakeDeployment:
     """Make a deployment: topics, a migrated database, settings; `await deploy(partitions=4, TOLLBELL_…="…")`."""
 
     async def make(partitions: int = 1, **settings: str) -> Deployment:
         topics = Topics(usage=await make_topic(partitions), dead_letters=await make_topic())
-        values = environment(database=database, bootstrap=kafka.bootstrap, topics=topics, **settings)
-        made = Deployment(values, tmp_path)
-        migrated = await made.tollbell("migrate")
-        assert migrated.status == 0, migrated.err
-        return made
+        values = environment(database=migrated, bootstrap=kafka.bootstrap, topics=topics, **settings)
+        return Deployment(values, tmp_path)
 
     return make
 
@@ -126,7 +124,10 @@ async def deploy(kafka: Broker, database: str, make_topic: MakeTopic, tmp_path: 
 async def producing(kafka: Broker) -> AsyncIterator[Produce]:
     """Give `produce` for a broker of one's own."""
     # A minute and more: where two cores carry brokers, replicas and tests, a batch may wait long for its turn.
-    patient = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2**24, request_timeout_ms=120_000)
+    # Batches of more than 16 KiB: every one that is sent wakes all that wait to be in the next.
+    patient = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, max_request_size=2**24, max_batch_size=2**18, request_timeout_ms=120_000
+    )
     async with patient as producer:
 
         async def send(
@@ -157,11 +158,10 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def stored(database: str) -> AsyncIterator[Store]:
+async def stored(migrated: str) -> AsyncIterator[Store]:
     """A store on a migrated database of its own, without channels yet."""
-    opened = await StoreDatabase.connect(database, size=10)
-    await migrate.migrate(opened)
-    yield Store(opened, database)
+    opened = await StoreDatabase.connect(migrated, size=10)
+    yield Store(opened, migrated)
     await opened.close()
 
 
@@ -171,4 +171,27 @@ async def api(deploy: MakeDeployment) -> AsyncIterator[Api]:
     deployment = await deploy()
     async with await deployment.replica() as replica, talking(replica) as made:
         await replica.ready()
+        yield made
+
+
+@pytest.fixture(scope="session")
+async def shared(postgres: Database, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
+    """A replica for the whole run that serves and does nothing else, with tokens for many namespaces."""
+    tokens = {f"ns-{n}": f"token-{n}" for n in range(MOST_NAMESPACES)}
+    topics = Topics(usage="unused", dead_letters="unused")
+    said = ",".join(f"{namespace}:write:{token}" for namespace, token in tokens.items())
+    async with places.new_database(postgres.url, template=template) as url:
+        values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics, TOLLBELL_API_TOKENS=said)
+        deployment = Deployment(values, tmp_path_factory.mktemp("shared"))
+        async with await deployment.replica("--only", "serve") as replica:
+            await replica.ready()
+            await replica.logged("role.ready", role="serve")
+            yield Shared(replica, iter(tokens.items()))
+
+
+@pytest.fixture
+async def shared_api(shared: Shared) -> AsyncIterator[Api]:
+    """The API of the run's shared replica, in a namespace of one's own: for tests that send nothing."""
+    namespace, token = next(shared.namespaces)
+    async with talking(shared.replica, token=token, namespace=namespace) as made:
         yield made

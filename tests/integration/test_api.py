@@ -27,47 +27,49 @@ async def test_what_is_made_here_makes_a_webhook_arrive(api: Api, produce: Produ
     assert again["features"] == [{"id": "f-1", "key": "llm_tokens"}]
 
 
-async def test_a_secret_that_is_left_out_or_masked_stays_and_headers_can_be_cleared(api: Api) -> None:
-    _, made = await api("POST", "/channels", channel(customHeaders={"A": "1", "B": "2"}))
-    _, read = await api("GET", f"/channels/{made['id']}")
+async def test_a_secret_that_is_left_out_or_masked_stays_and_headers_can_be_cleared(shared_api: Api) -> None:
+    _, made = await shared_api("POST", "/channels", channel(customHeaders={"A": "1", "B": "2"}))
+    _, read = await shared_api("GET", f"/channels/{made['id']}")
     assert "signingSecret" not in read
 
-    status, changed = await api("PUT", f"/channels/{made['id']}", read | {"name": "New"})
+    status, changed = await shared_api("PUT", f"/channels/{made['id']}", read | {"name": "New"})
     assert (status, changed["name"], changed["customHeaders"]) == (200, "New", {"A": "***", "B": "***"})
-    status, changed = await api("PUT", f"/channels/{made['id']}", channel(customHeaders={"B": "***", "C": "3"}))
+    status, changed = await shared_api("PUT", f"/channels/{made['id']}", channel(customHeaders={"B": "***", "C": "3"}))
     assert changed["customHeaders"] == {"B": "***", "C": "***"}
-    status, changed = await api("PUT", f"/channels/{made['id']}", channel())
+    status, changed = await shared_api("PUT", f"/channels/{made['id']}", channel())
     assert changed["customHeaders"] == {"B": "***", "C": "***"}
-    status, changed = await api("PUT", f"/channels/{made['id']}", channel(customHeaders=None, signingSecret=None))
+    status, changed = await shared_api(
+        "PUT", f"/channels/{made['id']}", channel(customHeaders=None, signingSecret=None)
+    )
     assert status == 200
     assert "customHeaders" not in changed
-    status, problem = await api("PUT", f"/channels/{made['id']}", channel(customHeaders={"D": "***"}))
+    status, problem = await shared_api("PUT", f"/channels/{made['id']}", channel(customHeaders={"D": "***"}))
     assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, "customHeaders.D")
 
 
-async def test_lists_come_in_pages_in_the_order_that_is_asked_for(api: Api) -> None:
-    ids = [(await api("POST", "/channels", channel(name=f"c{n}", disabled=n == 3)))[1]["id"] for n in range(4)]
+async def test_lists_come_in_pages_in_the_order_that_is_asked_for(shared_api: Api) -> None:
+    ids = [(await shared_api("POST", "/channels", channel(name=f"c{n}", disabled=n == 3)))[1]["id"] for n in range(4)]
 
-    status, page = await api("GET", "/channels?page=1&pageSize=2")
+    status, page = await shared_api("GET", "/channels?page=1&pageSize=2")
     assert (status, [one["id"] for one in page["items"]], page["totalCount"]) == (200, ids[:2], 3)
-    _, page = await api("GET", "/channels?page=2&pageSize=2&includeDisabled=true&order=DESC&orderBy=createdAt")
+    _, page = await shared_api("GET", "/channels?page=2&pageSize=2&includeDisabled=true&order=DESC&orderBy=createdAt")
     assert ([one["id"] for one in page["items"]], page["page"], page["pageSize"]) == ([ids[1], ids[0]], 2, 2)
-    _, page = await api("GET", "/channels?page=9")
+    _, page = await shared_api("GET", "/channels?page=9")
     assert (page["items"], page["totalCount"], page["page"]) == ([], 3, 9)
 
 
-async def test_a_channel_in_use_stays_and_what_is_deleted_is_shown_when_asked_for(api: Api) -> None:
-    _, hook = await api("POST", "/channels", channel())
-    _, quota = await api("POST", "/rules", rule(hook["id"]))
+async def test_a_channel_in_use_stays_and_what_is_deleted_is_shown_when_asked_for(shared_api: Api) -> None:
+    _, hook = await shared_api("POST", "/channels", channel())
+    _, quota = await shared_api("POST", "/rules", rule(hook["id"]))
 
-    assert (await api("DELETE", f"/channels/{hook['id']}"))[0] == 400
-    assert (await api("DELETE", f"/rules/{quota['id']}"))[0] == 204
-    assert (await api("DELETE", f"/channels/{hook['id']}"))[0] == 204
-    assert (await api("GET", "/channels"))[1]["totalCount"] == 0
-    assert (await api("GET", "/channels?includeDeleted=true"))[1]["items"][0]["deletedAt"]
-    assert (await api("GET", f"/rules/{quota['id']}"))[1]["deletedAt"]
-    assert (await api("PUT", f"/rules/{quota['id']}", rule(hook["id"])))[0] == 409
-    status, problem = await api("POST", "/rules", rule(hook["id"]))
+    assert (await shared_api("DELETE", f"/channels/{hook['id']}"))[0] == 400
+    assert (await shared_api("DELETE", f"/rules/{quota['id']}"))[0] == 204
+    assert (await shared_api("DELETE", f"/channels/{hook['id']}"))[0] == 204
+    assert (await shared_api("GET", "/channels"))[1]["totalCount"] == 0
+    assert (await shared_api("GET", "/channels?includeDeleted=true"))[1]["items"][0]["deletedAt"]
+    assert (await shared_api("GET", f"/rules/{quota['id']}"))[1]["deletedAt"]
+    assert (await shared_api("PUT", f"/rules/{quota['id']}", rule(hook["id"])))[0] == 409
+    status, problem = await shared_api("POST", "/rules", rule(hook["id"]))
     assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, "channels[0]")
 
 
@@ -91,11 +93,11 @@ BAD: list[tuple[str, str, object, int, str]] = [
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: f"{bad[0]} {bad[1]} {bad[4]}")
 async def test_what_is_wrong_is_a_problem_that_names_the_field(
-    api: Api, bad: tuple[str, str, object, int, str]
+    shared_api: Api, bad: tuple[str, str, object, int, str]
 ) -> None:
     method, path, body, expected, field = bad
 
-    status, problem = await api(method, path, body)
+    status, problem = await shared_api(method, path, body)
 
     assert status == expected, problem
     assert problem["type"] == "about:blank"
@@ -144,8 +146,8 @@ async def test_an_event_is_found_by_whom_it_is_about_and_sent_again(
     assert (await api("GET", "/events/x"))[0] == 404
 
 
-async def test_a_threshold_comes_back_as_it_was_written(api: Api) -> None:
-    _, hook = await api("POST", "/channels", channel())
+async def test_a_threshold_comes_back_as_it_was_written(shared_api: Api) -> None:
+    _, hook = await shared_api("POST", "/channels", channel())
     exact = "80.0000000000000000000000001"
     thresholds = [
         {"type": "PERCENT", "value": exact},
@@ -153,8 +155,8 @@ async def test_a_threshold_comes_back_as_it_was_written(api: Api) -> None:
         {"type": "NUMBER", "value": "5.0"},
     ]
 
-    _, made = await api("POST", "/rules", rule(hook["id"], thresholds=thresholds))
-    _, read = await api("GET", f"/rules/{made['id']}")
+    _, made = await shared_api("POST", "/rules", rule(hook["id"], thresholds=thresholds))
+    _, read = await shared_api("GET", f"/rules/{made['id']}")
 
     assert [(one["type"], str(one["value"])) for one in read["thresholds"]] == [
         ("PERCENT", exact),

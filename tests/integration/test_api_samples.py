@@ -56,17 +56,17 @@ async def test_a_channel_is_tested_alone_with_a_rule_of_its_own_or_without_any(a
     assert (await receiver.wait_for(3, timeout=30))[2].headers["webhook-id"] == without["id"]
 
 
-async def test_what_is_disabled_deleted_or_unknown_is_not_tested(api: Api) -> None:
-    _, hook = await api("POST", "/channels", channel())
-    _, off = await api("POST", "/channels", channel(disabled=True))
-    _, quota = await api("POST", "/rules", rule(hook["id"], disabled=True))
+async def test_what_is_disabled_deleted_or_unknown_is_not_tested(shared_api: Api) -> None:
+    _, hook = await shared_api("POST", "/channels", channel())
+    _, off = await shared_api("POST", "/channels", channel(disabled=True))
+    _, quota = await shared_api("POST", "/rules", rule(hook["id"], disabled=True))
 
-    assert (await api("POST", f"/rules/{quota['id']}/test"))[0] == 400
-    assert (await api("POST", f"/channels/{off['id']}/test"))[0] == 400
-    await api("DELETE", f"/rules/{quota['id']}")
-    await api("DELETE", f"/channels/{hook['id']}")
-    assert (await api("POST", f"/rules/{quota['id']}/test"))[0] == 409
-    assert (await api("POST", f"/channels/{hook['id']}/test"))[0] == 409
-    assert (await api("POST", "/rules/nowhere/test"))[0] == 404
-    assert (await api("POST", "/channels/nowhere/test"))[0] == 404
-    assert (await api("GET", "/events"))[1]["totalCount"] == 0
+    assert (await shared_api("POST", f"/rules/{quota['id']}/test"))[0] == 400
+    assert (await shared_api("POST", f"/channels/{off['id']}/test"))[0] == 400
+    await shared_api("DELETE", f"/rules/{quota['id']}")
+    await shared_api("DELETE", f"/channels/{hook['id']}")
+    assert (await shared_api("POST", f"/rules/{quota['id']}/test"))[0] == 409
+    assert (await shared_api("POST", f"/channels/{hook['id']}/test"))[0] == 409
+    assert (await shared_api("POST", "/rules/nowhere/test"))[0] == 404
+    assert (await shared_api("POST", "/channels/nowhere/test"))[0] == 404
+    assert (await shared_api("GET", "/events"))[1]["totalCount"] == 0

@@ -11,7 +11,7 @@ import pytest
 from consumer import encryption
 from consumer.commands.apply import change as apply_change
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Document, InvoiceDocument, Mark
-from consumer.store import catalog, configuration, ended, migrate, outbox, queries
+from consumer.store import catalog, configuration, ended, outbox, queries
 from consumer.store.database import Database
 from consumer.store.ended import Ended
 from consumer.store.memory import EntitlementKey, InvoiceKey, Memory, MemoryKey
@@ -39,9 +39,8 @@ WHOLE = Document(
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[Database]:
-    opened = await Database.connect(database, size=4)
-    await migrate.migrate(opened)
+async def store(migrated: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(migrated, size=4)
     yield opened
     await opened.close()
 
@@ -104,12 +103,12 @@ async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) 
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
 async def test_what_the_clock_has_to_end(
-    store: Database, database: str, changed: dict[str, str], *, is_taken: bool
+    store: Database, migrated: str, changed: dict[str, str], *, is_taken: bool
 ) -> None:
     await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1]))
     past = {"shown_at": "now() - interval '2 days'", "period_from": "now() - interval '9 days'"}
     columns = past | {"period_to": "now() - interval '1 minute'"} | changed
-    connection = await asyncpg.connect(database)
+    connection = await asyncpg.connect(migrated)
     values = ", ".join(f"{name} = {value}" for name, value in columns.items())
     await connection.execute(f"UPDATE entitlement SET {values}")  # noqa: S608 - the table above
     await connection.close()
@@ -117,8 +116,8 @@ async def test_what_the_clock_has_to_end(
     assert [one.key for one in await taken(store)] == ([KEY] if is_taken else [])
 
 
-async def test_when_a_period_was_shown_changes_with_the_period_alone(store: Database, database: str) -> None:
-    connection = await asyncpg.connect(database)
+async def test_when_a_period_was_shown_changes_with_the_period_alone(store: Database, migrated: str) -> None:
+    connection = await asyncpg.connect(migrated)
     document = Document(period_from=PERIOD[0], period_to=PERIOD[1])
     await written(store, KEY, document)
     first = await connection.fetchval("SELECT shown_at FROM entitlement")
@@ -132,10 +131,10 @@ async def test_when_a_period_was_shown_changes_with_the_period_alone(store: Data
     await connection.close()
 
 
-async def test_two_take_different_documents(store: Database, database: str) -> None:
+async def test_two_take_different_documents(store: Database, migrated: str) -> None:
     for n in range(4):
         await written(store, EntitlementKey("default", f"e{n}"), Document(period_from=PERIOD[0], period_to=PERIOD[1]))
-    connection = await asyncpg.connect(database)
+    connection = await asyncpg.connect(migrated)
     await connection.execute("UPDATE entitlement SET period_to = now(), shown_at = now() - interval '1 day'")
     await connection.close()
 
@@ -150,8 +149,8 @@ async def test_two_take_different_documents(store: Database, database: str) -> N
 
 
 @pytest.mark.usefixtures("store")
-async def test_the_clock_looks_at_what_has_ended_and_not_at_all_entitlements(database: str) -> None:
-    connection = await asyncpg.connect(database, server_settings={"plan_cache_mode": "force_generic_plan"})
+async def test_the_clock_looks_at_what_has_ended_and_not_at_all_entitlements(migrated: str) -> None:
+    connection = await asyncpg.connect(migrated, server_settings={"plan_cache_mode": "force_generic_plan"})
     await connection.execute(
         "INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks)"
         " SELECT 'default', 'e' || n, 1, now() - interval '9 days', now() + n * interval '1 hour', '{}', '{}'"
