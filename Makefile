@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test mutants fuzz bench-api fix schemas lock clean
+.PHONY: help demo test mutants fuzz faults bench-api fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ mutants: $(VENV)/.test ## does a test notice? about 130 small changes of the jud
 fuzz: $(VENV)/.test ## schemathesis on the running API, with its own document (FUZZ_SECONDS=600 FUZZ_SEED=1)
 	@echo FUZZ_SEED=$(FUZZ_SEED)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -q tests/integration/test_api_fuzz.py
+
+faults: $(VENV)/.test ## everything is broken while records flow, and nothing is lost or made twice (ARGS=killed SEED=7 SEEDS=1)
+	$(BIN)/python -m tests.faults $(ARGS)
 
 bench-api: $(VENV)/.test ## what a page of events costs among a million, filter by filter (ARGS=100000 for fewer)
 	$(BIN)/python -m tests.bench.api $(ARGS)

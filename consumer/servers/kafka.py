@@ -42,10 +42,8 @@ class Kafka:
     def __init__(self, java: str, libs: Path, directory: Path, *, behind: Sequence[int] = ()) -> None:
         """Make one of what is in *directory*, or of nothing yet. It is not started.
 
-        Args:
-            java, libs, directory: what to run, and where it keeps its records.
-            behind: ports of proxies: for each it has a port (`ports_behind`) at which it tells clients to come through
-                that proxy; they would pass by it otherwise.
+        For each port *behind*, a proxy's, it has one (`ports_behind`) at which it tells clients to come through that
+        proxy; they would pass by it otherwise.
         """
         self._command = [java, *JVM, "-cp", f"{libs}/*"]
         self._directory = directory

@@ -1,7 +1,7 @@
 """`make faults`: every case, three seeds each, a line for each run; status 1 where a zero is none.
 
-    ARGS="killed"          the cases with that in their names
-    SEED=7 SEEDS=1         seeds from 7 on, one for each case (what a failing line prints)
+ARGS="killed"          the cases with that in their names
+SEED=7 SEEDS=1         seeds from 7 on, one for each case (what a failing line prints)
 """
 
 import asyncio
@@ -12,11 +12,10 @@ import tempfile
 from pathlib import Path
 
 from consumer import clock
-from consumer.servers import account, kafka, network, postgres
 from tests.faults.cases import CASES
 from tests.faults.run import Outcome, ended, running
+from tests.faults.servers import serving
 
-SLOTS = 3
 EXAMPLES = 3
 HEAD = "case seed records expected made lost strange twice unfinished failed unreceived unequal recovery_s seconds"
 
@@ -35,15 +34,13 @@ async def main() -> int:
     seeds = int(os.environ.get("SEEDS", "3"))
     begin = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     wrong = []
-    ports = network.free_ports(SLOTS)
-    with account.scratch() as one, account.scratch() as other, tempfile.TemporaryDirectory() as scratch:
-        with kafka.local(one, behind=ports) as broker, postgres.embedded(other) as database:
-            print("\t".join(HEAD.split()), flush=True)
+    print("\t".join(HEAD.split()), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        async with serving() as servers:
             for name, case in CASES.items():
                 for seed in range(begin, begin + seeds) if wanted in name.lower() else ():
                     since = clock.monotonic()
-                    place = Path(scratch)
-                    async with running(broker, database, ports, place, examples=EXAMPLES, seed=seed) as run:
+                    async with running(servers, Path(scratch), examples=EXAMPLES, seed=seed) as run:
                         await case(run)
                         outcome = await ended(run, since)
                     print(line(name, seed, outcome), flush=True)

@@ -16,11 +16,11 @@ from consumer.servers.kafka import Kafka
 from consumer.servers.postgres import Postgres
 from consumer.servers.topics import create_topics
 from tests.conftest import producing
-from tests.databases import scratch_database
 from tests.fakes import Received, Receiver
 from tests.faults.proxy import Proxy, Trap
 from tests.faults.wires import KafkaWire, PostgresWire
 from tests.ledger import Ledger
+from tests.places import new_database
 from tests.service import Deployment, Replica, Topics, environment
 from tests.stage import PARTITIONS, SETTINGS, Stage, staged
 
@@ -30,6 +30,16 @@ RETRIES = {
     "TOLLBELL_RETRY_SCHEDULE": "0s,100ms,500ms,1s,1s,1s,1s,1s",
     "TOLLBELL_DELIVERY_BREAKER_FAILURES": "100000",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What all runs share: the servers themselves, the ports of the proxies before Kafka, a migrated database."""
+
+    kafka: Kafka
+    postgres: Postgres
+    ports: list[int]
+    template: str
 
 
 @dataclass
@@ -158,12 +168,11 @@ class _OneInFiveFails:
 
 
 @contextlib.asynccontextmanager
-async def running(
-    kafka: Kafka, postgres: Postgres, ports: list[int], directory: Path, *, examples: int, seed: int
-) -> AsyncIterator[Run]:
+async def running(servers: Servers, directory: Path, *, examples: int, seed: int) -> AsyncIterator[Run]:
     """Give a run with a database, topics and a receiver of its own; its processes are ended at the end."""
+    kafka, postgres = servers.kafka, servers.postgres
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(scratch_database(postgres.url))
+        database = await stack.enter_async_context(new_database(postgres.url, template=servers.template))
         receiver = await stack.enter_async_context(Receiver())
         receiver.otherwise(_OneInFiveFails())
         produce = await stack.enter_async_context(producing(kafka))
@@ -177,7 +186,7 @@ async def running(
         )
         stage = await staged(deployment, kafka, receiver, produce, examples=examples, seed=seed)
         slots = []
-        for n, port in enumerate(ports):
+        for n, port in enumerate(servers.ports):
             to_kafka = await stack.enter_async_context(Proxy(kafka.ports_behind[n], KafkaWire, port=port))
             to_postgres = Proxy(int(urlsplit(postgres.url).port or 0), PostgresWire)
             slots.append(Slot(to_kafka, await stack.enter_async_context(to_postgres)))

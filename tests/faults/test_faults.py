@@ -1,0 +1,40 @@
+"""The part of `make faults` that every run of the tests has: the three steps at which most could go wrong."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from consumer import clock
+from consumer.errors import Unavailable
+from consumer.servers import choose
+from tests.faults.cases import CASES
+from tests.faults.run import Servers, ended, running
+from tests.faults.servers import serving
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+async def servers() -> AsyncIterator[Servers]:
+    async with AsyncExitStack() as stack:
+        try:
+            started = await stack.enter_async_context(serving())
+        except Unavailable as exc:
+            if choose.in_ci():
+                raise
+            pytest.skip(f"needs an Apache Kafka and a Postgres of its own to stop: {exc}")
+        yield started
+
+
+@pytest.mark.parametrize("case", ["killed at write.after", "killed at record.before", "stopped at write.before"])
+async def test_nothing_is_lost_and_nothing_made_twice(servers: Servers, tmp_path: Path, case: str) -> None:
+    since = clock.monotonic()
+    async with running(servers, tmp_path, examples=2, seed=1) as run:
+        await CASES[case](run)
+        outcome = await ended(run, since)
+
+    assert outcome.ledger.wrong() == {}
+    assert outcome.ledger.made > 50
+    assert outcome.recovery is not None
