@@ -17,11 +17,12 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.mutants import of_entitlements, of_the_rest, of_thresholds
+from tests.faults.cases import CASES
+from tests.mutants import of_entitlements, of_guards, of_the_rest, of_thresholds
 from tests.mutants.mutant import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
-MUTANTS: Final = [*of_thresholds.MUTANTS, *of_entitlements.MUTANTS, *of_the_rest.MUTANTS]
+MUTANTS: Final = [*of_thresholds.MUTANTS, *of_entitlements.MUTANTS, *of_the_rest.MUTANTS, *of_guards.MUTANTS]
 LONGEST_SECONDS: Final = 240  # for the tests of one mutant, which take 15: a mutant may make a loop endless
 JOBS: Final = 2
 _JUDGE: Final = (
@@ -99,9 +100,10 @@ def _is_wrong(mutant: Mutant, trees: "queue.SimpleQueue[Path]") -> bool:
             killer, wrong = "", "NOT FOUND ONCE"
         else:
             mutated = original.replace(mutant.old, mutant.new)
-            ast.parse(mutated)
+            if path.suffix == ".py":
+                ast.parse(mutated)
             _write(path, mutated)
-            killer = _killer(tree, _tests(mutant))
+            killer = _failed_case(tree, mutant.by) if mutant.by in CASES else _killer(tree, _tests(mutant))
             wrong = "" if bool(killer) is not bool(mutant.survives) else "KILLED" if killer else "SURVIVED"
     finally:
         _write(path, original)
@@ -119,6 +121,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _tests(mutant: Mutant) -> tuple[str, ...]:
+    if mutant.by:
+        return (mutant.by,)
     if mutant.file.startswith("schemas/"):
         return _CONTRACTS
     return _VERDICT if Path(mutant.file).stem in {"verdict", "outcome", "backoff", "retry_after"} else _JUDGE
@@ -128,19 +132,11 @@ def _killer(tree: Path, patterns: tuple[str, ...]) -> str:
     """Return which test of *patterns* fails in *tree*; empty where none does."""
     tests = [str(path.relative_to(tree)) for pattern in patterns for path in sorted((tree / "tests").glob(pattern))]
     # No conftest: it loads servers that these tests do not ask for. "ci": no deadline, and the same examples each time.
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "--noconftest"]
-    options = ["-p", "no:cacheprovider", "--hypothesis-profile=ci"]
-    try:
-        done = subprocess.run(
-            [*command, *options, *dict.fromkeys(tests)],
-            cwd=tree,
-            env=_environment(tree),
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    if not any(test.startswith("tests/integration/") for test in tests):
+        command += ["--noconftest", "--hypothesis-profile=ci"]
+    done = _done(tree, [*command, *dict.fromkeys(tests)])
+    if done is None:
         return f"{LONGEST_SECONDS} s without an end"
     if done.returncode == 0:
         return ""
@@ -148,6 +144,28 @@ def _killer(tree: Path, patterns: tuple[str, ...]) -> str:
     if found is None:
         raise RuntimeError(done.stdout + done.stderr)
     return found[1]
+
+
+def _failed_case(tree: Path, case: str) -> str:
+    """Return the case of the fault tests, where it fails in *tree*; empty where it does not."""
+    done = _done(tree, [sys.executable, "-m", "tests.faults", case], SEED="1", SEEDS="1")
+    return "" if done is not None and done.returncode == 0 else f"tests.faults: {case}"
+
+
+def _done(tree: Path, command: list[str], **environment: str) -> subprocess.CompletedProcess[str] | None:
+    """Run *command* in *tree*; None where it does not end."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=tree,
+            env=_environment(tree) | environment,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _environment(tree: Path) -> dict[str, str]:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Mutant(NamedTuple):
     """*old*, which stands once in *file*, becomes *new*; *breaks* says what a receiver would then see.
 
-    *survives* is the argument why no test can notice it; empty where one must.
+    *survives* is the argument why no test can notice it; empty where one must. *by* names a case of `tests.faults` or a
+    file of tests, which need servers; where it is empty the file decides which tests are run.
     """
 
     file: str
@@ -14,3 +15,4 @@ class Mutant(NamedTuple):
     new: str
     breaks: str
     survives: str = ""
+    by: str = ""

@@ -16,8 +16,10 @@ def test_a_mutant_changes_one_place_of_the_code_as_it_is(mutant: Mutant) -> None
     text = (ROOT / mutant.file).read_text(encoding="utf-8")
 
     assert text.count(mutant.old) == 1, "the code has changed: give the mutant its new text"
-    mutated = ast.parse(text.replace(mutant.old, mutant.new))
-    assert ast.dump(mutated) != ast.dump(ast.parse(text))
+    mutated = text.replace(mutant.old, mutant.new)
+    assert mutated != text
+    if mutant.file.endswith(".py"):
+        assert ast.dump(ast.parse(mutated)) != ast.dump(ast.parse(text))
 
 
 def test_no_mutant_is_there_twice() -> None:

@@ -1,0 +1,77 @@
+"""Mutants that take away one guard each: what must be noticed when something breaks at the worst moment."""
+
+from tests.mutants.mutant import Mutant
+
+WRITE = "consumer/store/sql/outbox/write.sql"
+CLAIM = "consumer/store/sql/deliveries/claim.sql"
+RECORD = "consumer/store/sql/deliveries/record.sql"
+FETCH = "consumer/consume/fetch.py"
+INGEST = "consumer/consume/ingest.py"
+
+MUTANTS = [
+    Mutant(
+        FETCH,
+        """        for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
+            await self._ingest.batch(part)
+        await self._commit({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
+""",
+        """        await self._commit({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
+        for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
+            await self._ingest.batch(part)
+""",
+        "offsets are committed before the write: a kill between the two loses events",
+        by="killed at write.before",
+    ),
+    Mutant(
+        WRITE,
+        "      AND e.version = d.version\n",
+        "",
+        "a document is written over whatever version it has",
+        by="integration/test_documents.py",
+    ),
+    Mutant(
+        WRITE,
+        "      AND NOT r.disabled\n",
+        "",
+        "a rule disabled between judgement and write makes an event",
+        by="integration/test_reasons.py",
+    ),
+    Mutant(
+        RECORD,
+        "l.token IS NOT DISTINCT FROM a.token AS is_holder",
+        "true AS is_holder",
+        "whoever lost the lease still decides what becomes of the delivery",
+        by="integration/test_store*.py",
+    ),
+    Mutant(
+        CLAIM,
+        "SET due_at = clock_timestamp() + @lease::interval,\n        token",
+        "SET due_at = clock_timestamp() + @lease::interval * 0,\n        token",
+        "a claimed delivery is due at once: it is sent by everybody",
+        by="integration/test_store*.py",
+    ),
+    Mutant(
+        CLAIM,
+        "                AND b.due_at IS NOT NULL)",
+        "                AND b.due_at IS NULL)",
+        "a recovery is sent before what it recovers from",
+        by="integration/test_rearm.py",
+    ),
+    Mutant(
+        "consumer/deliver/webhook.py",
+        "allow_redirects=False,",
+        "allow_redirects=True,",
+        "a redirect carries the body and secret headers to another host",
+        by="integration/test_webhook.py",
+    ),
+    Mutant(
+        INGEST,
+        """            half = len(wanted) // 2
+            return await self._write(wanted[:half], tally) + await self._write(wanted[half:], tally)
+""",
+        """            return [DeadLetter(one.record, Reject(RejectReason.REFUSED, str(exc))) for one in wanted]
+""",
+        "good records of a batch become dead letters with the bad one",
+        by="integration/test_bad_records.py",
+    ),
+]
