@@ -7,13 +7,16 @@ from pydantic import Field, InstanceOf, PlainSerializer, StrictBool, StrictInt, 
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from schemas import durations, headers, signing_secrets, urls
-from schemas.model import Key, Model, Name
+from schemas.model import Key, Metadata, Model, Name
 from schemas.secret import MASK, Secret
 
 ChannelId = NewType("ChannelId", str)
 Format = Literal["openmeter", "flat"]
 LONGEST_ROUND: Final = dt.timedelta(hours=72)  # beyond it a delivery is too_old: later steps would never come
 _JITTER: Final = 1.2  # of the retries' pauses, at most
+LONGEST_EXPIRY: Final = dt.timedelta(
+    days=730
+)  # the longest retention: no event is older, and Postgres' clock has an end
 
 
 def _url(url: str) -> str:
@@ -49,6 +52,18 @@ def _duration(value: object) -> object:
     return value if isinstance(value, dt.timedelta) else durations.parse(value)
 
 
+def _expiry(delay: dt.timedelta) -> dt.timedelta:
+    if not dt.timedelta() < delay <= LONGEST_EXPIRY:
+        raise ValueError("must be from 1ms to 730d")
+    return delay
+
+
+def _rate(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns ValueError into its own error
+    return value
+
+
 def _schedule(delays: tuple[dt.timedelta, ...]) -> tuple[dt.timedelta, ...]:
     if sum(delays, dt.timedelta()) * _JITTER > LONGEST_ROUND:
         raise ValueError("is longer than 72h, with 20 % of jitter: its last attempts would never be made")
@@ -62,6 +77,7 @@ Duration = Annotated[
     PlainSerializer(durations.text),
     WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
+Rate = Annotated[float, Field(ge=0.001, le=10_000, allow_inf_nan=False), BeforeValidator(_rate)]
 Url = Annotated[str, AfterValidator(_url)]
 SecretText = Annotated[
     InstanceOf[Secret], BeforeValidator(_secret), PlainSerializer(str), WithJsonSchema({"type": "string"})
@@ -96,19 +112,13 @@ class ChannelConfig(Model):
         Field(ge=1, le=1000, description="Requests in flight in each process; left out: the service's."),
     ] = None
     rate_limit: Annotated[
-        float | None,
-        Field(
-            ge=0.001,
-            le=10_000,
-            allow_inf_nan=False,
-            description="Attempts a second, over all replicas; left out: no limit.",
-        ),
+        Rate | None, Field(description="Attempts a second, over all replicas; left out: no limit.")
     ] = None
     expire_after: Annotated[
-        Duration | None,
-        Field(gt=dt.timedelta(), description="A delivery not sent by then after its event ends FAILED, `expired`."),
+        Annotated[Duration, AfterValidator(_expiry)] | None,
+        Field(description="A delivery not sent by then after its event ends FAILED, `expired`. At most 730 days."),
     ] = None
     disabled: Annotated[
         StrictBool | None, Field(description="Left out: as it was. While true, no event makes a delivery for it.")
     ] = None
-    metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]
+    metadata: Metadata

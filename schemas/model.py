@@ -1,11 +1,23 @@
 """What the models of configuration share: rules, channels, the rules file, the API's bodies."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+MAX_METADATA: Final = 50  # entries: a person's own labels, kept with each channel and rule, never a store of their own
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+Remark = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
+Metadata = Annotated[
+    dict[Label, Remark],
+    Field(
+        max_length=MAX_METADATA,
+        default_factory=dict,
+        description="Yours; kept as it is. At most 50 texts of 4096 characters, with names of 256.",
+    ),
+]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

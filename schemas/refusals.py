@@ -1,5 +1,7 @@
 """What a model refused, in a person's words: the same whether a file or a request was read. Pure."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +11,13 @@ from schemas.rules import RuleType
 
 Place = tuple[int | str, ...]
 
+_VALUE_ERROR: Final = "Value error, "
 _WORDS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+_TOO_SHORT: Final = "too_short"
+# A check over several fields says in its message where it looked: `value: must be above 0`.
+_SAID_PATH: Final = re.compile(
+    r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
+)
 _TAGS: Final = frozenset(RuleType)  # pydantic puts the kind of a rule into the place of its mistake
 _NO_TAG: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})  # whose own words repeat what was given
 
@@ -26,14 +34,27 @@ def refusals(exc: ValidationError) -> list[Refusal]:
     """Return what *exc* says, unknown fields first: a misspelt one is missing too, and shows what to mend."""
     errors = exc.errors(include_input=False, include_url=False)
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")
-    return [_refusal(error["type"], error["loc"], error["msg"]) for error in errors]
+    places = [error["loc"] for error in errors]
+    return [
+        _refusal(error["type"], error["loc"], error["msg"])
+        for error in errors
+        if not (error["type"] == _TOO_SHORT and _has_wrong_member(error["loc"], places))
+    ]
+
+
+def _has_wrong_member(place: Place, places: Sequence[Place]) -> bool:
+    """Whether a list is called too short for want of members that are there, and wrong."""
+    return any(len(one) > len(place) and one[: len(place)] == place for one in places)
 
 
 def _refusal(kind: str, location: Place, message: str) -> Refusal:
     place: Place = tuple(part for part in location if part not in _TAGS)
+    if kind == "value_error" and (found := _SAID_PATH.fullmatch(message.removeprefix(_VALUE_ERROR))):
+        said = re.findall(r"\w+", found["path"])
+        return Refusal((*place, *(int(part) if part.isdecimal() else part for part in said)), found["problem"])
     if kind in _NO_TAG:
         return Refusal((*place, "type"), f"must be one of {', '.join(RuleType)}")
-    return Refusal(place, _WORDS.get(kind, message.removeprefix("Value error, ")))
+    return Refusal(place, _WORDS.get(kind, message.removeprefix(_VALUE_ERROR)))
 
 
 def written(place: Place) -> str:

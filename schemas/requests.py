@@ -3,13 +3,14 @@
 import datetime as dt
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from schemas import times
 from schemas.channels import Duration, SigningSecret
 from schemas.model import Model
 
 MAX_CHANNELS: Final = 100
+MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters; a refusal repeats what was given
 OVERLAP: Final = dt.timedelta(hours=24)
 LONGEST_OVERLAP: Final = dt.timedelta(days=7)
 
@@ -30,7 +31,7 @@ class ResendRequest(Model):
     """To whom an event is sent again."""
 
     channels: Annotated[
-        tuple[str, ...] | None,
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)], ...] | None,
         Field(max_length=MAX_CHANNELS, description="Ids of channels; all of the event's where empty or absent."),
     ] = None
 

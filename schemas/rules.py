@@ -8,18 +8,19 @@ from typing import Annotated, Any, Final, Literal, NewType, Self
 
 from pydantic import Field, StrictBool, StringConstraints, TypeAdapter, model_validator
 
-from schemas.model import Key, Model, Name
+from schemas.model import Key, Metadata, Model, Name
 from schemas.thresholds import Threshold
 
 RuleId = NewType("RuleId", str)
 MAX_THRESHOLDS: Final = 100
 MAX_CHANNELS: Final = 20
 MAX_STATUSES: Final = 100
+MAX_FEATURES: Final = 1000  # a rule about more of them is about all
 
 # `draft`, or `draft.waiting_auto_approval`: not a closed set, a metering of one's own may have states of its own.
 Status = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
 Features = Annotated[
-    Annotated[tuple[Key, ...], Field(min_length=1)] | None,
+    Annotated[tuple[Key, ...], Field(min_length=1, max_length=MAX_FEATURES)] | None,
     Field(description="Ids or keys of the features it is about; all of them where absent."),
 ]
 
@@ -139,7 +140,7 @@ class RuleFields(Model):
     ]
     key: Annotated[Key | None, Field(description="By which `tollbell apply` finds it again.")] = None
     disabled: Annotated[StrictBool, Field(description="While true, no record makes an event of it.")] = False
-    metadata: Annotated[dict[str, str], Field(default_factory=dict, description="Yours; kept as it is.")]
+    metadata: Metadata
 
     @property
     def spec(self) -> Spec:

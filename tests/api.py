@@ -1,6 +1,7 @@
 """The API of a running replica, as a client without a library uses it."""
 
 import contextlib
+import functools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -45,7 +46,9 @@ class Api:
 @contextlib.asynccontextmanager
 async def talking(replica: Replica, *, token: str = "", namespace: str = "default") -> AsyncIterator[Api]:
     port = (await replica.logged("http.listening"))[0]["port"]
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"} if token else {}) as session:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    dumps = functools.partial(json.dumps, default=float)  # of what was read, put back: its fractions are Decimal
+    async with aiohttp.ClientSession(headers=headers, json_serialize=dumps) as session:
         yield Api(replica, session, port, namespace)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,8 @@ class Deployment:
 
     async def apply(self, rules: str, *arguments: str, **environment: str) -> Finished:
         """Run `tollbell apply` on a file with the text *rules*."""
-        path = self.directory / "rules.yaml"
+        path = self.directory / uuid.uuid4().hex / "rules.yaml"
+        path.parent.mkdir()
         path.write_text(rules)
         return await self.tollbell("apply", str(path), *arguments, **environment)
 

@@ -189,6 +189,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                     done = {tp: self._done.get(tp) or await self._consumer.committed(tp) for tp in mine}
         except Unavailable as exc:
             self._away = str(exc)
+            self._moved_at.clear()  # nothing moves while Kafka is away: a partition has its whole minute after that
             raise
         self._away = None
         now = clock.monotonic()

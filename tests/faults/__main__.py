@@ -43,10 +43,13 @@ async def main() -> int:
                     async with running(servers, Path(scratch), examples=EXAMPLES, seed=seed) as run:
                         await case(run)
                         outcome = await ended(run, since)
-                    print(line(name, seed, outcome), flush=True)
-                    if found := outcome.ledger.wrong():
-                        wrong.append(name)
-                        print(f"  {found}\n  again: SEED={seed} SEEDS=1 make faults ARGS='{name}'", flush=True)
+                        print(line(name, seed, outcome), flush=True)
+                        if found := outcome.ledger.wrong():
+                            wrong.append(name)
+                            logs = Path(tempfile.gettempdir(), f"tollbell-faults-{seed}-{name.replace(' ', '-')}.log")
+                            run.write_logs(logs)
+                            print(f"  {found}\n  logs: {logs}", flush=True)
+                            print(f"  again: SEED={seed} SEEDS=1 make faults ARGS='\"{name}\"'", flush=True)
     print(f"{len(wrong)} wrong" + (f": {', '.join(wrong)}" if wrong else ""))
     return 1 if wrong else 0
 

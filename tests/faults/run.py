@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -78,6 +79,7 @@ class Run:
     parts: int = 6
     sent: int = 0
     back_at: list[float] = field(default_factory=list)
+    started: list[Replica] = field(default_factory=list)
 
     async def start(self, slot: Slot) -> Replica:
         """Start a replica in *slot*; return when it has partitions."""
@@ -90,6 +92,7 @@ class Run:
             TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{slot.kafka.port}",
         )
         slot.replica = await self.stack.enter_async_context(replica)
+        self.started.append(slot.replica)
         return await slot.replica.ready()
 
     async def send(self, parts: int = 1) -> None:
@@ -137,6 +140,11 @@ class Run:
     async def in_thread(self, work: Callable[[], None]) -> None:
         """Do what blocks."""
         await asyncio.to_thread(work)
+
+    def write_logs(self, path: Path) -> None:
+        """Write what every replica has logged, one after the other."""
+        lines = [json.dumps({"replica": n, **line}) for n, one in enumerate(self.started) for line in one.lines]
+        path.write_text("\n".join(lines))
 
     def recovery(self) -> float | None:
         """Return the longest that it took from being back to the next webhook."""

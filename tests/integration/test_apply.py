@@ -1,5 +1,6 @@
 """`tollbell apply`: plan and change are one; found again by key; errors name the line; a made secret is shown once."""
 
+import asyncio
 import re
 
 from tests.conftest import MakeDeployment
@@ -83,9 +84,10 @@ async def test_an_error_names_the_line_the_field_and_what_is_allowed_and_nothing
         (good + "  - [", r"line \d+: is no YAML"),
         (good.replace("name: Hook", "name: Hook\n    name: Twice"), r"line 6: name stands twice"),
     ]
-    for text, says in cases:
-        refused = await deployment.apply(text, HOOK_SECRET=SECRET)
 
+    answers = await asyncio.gather(*(deployment.apply(text, HOOK_SECRET=SECRET) for text, _ in cases))
+
+    for (_, says), refused in zip(cases, answers, strict=True):
         assert (refused.status, refused.err.count("\n")) == (2, 1), refused.err
         assert re.search(says, refused.err), refused.err
         assert "tiger" not in refused.err

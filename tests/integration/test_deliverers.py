@@ -156,6 +156,8 @@ async def test_what_expires_while_the_breaker_is_open_is_not_sent(
         await until(stored, "SELECT opened = 1 FROM channel_pace")
         await stored.events(10)
         await replicas[0].reaches("tollbell_channels", 1, state="paused")
+        await replicas[0].reaches("tollbell_deliveries", 10, state="PENDING")
+        assert await replicas[0].metric("tollbell_deliveries", state="SENDING") == 1
 
         await stored.sql("UPDATE delivery SET created_at = created_at - interval '1 h'")
 

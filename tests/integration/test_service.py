@@ -30,9 +30,10 @@ WRONG: list[tuple[dict[str, str], int, str]] = [
 async def test_a_wrong_setting_is_one_line_and_no_start(deploy: MakeDeployment) -> None:
     deployment = await deploy()
 
-    for settings, status, says in WRONG:
-        ended = await deployment.tollbell("run", TOLLBELL_LOG_LEVEL="error", **settings)
+    runs = [deployment.tollbell("run", TOLLBELL_LOG_LEVEL="error", **settings) for settings, _, _ in WRONG]
+    answers = await asyncio.gather(*runs)
 
+    for (_, status, says), ended in zip(WRONG, answers, strict=True):
         assert (ended.status, ended.err.count("\n")) == (status, 1), ended.err
         assert says in ended.err
         assert "Traceback" not in ended.err

@@ -23,6 +23,18 @@ def test_anything_else_is_none(text: object) -> None:
         durations.parse(text)
 
 
+@pytest.mark.parametrize("text", ["0.5ms", "1.0001s", "0.00001m", "0." + "0" * 50 + "1s"])
+def test_what_could_not_be_written_again_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="finer than a millisecond"):
+        durations.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1.5ms0", "9" * 64 + "d", "9" * 100_000 + "d"])
+def test_a_text_of_any_length_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ValueError, match=r"duration|too long"):
+        durations.parse(text)
+
+
 @given(st.integers(min_value=0, max_value=10**12))
 def test_what_is_written_is_read_back(milliseconds: int) -> None:
     duration = dt.timedelta(milliseconds=milliseconds)
