@@ -64,13 +64,20 @@ def postgres(pytestconfig: pytest.Config) -> Iterator[Database]:
         yield server
 
 
-@pytest.fixture
-async def database(postgres: Database) -> AsyncIterator[str]:
-    """The URL of a new, empty database; it is dropped after the test, whoever is still connected."""
+@contextlib.asynccontextmanager
+async def new_database(postgres: Database) -> AsyncIterator[str]:
+    """Give the URL of a new, empty database; it is dropped at the end, whoever is still connected."""
     name = f"test_{uuid.uuid4().hex}"
     await _execute(postgres.url, f'CREATE DATABASE "{name}"')
     yield urlsplit(postgres.url)._replace(path=f"/{name}").geturl()
     await _execute(postgres.url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database(postgres: Database) -> AsyncIterator[str]:
+    """The URL of a new, empty database; it is dropped after the test, whoever is still connected."""
+    async with new_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture
