@@ -17,7 +17,7 @@ from schemas.rules import RuleType
 RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
-REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity")
+REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity", "job")
 API_STATUSES: Final = ("2xx", "4xx", "5xx")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
 _ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)

@@ -57,6 +57,7 @@ class Retention:
         await self._remove(Removable.EVENTS, over_by)
         await self._remove(Removable.ENTITLEMENTS, over_by)
         await self._remove(Removable.INVOICES, over_by)
+        await self._remove(Removable.JOBS, over_by)
         if identities_by is not None:
             await self._remove(Removable.IDENTITIES, min(identities_by, now - self._longest_round))
 

@@ -124,7 +124,7 @@ class Page(_Answer, Generic[T], frozen=True, kw_only=True):
 class EventPage(_Answer, frozen=True, kw_only=True):
     """A page of events; one beyond the last is empty."""
 
-    total_count: Annotated[int, msgspec.Meta(description="Counted up to 100,000.")]
+    total_count: Annotated[int, msgspec.Meta(description="Counted up to 10,000.")]
     page: int
     page_size: int
     items: list[Event]

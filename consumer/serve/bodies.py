@@ -6,6 +6,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import unquote_plus
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -20,7 +21,7 @@ MAX_BYTES: Final = 1_048_576  # of a body: a channel with 50 headers has 200 KiB
 MAX_PAGE: Final = 1_000_000_000
 PAGE_SIZE: Final = 100
 MAX_PAGE_SIZE: Final = 1000
-MAX_VALUES: Final = 100  # of one parameter that may be repeated
+MAX_VALUES: Final = 100  # of one list
 
 
 async def read(request: web.Request) -> dict[str, Any]:
@@ -103,25 +104,36 @@ def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
 
 
 class Query:
-    """A request's parameters, each asked for by name; what nobody asked for is refused at the end."""
+    """A request's parameters, each asked for by name; what nobody asked for is refused at the end.
+
+    Read from the raw text: a list's values are separated by commas, and a comma within a value is written `%2C`
+    (RFC 6570, 3.2.8). Decoded, the two could not be told apart, and a feature's key may have a comma.
+    """
 
     def __init__(self, request: web.Request) -> None:
-        self._given = request.query
+        self._given: dict[str, list[str]] = {}
+        for pair in request.rel_url.raw_query_string.split("&"):
+            name, _, value = pair.partition("=")
+            if pair:
+                self._given.setdefault(_decoded(name), []).append(value)
         self._known: set[str] = set()
 
     def all(self, name: str) -> list[str] | None:
-        """Return the values of a parameter that may be repeated; None where it is not there."""
+        """Return the values of a list, repeated or separated by commas; None where it is not there."""
+        return self._values(name, [part for value in self._given.get(name, []) for part in value.split(",")])
+
+    def _values(self, name: str, raw: list[str]) -> list[str] | None:
         self._known.add(name)
-        values = self._given.getall(name, [])
-        if len(values) > MAX_VALUES:
-            raise _fault(name, f"stands {len(values)} times: at most {MAX_VALUES}")
+        if len(raw) > MAX_VALUES:
+            raise _fault(name, f"has {len(raw)} values: at most {MAX_VALUES}")
+        values = [_decoded(value) for value in raw]
         if any("\0" in value for value in values):
             raise _fault(name, "has a NUL character")
         return values or None
 
     def one(self, name: str) -> str | None:
         """Return a parameter's value; None where it is not there."""
-        values = self.all(name)
+        values = self._values(name, self._given.get(name, []))
         if values is not None and len(values) > 1:
             raise _fault(name, "stands more than once")
         return values[0] if values else None
@@ -169,6 +181,10 @@ class Query:
             raise bad_request(
                 f"there is no parameter {unknown[0]!r} here", [Fault(name, "there is no such") for name in unknown]
             )
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text, errors="replace")
 
 
 def _fault(name: str, problem: str) -> Problem:

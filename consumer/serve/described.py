@@ -15,7 +15,7 @@ class Parameter:
 
     Attributes:
         schema: of one value.
-        is_list: whether it may be repeated; then it means any of its values.
+        is_list: whether it may have several values; then it means any of them.
     """
 
     name: str

@@ -20,6 +20,7 @@ _REFERENCE: Final = "#/components/schemas/{}"
 _NULL: Final = {"type": "null"}
 _PART: Final = re.compile(r"\{(\w+)\}")
 _PAGE: Final = re.compile(r"^Page_(\w+)_$")
+_OF_A_LIST: Final = "Repeat it, or separate values by commas; a comma within a value is `%2C`."
 _BAD_REQUEST: Final = "What was sent is wrong; every field at fault is named."
 _EVERYWHERE: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.UNAUTHORIZED: "The token is missing or wrong.",
@@ -93,6 +94,7 @@ def _parameter(parameter: Parameter) -> Schema:
     if not parameter.is_list:
         return made | {"schema": parameter.schema}
     return made | {
+        "description": f"{parameter.description} {_OF_A_LIST}",
         "style": "form",
         "explode": True,
         "schema": {"type": "array", "maxItems": MAX_VALUES, "items": parameter.schema},

@@ -66,12 +66,14 @@ class Removable(StrEnum):
     ENTITLEMENTS = "entitlement"
     INVOICES = "invoice"
     IDENTITIES = "identity"
+    JOBS = "job"
 
 
 _REMOVALS: Final = {
     Removable.ENTITLEMENTS: "retention/remove_entitlements",
     Removable.INVOICES: "retention/remove_invoices",
     Removable.IDENTITIES: "retention/remove_identities",
+    Removable.JOBS: "retention/remove_jobs",
 }
 
 

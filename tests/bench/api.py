@@ -2,114 +2,140 @@
 
 Starts a Postgres and a `tollbell run --only serve`, fills a million events with a delivery and an attempt each over
 twelve weeks, and asks over HTTP: each filter's first and hundredth page of 100, beside reading one event by its id.
-Prints a table of medians, in milliseconds, and the ratio to that read, interleaved; and a JSON line at the end.
+Prints medians, in milliseconds, and the ratio to that read, interleaved; what the statements of the first page read, as
+EXPLAIN says it; and a JSON line at the end.
 """
 
 import asyncio
-import datetime as dt
 import json
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import asyncpg
 
 from consumer import clock, encryption
 from consumer.servers import account, choose
-from consumer.store import migrate, retention
+from consumer.store import history, migrate
 from consumer.store.database import Database
-from consumer.store.intervals import containing, lowest_id
+from consumer.store.history import Wanted
+from schemas import times
 from tests.api import Api, talking
+from tests.many_events import fill
+from tests.plans import Explained, ExplainedDatabase, Plan
 from tests.service import Deployment
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 ROUNDS = 7
-WEEKS = 12
-PAYLOAD = b'{"id":"x","type":"entitlements.balance.threshold","timestamp":"2026-11-22T10:15:30Z","data":{"action":"x"}}'
+ONE = "one by its id"
 FILTERS = (
-    "", "order=DESC", "rule={rule}", "rule={rule}&order=DESC", "type=entitlements.balance.threshold",
-    "subject=subject-7",
-    "feature=feature-7", "customer=customer-7", "channel={channel}", "state=SUCCESS", "state=FAILED", "state=PENDING",
-    "from=2026-01-01T00:00:00Z", "rule={rule}&subject=subject-7", "channel={channel}&state=FAILED",
+    "", "order=DESC", "cursor={event}", "cursor={event}&order=DESC", "from={middle}", "to={middle}&order=DESC",
+    "rule={rule}", "rule={rule}&order=DESC", "rule={rule}&rule=rule-7", "type=entitlements.reset",
+    "type=entitlements.reset&type=entitlements.balance.threshold", "subject=subject-7", "feature=feature-7",
+    "customer=customer-7", "customer=c-7", "channel={channel}", "channel={channel}&channel=c8", "state=SUCCESS",
+    "state=FAILED", "state=PENDING", "state=SENDING", "state=FAILED&state=PENDING", "state=SUCCESS&state=FAILED",
+    "rule={rule}&subject=subject-7", "rule={rule}&state=FAILED", "channel={channel}&state=FAILED",
+    "channel={channel}&rule={rule}",
 )  # fmt: skip
-
-
-OF_EVENT = ["id", "namespace", "rule_id", "type", "action", "entitlement_id", "subject_key", "feature_key",
-            "customer_id", "payload", "occurred_at", "recorded_at", "created_at"]  # fmt: skip
+LISTS = {"rule": "rules", "type": "types", "subject": "subjects", "feature": "features", "channel": "channels",
+         "state": "states"}  # fmt: skip
+STATEMENTS = ("history/by_event", "history/by_delivery", "history/events", "history/deliveries", "history/attempts")
 RULES = """
     INSERT INTO rule (id, namespace, type, name, spec)
-    SELECT 'rule-' || n, namespace, type, name, spec FROM rule, generate_series(0, 48) n WHERE id = $1
-"""
-DELIVERIES = """
-    INSERT INTO delivery (event_id, channel_id, namespace, state, attempts, due_at, ended_at, created_at)
-    SELECT e.id, CASE WHEN right(e.id, 2)::int % 50 = 7 THEN $1 ELSE 'c' || right(e.id, 2)::int % 50 END, 'default',
-           CASE right(e.id, 2)::int WHEN 7 THEN 'FAILED' WHEN 8 THEN 'PENDING' ELSE 'SUCCESS' END, 1,
-           CASE right(e.id, 2)::int WHEN 8 THEN e.created_at END,
-           CASE right(e.id, 2)::int WHEN 8 THEN NULL ELSE e.created_at END, e.created_at
-    FROM event e
-"""
-ATTEMPTS = """
-    INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, status, duration_ms, detail, body)
-    SELECT event_id, id, 1, created_at, 'status', 200, 12, '', 'ok' FROM delivery
+    SELECT 'rule-' || n, namespace, type, name, spec FROM rule, generate_series(1, 49) n WHERE id = $1
 """
 
 
-async def fill(url: str, rule: str, channel: str) -> str:
-    """Fill the tables; return an event's id from the middle."""
-    now = clock.now()
-    database = await Database.connect(url, size=2)
-    for n in range(WEEKS + 1):
-        for table in retention.TABLES:
-            await retention._make(database, table, containing(now).next(-n), only_for_rows=False)
-    await database.close()
-    connection = await asyncpg.connect(url)
-    middle = await fill_events(connection, now, rule)
-    await connection.execute(DELIVERIES, channel)
-    await connection.execute(ATTEMPTS)
-    await connection.execute(RULES, rule)
-    await connection.execute("VACUUM ANALYZE")
-    await connection.close()
-    return middle
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - its result
 
 
-async def fill_events(connection: asyncpg.Connection, now: dt.datetime, rule: str) -> str:
-    """Fill `event` evenly over the weeks before *now*, a fiftieth of them *rule*'s; return an id from the middle."""
-    step = dt.timedelta(weeks=WEEKS) / EVENTS
-    times = [now - dt.timedelta(weeks=WEEKS) + n * step for n in range(EVENTS)]
-    ids = [f"{lowest_id(at)[:10]}{n:016d}" for n, at in enumerate(times)]
-    kind, rules = "entitlements.balance.threshold", [rule, *(f"rule-{n}" for n in range(49))]
-    for start in range(0, EVENTS, 100_000):
-        part = range(start, min(start + 100_000, EVENTS))
-        records = [
-            (ids[n], "default", rules[n % 50], kind, "triggered", f"e{n % 997}", f"subject-{n % 50}",
-             f"feature-{n % 50}", f"customer-{n % 50}", PAYLOAD, times[n], times[n], times[n])
-            for n in part
-        ]  # fmt: skip
-        await connection.copy_records_to_table("event", records=records, columns=OF_EVENT)
-        print(f"{part.stop} of {EVENTS} events", file=sys.stderr)  # noqa: T201 - its progress
-    return ids[EVENTS // 2]
+def shown(path: str, names: dict[str, str]) -> str:
+    for name in ("rule", "channel", "event", "middle"):
+        path = path.replace(names[name], f"<{name}>")
+    return path or "all"
+
+
+def asked(names: dict[str, str]) -> list[str]:
+    return [one.format(**names) for one in FILTERS]
 
 
 async def measure(api: Api, names: dict[str, str]) -> dict[str, dict[str, float]]:
-    paths = {"one by its id": f"/events/{names['event']}"}
-    for wanted in FILTERS:
-        asked = wanted.format(**names)
+    """Return what a call takes until its body is there, by what it asks for; that it is right is seen before."""
+    paths = {ONE: f"/events/{names['event']}"}
+    for query in asked(names):
+        joined = f"/events?{query}&" if query else "/events?"
+        status, answer = await api("GET", f"{joined}pageSize=3")  # held against the reference's document
+        assert (status, len(answer["items"])) == (200, 0 if "SENDING" in query else 3), query
         for page in (1, 100):
-            paths[f"{wanted or 'all'}, page {page}"] = f"/events?{asked}{'&' if asked else ''}page={page}"
+            paths[f"{shown(query, names)}, page {page}"] = f"{joined}page={page}"
     taken: dict[str, list[float]] = {name: [] for name in paths}
     for n in range(ROUNDS + 1):
         for name, path in paths.items():
             at = clock.monotonic()
-            status, _ = await api("GET", path)
-            assert status == 200, name
+            async with api.session.get(api.url(path)) as answered:
+                await answered.read()
+            assert answered.status == 200, name
             if n:  # the first round fills caches
                 taken[name].append((clock.monotonic() - at) * 1000)
-        print(f"round {n} of {ROUNDS}", file=sys.stderr)  # noqa: T201 - its progress
-    base = statistics.median(taken["one by its id"])
+        print(f"round {n} of {ROUNDS}", file=sys.stderr, flush=True)  # noqa: T201 - its progress
+    base = statistics.median(taken[ONE])
     return {
         name: {"ms": round(statistics.median(ms), 1), "ratio": round(statistics.median(ms) / base, 1)}
         for name, ms in taken.items()
     }
+
+
+def wanted(query: str) -> Wanted:
+    """Return what the API makes of *query*."""
+    given = parse_qs(query)
+    alone = {name: values[0] for name, values in given.items()}
+    lists: dict[str, Any] = {LISTS[name]: values for name, values in given.items() if name in LISTS}
+    return Wanted(
+        **lists,
+        customer=alone.get("customer"),
+        since=times.parse(alone["from"]) if "from" in alone else None,
+        until=times.parse(alone["to"]) if "to" in alone else None,
+        after=alone.get("cursor"),
+        descending=alone.get("order") == "DESC",
+    )
+
+
+async def explain(url: str, names: dict[str, str]) -> None:
+    """Say what each statement of a first page read, and how much: the ids, the count; of one page the rest."""
+    database = await ExplainedDatabase.connect(url, size=1)
+    for query in asked(names):
+        statements = STATEMENTS if not query else STATEMENTS[:2]
+        database.seen = Explained(frozenset(statements))
+        await history.page(database, "default", wanted(query))
+        say(f"{shown(query, names):55} {'; '.join(map(read, database.seen.plans))}")
+    await database.close()
+
+
+def read(plan: Plan) -> str:
+    indexes = " ".join(sorted(plan.indexes)) or "nothing"
+    statement = plan.statement.partition("/")[2]
+    return f"{statement} {plan.rows_read} rows {plan.buffers} buffers {plan.milliseconds:.1f} ms by {indexes}"
+
+
+async def filled(url: str, api: Api) -> dict[str, str]:
+    """Make a channel and a rule, and the events; return what the filters name."""
+    _, channel = await api("POST", "/channels", {"type": "WEBHOOK", "name": "c", "url": "https://example.com/"})
+    thresholds = [{"type": "usage_percentage", "value": 80}]
+    made = {"type": "entitlements.balance.threshold", "name": "r", "channels": [channel["id"]]}
+    _, rule = await api("POST", "/rules", made | {"thresholds": thresholds})
+    connection = await asyncpg.connect(url)
+    events = await fill(connection, EVENTS, clock.now(), rule=rule["id"], channel=channel["id"])
+    await connection.execute(RULES, rule["id"])
+    middle = await connection.fetchval("SELECT created_at FROM event WHERE id = $1", events[EVENTS // 2])
+    size = await connection.fetchval("SELECT avg(octet_length(payload))::int FROM event WHERE id > $1", events[-999])
+    await connection.close()
+    print(f"{EVENTS} events, payloads of {size} bytes", file=sys.stderr, flush=True)  # noqa: T201 - its progress
+    return {
+        "event": events[EVENTS // 2], "rule": rule["id"], "channel": channel["id"], "middle": times.text(middle),
+    }  # fmt: skip
 
 
 async def main() -> None:
@@ -127,15 +153,12 @@ async def main() -> None:
         replica = await Deployment(settings, Path(directory)).replica("--only", "serve")
         async with replica, talking(replica) as api:
             await replica.logged("role.ready")
-            _, channel = await api("POST", "/channels", {"type": "WEBHOOK", "name": "c", "url": "https://example.com/"})
-            thresholds = [{"type": "usage_percentage", "value": 80}]
-            made = {"type": "entitlements.balance.threshold", "name": "r", "channels": [channel["id"]]}
-            _, rule = await api("POST", "/rules", made | {"thresholds": thresholds})
-            event = await fill(server.url, rule["id"], channel["id"])
-            figures = await measure(api, {"event": event, "rule": rule["id"], "channel": channel["id"]})
+            names = await filled(server.url, api)
+            figures = await measure(api, names)
+        await explain(server.url, names)
     for name, figure in figures.items():
-        print(f"{name:50} {figure['ms']:8.1f} ms {figure['ratio']:7.1f} x")  # noqa: T201 - its result
-    print(json.dumps({"events": EVENTS, **figures}))  # noqa: T201 - likewise
+        say(f"{name:65} {figure['ms']:8.1f} ms {figure['ratio']:7.1f} x")
+    say(json.dumps({"events": EVENTS, **figures}))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ async def fill(url: str, now: dt.datetime, weeks: int, events: int) -> None:
         INSERT INTO channel (id, namespace, type, name, url, format, signing_secret)
         SELECT 'c' || n, 'default', 'WEBHOOK', 'Hook', 'http://127.0.0.1/', 'openmeter', 's'
         FROM generate_series(1, 50) n;
+        INSERT INTO channel_pace (channel_id) SELECT id FROM channel;
         INSERT INTO rule (id, namespace, type, name, spec)
         SELECT 'r' || n, 'default', 't', 'Rule', '{}'
         FROM generate_series(1, 50) n;

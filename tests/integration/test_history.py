@@ -1,6 +1,7 @@
 """Events are found as asked for, whichever statement finds them: page by page against a look at every row."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -70,3 +71,52 @@ async def test_what_comes_behind_an_event_does_not_change_how_many_there_are(sto
             after = walked[-1]
         assert walked == [event.id for event in expected.parts]
         assert set(walked) <= set(made)
+
+
+async def test_events_are_counted_up_to_a_bound_whatever_is_asked_for(
+    stored: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(stored)
+    for keys, states in itertools.product(CHANNELS, ASKED):
+        wanted = Wanted(channels=[stored.ids[key] for key in keys], states=states, limit=2)
+        monkeypatch.setattr(history, "MOST_COUNTED", 100)
+        there_are = (await history.page(stored.database, "default", wanted)).total
+        monkeypatch.setattr(history, "MOST_COUNTED", 5)
+        counted = (await history.page(stored.database, "default", wanted)).total
+        assert counted == min(there_are, 5), (keys, states)
+
+
+async def test_several_values_find_what_each_of_them_finds(stored: Store) -> None:
+    made = await fill(stored)
+    parties = "UPDATE event SET subject_key = $2, customer_id = $3, customer_key = $4, type = $5 WHERE id = $1"
+    rows = [
+        (event, f"subject-{n % 3}", f"c-{n % 4}", "c-0" if n % 4 == 0 else "acme" if n % 2 else None, f"type-{n % 2}")
+        for n, event in enumerate(made)
+    ]
+    for row in rows:
+        await stored.sql(parties, *row)
+    asked: list[dict[str, Any]] = [
+        {"subjects": ["subject-1"]},
+        {"subjects": ["subject-2", "subject-1", "subject-1"]},
+        {"subjects": ["subject-2", "subject-1"], "types": ["type-0", "type-1"]},
+        {"subjects": ["subject-0"], "types": ["type-0", "type-7"]},
+        {"types": ["type-1", "type-0"], "customer": "acme"},
+        {"customer": "c-0"},  # by id and by key
+        {"customer": "c-1"},
+    ]
+    for one, descending in itertools.product(asked, (False, True)):
+        expected = [
+            event
+            for event, subject, id_, key, kind in rows
+            if subject in one.get("subjects", [subject])
+            and kind in one.get("types", [kind])
+            and one.get("customer") in {None, id_, key}
+        ]
+        pages: list[str] = []
+        for offset in range(0, len(made), 2):
+            page = await history.page(
+                stored.database, "default", Wanted(**one, descending=descending, limit=2, offset=offset)
+            )
+            assert page.total == len(expected), one
+            pages += [event.id for event in page.parts]
+        assert pages == sorted(expected, reverse=descending), one

@@ -14,6 +14,7 @@ import pytest
 
 from consumer import encryption, ids
 from consumer.commands.apply import change as apply_change
+from consumer.commands.yaml_file import YamlFile
 from consumer.decide.model import Document, Mark
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.decide.verdict import Delivered, Disable, GiveUp, RetryIn, Verdict
@@ -56,7 +57,7 @@ async def configure(store: Database, *channels: str, **rule: object) -> str:
         }
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, file, prune=False)
+        await apply_change(edit, YamlFile("rules.yaml", file, {}), prune=False)
     async with configuration.edit(store, CIPHER, "default", keep=False) as edit:
         return (await edit.rules())[0].id
 
@@ -428,7 +429,7 @@ async def test_secrets_are_nowhere_in_the_database_in_clear(store: Database, dat
         }
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, file, prune=False)
+        await apply_change(edit, YamlFile("rules.yaml", file, {}), prune=False)
 
     text = await scalar(database, "SELECT channel::text FROM channel")
 

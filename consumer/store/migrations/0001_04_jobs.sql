@@ -35,3 +35,5 @@ CREATE TABLE job (
     CONSTRAINT job_ended_says_when CHECK ((state IN ('DONE', 'STOPPED')) = (ended_at IS NOT NULL))
 );
 CREATE INDEX job_open ON job (id) WHERE ended_at IS NULL;
+-- What may go a retention after its end.
+CREATE INDEX job_ended ON job (ended_at) WHERE ended_at IS NOT NULL;

@@ -1,9 +1,17 @@
 -- A page of a namespace's events and how many there are on all pages, counted up to *most*, found by the indexes of
 -- `event`. Run with a plan of its own (force_custom_plan): what is not asked for is then not there, and one of the two
--- directions neither. A limit of none, or of none counted, costs nothing. A value asked for alone comes as such, not as
--- an array of one: only then is the index in order.
+-- directions neither. A limit of none, or of none counted, costs nothing.
+-- A value asked for alone comes as such: only then is its index in order. Where several are asked for, one after the other
+-- is looked for (*each*, values of the column *each_of*): *top* of each, of which the page is among the first. A
+-- customer's id and key have an index each; who has the same for both is found by both.
 WITH hit AS NOT MATERIALIZED (
-    SELECT e.id
+    SELECT e.id, e.customer_id, e.customer_key,
+           CASE @each_of::text
+               WHEN 'rule' THEN e.rule_id
+               WHEN 'type' THEN e.type
+               WHEN 'subject' THEN e.subject_key
+               WHEN 'feature' THEN e.feature_key
+           END AS each
     FROM event e
     WHERE e.namespace = @namespace
       AND (@rule::text IS NULL OR e.rule_id = @rule)
@@ -14,18 +22,63 @@ WITH hit AS NOT MATERIALIZED (
       AND (@subjects::text[] IS NULL OR e.subject_key = ANY (@subjects::text[]))
       AND (@feature::text IS NULL OR e.feature_key = @feature)
       AND (@features::text[] IS NULL OR e.feature_key = ANY (@features::text[]))
-      AND (@customer::text IS NULL OR e.customer_id = @customer OR e.customer_key = @customer)
       AND (@from_id::text IS NULL OR e.id >= @from_id)
       AND (@to_id::text IS NULL OR e.id < @to_id)
-      AND (@states::text[] IS NULL AND @channels::text[] IS NULL OR EXISTS (
-              SELECT
-              FROM delivery d
-              WHERE d.event_id = e.id
-                AND (@states::text[] IS NULL OR d.state = ANY (@states::text[]))
-                AND (@channels::text[] IS NULL OR d.channel_id = ANY (@channels::text[]))))
 )
 SELECT ARRAY(
-    (SELECT h.id FROM hit h WHERE NOT @descending::boolean ORDER BY h.id LIMIT @limit::bigint OFFSET @offset::bigint)
+    (SELECT DISTINCT o.id
+     FROM unnest(@each::text[]) AS v (value)
+     CROSS JOIN LATERAL (
+         (SELECT h.id
+          FROM hit h
+          WHERE (@each_of::text IS NULL OR h.each = v.value)
+            AND (@customer::text IS NULL OR h.customer_id = @customer)
+          ORDER BY h.id
+          LIMIT @top::bigint)
+         UNION ALL
+         (SELECT h.id
+          FROM hit h
+          WHERE (@each_of::text IS NULL OR h.each = v.value)
+            AND h.customer_key = @customer
+          ORDER BY h.id
+          LIMIT @top::bigint)) o
+     WHERE NOT @descending::boolean
+     ORDER BY o.id
+     LIMIT @limit::bigint OFFSET @offset::bigint)
     UNION ALL
-    (SELECT h.id FROM hit h WHERE @descending::boolean ORDER BY h.id DESC LIMIT @limit::bigint OFFSET @offset::bigint)) AS ids,
-       (SELECT count(*)::int FROM (SELECT FROM hit LIMIT @most::int) c) AS total
+    (SELECT DISTINCT o.id
+     FROM unnest(@each::text[]) AS v (value)
+     CROSS JOIN LATERAL (
+         (SELECT h.id
+          FROM hit h
+          WHERE (@each_of::text IS NULL OR h.each = v.value)
+            AND (@customer::text IS NULL OR h.customer_id = @customer)
+          ORDER BY h.id DESC
+          LIMIT @top::bigint)
+         UNION ALL
+         (SELECT h.id
+          FROM hit h
+          WHERE (@each_of::text IS NULL OR h.each = v.value)
+            AND h.customer_key = @customer
+          ORDER BY h.id DESC
+          LIMIT @top::bigint)) o
+     WHERE @descending::boolean
+     ORDER BY o.id DESC
+     LIMIT @limit::bigint OFFSET @offset::bigint)) AS ids,
+       (SELECT least(count(DISTINCT c.id), @most)::int
+        FROM (
+            SELECT o.id
+            FROM unnest(@each::text[]) AS v (value)
+            CROSS JOIN LATERAL (
+                (SELECT h.id
+                 FROM hit h
+                 WHERE (@each_of::text IS NULL OR h.each = v.value)
+                   AND (@customer::text IS NULL OR h.customer_id = @customer)
+                 LIMIT @most::bigint)
+                UNION ALL
+                (SELECT h.id
+                 FROM hit h
+                 WHERE (@each_of::text IS NULL OR h.each = v.value)
+                   AND h.customer_key = @customer
+                 LIMIT @most::bigint)) o
+            LIMIT CASE WHEN @customer::text IS NULL THEN 1 ELSE 2 END * @most::bigint) c) AS total

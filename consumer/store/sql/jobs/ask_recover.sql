@@ -16,6 +16,7 @@ asked AS (
             FROM delivery d
             WHERE d.channel_id = c.id
               AND d.state = 'FAILED'
+              AND d.due_at IS NULL
               AND d.event_id >= @since_id)
     FROM channel_now c
     WHERE c.wrong IS NULL

@@ -25,6 +25,7 @@ batch AS MATERIALIZED (
         FROM delivery d
         WHERE d.channel_id = w.channel_id
           AND d.state = 'FAILED'
+          AND d.due_at IS NULL
           AND d.event_id > w.after_event
           AND d.ended_at <= w.created_at
         ORDER BY d.event_id
