@@ -8,13 +8,10 @@ import pytest
 
 from consumer import ids
 from consumer.metrics import Metrics
-from consumer.retention import Retention
 from consumer.store import jobs, retention
 from consumer.store.retention import Removable
+from tests.partitions import DAY, KEEP, duty
 from tests.stores import Store
-
-DAY = dt.timedelta(days=1)
-KEEP = 90 * DAY
 
 
 async def job(stored: Store, state: str, *, asked: dt.datetime, ended: dt.datetime | None = None) -> str:
@@ -35,10 +32,6 @@ async def left(stored: Store) -> set[str]:
     return {row[0] for row in await stored.sql("SELECT id FROM job")}
 
 
-def duty(stored: Store, metrics: Metrics | None = None) -> Retention:
-    return Retention(stored.database, metrics or Metrics(), keep=KEEP, longest_round=3 * DAY)
-
-
 async def test_a_job_goes_a_retention_after_its_end_however_it_ended(stored: Store) -> None:
     now = await stored.database.now()
     long_ago, then = now - KEEP - DAY, now - KEEP + DAY
@@ -50,7 +43,7 @@ async def test_a_job_goes_a_retention_after_its_end_however_it_ended(stored: Sto
     }
     metrics = Metrics()
 
-    await duty(stored, metrics).once()
+    await duty(stored.database, metrics).once()
 
     assert await left(stored) == kept
     assert [await jobs.get(stored.database, "default", one) for one in over] == [None, None]
@@ -77,11 +70,11 @@ async def test_a_job_that_somebody_holds_is_waited_for_by_nobody(stored: Store) 
     holder = await asyncpg.connect(stored.url)
     async with holder.transaction(), asyncio.timeout(20):
         await holder.execute("SELECT FROM job FOR UPDATE")
-        await duty(stored).once()
+        await duty(stored.database).once()
         held = await left(stored)
     await holder.close()
 
-    await duty(stored).once()
+    await duty(stored.database).once()
 
     assert held == {over}
     assert await left(stored) == set()

@@ -1,0 +1,156 @@
+"""What is removed row by row: documents and identities, once nothing can need them."""
+
+import dataclasses
+import datetime as dt
+
+import asyncpg
+import pytest
+
+from consumer.decide.model import UNSEEN, Document
+from consumer.store import outbox, retention
+from consumer.store.database import Database
+from consumer.store.memory import EntitlementKey, Memory
+from consumer.store.outbox import Change, Result
+from consumer.store.retention import Removable
+from tests.partitions import DAY, KEEP, Connection, count, duty
+
+
+async def make_entitlement(sql: Connection, id_: str, period_to: dt.datetime, *, ended: bool = True) -> None:
+    await sql.execute(
+        """INSERT INTO entitlement (namespace, id, version, period_from, period_to, shown_at, ended, about, marks)
+           VALUES ('default', $1, 1, $2, $3, $2, $4, '{}', '{}')""",
+        id_,
+        period_to - 30 * DAY,
+        period_to,
+        ended,
+    )
+
+
+async def remaining(sql: Connection, table: str) -> list[str]:
+    return [row["id"] for row in await sql.fetch(f"SELECT id FROM {table} ORDER BY id")]  # noqa: S608
+
+
+async def test_entitlements_go_a_retention_after_their_periods_end_and_not_before_the_clock_has_ended_it(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    await make_entitlement(sql, "a-over", now - KEEP - DAY)
+    await make_entitlement(sql, "b-young", now - KEEP + DAY)
+    await make_entitlement(sql, "c-current", now + DAY, ended=False)
+    await make_entitlement(sql, "d-to-be-ended", now - KEEP - DAY, ended=False)
+
+    await duty(store).once()
+
+    assert await remaining(sql, "entitlement") == ["b-young", "c-current", "d-to-be-ended"]
+
+
+async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_and_begun_anew(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    key = EntitlementKey("default", "ent-1")
+    await make_entitlement(sql, "ent-1", now - KEEP - DAY)
+    memory = Memory(store, limit=10)
+    memory.remember(await memory.load([key]))
+    await duty(store).once()
+    remembered = (await memory.load([key]))[key]
+    period = {"period_from": now, "period_to": now + DAY}
+    rolled = dataclasses.replace(remembered, **period)
+
+    (result,) = await outbox.write(store, [Change(key, rolled, b"{}", ())])
+    memory.forget([key])
+    reloaded = (await memory.load([key]))[key]
+    (again,) = await outbox.write(store, [Change(key, dataclasses.replace(reloaded, **period), b"{}", ())])
+
+    assert remembered.version == 1
+    assert result.result is Result.CHANGED
+    assert isinstance(reloaded, Document)
+    assert reloaded == UNSEEN
+    assert again.result is Result.WRITTEN
+    assert await remaining(sql, "entitlement") == ["ent-1"]
+
+
+async def test_a_document_that_a_writer_holds_is_left_to_it(
+    store: Database, sql: Connection, database: str, now: dt.datetime
+) -> None:
+    await make_entitlement(sql, "ent-1", now - KEEP - DAY)
+    writer = await asyncpg.connect(database)
+    async with writer.transaction():
+        await writer.execute("UPDATE entitlement SET period_to = $1", now + DAY)
+        await duty(store).once()
+    await writer.close()
+
+    await duty(store).once()
+
+    assert await remaining(sql, "entitlement") == ["ent-1"]
+
+
+async def test_invoices_go_a_retention_after_they_were_written(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    for id_, at in (("a-over", now - KEEP - DAY), ("b-young", now - KEEP + DAY)):
+        await sql.execute("INSERT INTO invoice VALUES ('default', $1, 1, 'issued', $2, $2)", id_, at)
+
+    await duty(store).once()
+
+    assert await remaining(sql, "invoice") == ["b-young"]
+
+
+@pytest.mark.parametrize(
+    ("topics", "oldest_left"),
+    [
+        ({}, 200),  # nobody has asked Kafka yet
+        ({"usage": 7 * DAY, "resets": None}, 200),  # one topic keeps its records for ever
+        ({"usage": 7 * DAY}, 80),  # the retention is longer
+        ({"usage": 7 * DAY, "resets": 120 * DAY}, 110),  # a topic's is longer
+    ],
+)
+async def test_identities_outlive_the_retention_and_every_record_that_may_come_again(
+    store: Database, sql: Connection, now: dt.datetime, topics: dict[str, dt.timedelta | None], oldest_left: int
+) -> None:
+    for days in (0, 80, 110, 200):
+        await sql.execute("INSERT INTO event_identity VALUES ($1, 'e', $2)", bytes([days]) * 32, now - days * DAY)
+    if topics:
+        await retention.remember_topics(store, topics)
+
+    await duty(store).once()
+
+    oldest = await sql.fetchval("SELECT min(created_at) FROM event_identity")
+    assert (now - oldest).days == oldest_left
+
+
+async def test_identities_outlive_the_longest_round_of_deliveries(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    await sql.execute("INSERT INTO event_identity VALUES ($1, 'e', $2)", b"i" * 32, now - 2 * DAY)
+    await retention.remember_topics(store, {"usage": dt.timedelta(hours=1)})
+
+    await duty(store, keep=DAY).once()
+
+    assert await count(sql, "event_identity") == 1
+
+
+async def test_a_topic_that_nobody_has_read_for_a_retention_counts_no_more(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    await sql.execute("INSERT INTO event_identity VALUES ($1, 'e', $2)", b"i" * 32, now - 200 * DAY)
+    await sql.execute("INSERT INTO topic_retention VALUES ('once', NULL, $1)", now - 91 * DAY)
+    await retention.remember_topics(store, {"usage": 7 * DAY})
+
+    await duty(store).once()
+
+    assert await count(sql, "event_identity") == 0
+
+
+async def test_a_removal_takes_no_more_rows_than_a_step_and_goes_on_behind_it(
+    store: Database, sql: Connection, now: dt.datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "STEP", 3)
+    for n in range(7):
+        await make_entitlement(sql, f"e{n}", now - KEEP - (10 - n) * DAY)
+
+    after, steps = None, []
+    for _ in range(3):
+        step = await retention.remove(store, Removable.ENTITLEMENTS, over_by=now - KEEP, after=after)
+        steps.append((step.removed, step.is_last, await remaining(sql, "entitlement")))
+        after = step.after
+
+    assert steps == [(3, False, ["e3", "e4", "e5", "e6"]), (3, False, ["e6"]), (1, True, [])]
