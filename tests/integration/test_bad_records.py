@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import json
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -108,6 +109,30 @@ async def test_a_record_of_nine_megabytes_is_cut_to_what_the_topic_takes(
         assert huge.startswith(letter.value)
         assert header(letter, "tollbell-cut") == f"value={len(huge)}"
         assert header(letter, "tollbell-reason") == "not_json"
+
+
+async def test_a_record_that_postgres_refuses_goes_alone_and_its_whole_batch_is_judged(
+    kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy()
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    # Nothing of ours is refused that the parser lets through: the operator's own rule about the table is.
+    connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
+    await connection.execute("ALTER TABLE entitlement ADD CONSTRAINT operators CHECK (id <> 'ent-7')")
+    await connection.close()
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    await produce(topic, *(of_entitlement(f"ent-{n}") for n in range(20)))
+    async with await deployment.replica() as replica:
+        await replica.ready()
+
+        got = await receiver.wait_for(19, timeout=30)
+        (letter,) = await letters(kafka, deployment.environment["TOLLBELL_TOPIC_DEAD_LETTERS"], 1)
+        assert await replica.terminate() == 0
+
+    told = {verify(one)["data"]["entitlement"]["id"] for one in got}
+    assert told == {f"ent-{n}" for n in range(20)} - {"ent-7"}
+    assert len(receiver.requests) == 19
+    assert (header(letter, "tollbell-reason"), letter.value) == ("refused_by_database", of_entitlement("ent-7"))
 
 
 async def test_dead_letters_are_listed_and_judged_again_once_the_cause_is_mended(

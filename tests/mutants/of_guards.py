@@ -27,7 +27,7 @@ MUTANTS = [
         "      AND e.version = d.version\n",
         "",
         "a document is written over whatever version it has",
-        by="integration/test_documents.py",
+        by="integration/test_store.py",
     ),
     Mutant(
         WRITE,
