@@ -117,7 +117,7 @@ def _config(body: dict[str, Any], stored: StoredChannel | None) -> ChannelConfig
         Problem: 400, with every field at fault.
     """
     given = dict(body)
-    if given.get("signingSecret") in {None, MASK}:
+    if given.get("signingSecret") in (None, MASK):  # no set: a list, which it may be by mistake, has no hash
         given.pop("signingSecret", None)
     if isinstance(headers := given.get("customHeaders"), dict) and MASK in headers.values():
         known = (stored.headers if stored else None) or {}
