@@ -78,12 +78,35 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
 Rate = Annotated[float, Field(ge=0.001, le=10_000, allow_inf_nan=False), BeforeValidator(_rate)]
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[
+    str,
+    AfterValidator(_url),
+    WithJsonSchema({"type": "string", "maxLength": urls.MAX_LENGTH, "pattern": urls.PATTERN}),
+]
 SecretText = Annotated[
     InstanceOf[Secret], BeforeValidator(_secret), PlainSerializer(str), WithJsonSchema({"type": "string"})
 ]
-SigningSecret = Annotated[SecretText, AfterValidator(_signing_secret)]
-Headers = Annotated[dict[str, SecretText], AfterValidator(_headers)]
+SigningSecret = Annotated[
+    SecretText,
+    AfterValidator(_signing_secret),
+    WithJsonSchema({"type": "string", "pattern": signing_secrets.PATTERN}),
+]
+Headers = Annotated[
+    dict[str, SecretText],
+    AfterValidator(_headers),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": headers.MAX_HEADERS,
+            "propertyNames": {"maxLength": headers.MAX_NAME_LENGTH, "pattern": headers.NAME_PATTERN},
+            "additionalProperties": {
+                "type": "string",
+                "maxLength": headers.MAX_VALUE_LENGTH,
+                "pattern": headers.VALUE_PATTERN,
+            },
+        }
+    ),
+]
 
 
 class ChannelConfig(Model):
@@ -98,7 +121,7 @@ class ChannelConfig(Model):
         Field(description="Sent with every webhook; stored encrypted. At most 50. `***` keeps what is stored."),
     ] = None
     signing_secret: Annotated[
-        SigningSecret | None,
+        Annotated[SigningSecret, WithJsonSchema({"type": "string", "pattern": signing_secrets.PATTERN_OR_MASK})] | None,
         BeforeValidator(_unless_masked),
         Field(description="`whsec_` and base64 of 24 to 75 bytes; made where absent."),
     ] = None

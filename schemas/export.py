@@ -79,6 +79,11 @@ def _of_rules_file() -> Schema:
     for name in [name for name in parts if name.endswith("Config")]:
         parts[name]["properties"]["key"] = _without_null(parts[name]["properties"]["key"])
         parts[name]["required"].append("key")
+    # `${NAME}` may stand for what is secret, and tells an editor nothing of its form.
+    channel = parts["ChannelConfig"]["properties"]
+    for text in (channel["url"], channel["signingSecret"]["anyOf"][0]):
+        text.pop("pattern")
+    channel["customHeaders"]["anyOf"][0]["additionalProperties"].pop("pattern")
     return _finished("Rules file (tollbell apply)", own, parts, _INPUT_AMOUNT)
 
 

@@ -14,6 +14,8 @@ MAX_HEADERS: Final = 50  # servers commonly take 100 in all; ours and the proxie
 MAX_NAME_LENGTH: Final = 256
 MAX_VALUE_LENGTH: Final = 4096  # as in the reference product; servers commonly take 8 KiB a line
 
+NAME_PATTERN: Final = r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"  # the same two for JSON Schema
+VALUE_PATTERN: Final = r"^([\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?)?$"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _VALUE: Final = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")  # RFC 9110 section 5.5, ASCII alone
 

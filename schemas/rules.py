@@ -57,7 +57,12 @@ class BalanceThresholdSpec(Model):
     ] = "period"
     notify_on: Annotated[
         tuple[Literal["triggered", "recovered"], ...],
-        Field(min_length=1, max_length=2, description="Tell also when a fired threshold is no longer reached."),
+        Field(
+            min_length=1,
+            max_length=2,
+            description="Tell also when a fired threshold is no longer reached.",
+            json_schema_extra={"contains": {"const": "triggered"}},
+        ),
     ] = ("triggered",)
     on_create: Annotated[
         Literal["evaluate", "ignore"],

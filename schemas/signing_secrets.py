@@ -14,6 +14,9 @@ GENERATED_BYTES: Final = 32
 MIN_BYTES: Final = 24
 MAX_BYTES: Final = 75
 
+# The same for JSON Schema; that four characters of base64 are three bytes is not said there.
+PATTERN: Final = r"^(whsec_)?[A-Za-z0-9+/]{32,100}={0,2}$"
+PATTERN_OR_MASK: Final = PATTERN.replace("^", r"^\*\*\*$|^")  # what was read may be put back
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 

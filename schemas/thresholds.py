@@ -58,6 +58,8 @@ Exact = Annotated[
         {
             "description": "Exact: a number, or a string of JSON's number grammar. Usage above 0, balance 0 or more.",
             "type": ["number", "string"],
+            "minimum": 0,
+            "exclusiveMaximum": 10 ** (amounts.MAX_EXPONENT + 1),
             "pattern": amounts.STRING_PATTERN,
         }
     ),

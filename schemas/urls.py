@@ -11,6 +11,11 @@ from typing import Final
 MAX_LENGTH: Final = 2048  # characters; what proxies and servers commonly take
 UNREADABLE: Final = "(unreadable URL)"
 
+# For JSON Schema: the schemes, the spelling, no user, no fragment, a port. What a host may be is said in words.
+PATTERN: Final = (
+    r"^[hH][tT][tT][pP][sS]?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(:[0-9]{1,5})?"
+    r"([/?]([A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?$"
+)
 # RFC 3986 section 2: reserved, unreserved, and well-formed percent escapes. No whitespace, no backslash.
 _SPELLING: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 _URL: Final = re.compile(

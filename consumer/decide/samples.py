@@ -5,7 +5,7 @@ Made as OpenMeter's records are and read by the same code, so that the payload h
 
 import datetime as dt
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any, Final, assert_never
 
 from consumer.decide.model import Crossing, InvoiceChange, Occurrence, Reason, Reset
@@ -23,7 +23,9 @@ _LINE: Final = "00000000000000000000000005"
 _PROFILE: Final = "00000000000000000000000006"
 _APP: Final = "00000000000000000000000007"
 _ALLOWANCE: Final = Decimal(100)
-_DIGITS: Final = Context(prec=30)  # a sum of two thresholds' digits would not be read
+_PRECISION: Final = 30  # a sum of two thresholds' digits would not be read, nor what is rounded up from the largest
+_DIGITS: Final = Context(prec=_PRECISION, rounding=ROUND_DOWN)
+_HUGE: Final = Decimal(10) ** _PRECISION  # to which an allowance adds nothing, but perhaps one exponent too many
 _NOTHING: Final = Decimal(0)
 
 
@@ -65,7 +67,7 @@ def _value(threshold: Threshold) -> dict[str, object]:
         case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
             return _level(threshold.value, threshold.value)
         case ThresholdType.BALANCE_VALUE:
-            allowance = _DIGITS.add(_ALLOWANCE, threshold.value)
+            allowance = _DIGITS.add(_ALLOWANCE, threshold.value) if threshold.value < _HUGE else threshold.value
             return _level(_ALLOWANCE, allowance) | {"balance": threshold.value}
         case _:
             assert_never(threshold.type)
@@ -76,7 +78,7 @@ def _level(usage: Decimal, allowance: Decimal) -> dict[str, object]:
     return {
         "usage": usage,
         "balance": max(left, _NOTHING),
-        "overage": max(-left, _NOTHING),
+        "overage": max(left.copy_negate(), _NOTHING),
         "totalAvailableGrantAmount": allowance,
         "hasAccess": left > 0,
     }

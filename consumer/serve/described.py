@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 Schema = dict[str, Any]
+TEXT: Final[Schema] = {"type": "string", "pattern": "^[^\\x00]*$"}  # no table takes a NUL
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,15 @@ async def test_a_parameter_that_nobody_reads_is_refused_or_ignored_alike(
     assert (status == 400) == (is_list or operation.name == "delete_channel")
 
 
+async def test_what_a_path_has_not_is_not_allowed(shared_api: Api, things: Things) -> None:
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    for path in {one.path for one in OPERATIONS if one.path.startswith("/notification")}:
+        here = {one.method: one for one in OPERATIONS if one.path == path}
+        for method in methods:
+            status, said = await shared_api(method, things.path(next(iter(here.values()))), {})
+            assert (status == 405) == (method not in here), (method, path, said)
+
+
 async def test_a_change_and_a_deletion_at_once_leave_it_deleted(shared_api: Api) -> None:
     hooks = [(await shared_api("POST", "/channels", channel()))[1] for _ in range(10)]
     quotas = [(await shared_api("POST", "/rules", rule(one["id"])))[1] for one in hooks]

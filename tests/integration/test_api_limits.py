@@ -76,6 +76,10 @@ NOT_OF_A_CHANNEL: list[tuple[str, Any]] = [
     ("signingSecret", "whsec_" + "A" * 31),
     ("signingSecret", "whsec_" + "A" * 102),
     ("signingSecret", 5),
+    ("signingSecret", ["***"]),
+    ("signingSecret", {}),
+    ("customHeaders", ["***"]),
+    ("customHeaders.H", {"H": ["***"]}),
 ]
 RULE: list[tuple[str, list[Any]]] = [
     ("name", ["n", "n" * 256]),

@@ -154,3 +154,16 @@ def test_a_rules_file_has_the_fields_that_apply_takes(change: dict[str, Any], pa
     channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": "https://example.com/", "customHeaders": None}
 
     assert errors(RULES_FILE, {"channels": [channel], "rules": [rule]}) == ([path] if path else [])
+
+
+def test_a_variable_may_stand_for_each_text_that_is_often_a_secret() -> None:
+    channel = {
+        "key": "hook",
+        "type": "WEBHOOK",
+        "name": "Hook",
+        "url": "${HOOK_URL}",
+        "customHeaders": {"Authorization": "${HOOK_TOKEN}"},
+        "signingSecret": "${HOOK_SECRET}",
+    }
+
+    assert errors(RULES_FILE, {"channels": [channel], "rules": []}) == []

@@ -57,6 +57,9 @@ def test_a_sample_is_the_references_model(model: str, rule: Rule) -> None:
         ("usage_percentage", "0.00000000000000000000000000000000000001"),
         ("usage_value", "1e38"),
         ("balance_value", "1e38"),
+        # the largest of 38 digits: what is rounded up from it is no amount any more
+        ("balance_value", "99999999999999999999999999999999999999e1"),
+        ("usage_percentage", "99999999999999999999999999999999999999e1"),
     ],
 )
 def test_the_first_threshold_is_reached_at_the_level_that_the_sample_says(threshold: tuple[str, object]) -> None:

@@ -134,7 +134,9 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
         )
         return answered
 
-    return web.route(operation.method, f"{PREFIX}{operation.path}", handle)
+    # `/rules/preview` is no rule: what it has not is 405 there, as everywhere.
+    path = operation.path.replace("{rule}", "{rule:(?!preview$)[^/]+}")
+    return web.route(operation.method, f"{PREFIX}{path}", handle)
 
 
 def _check_ids(named: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.bodies import Query
-from consumer.serve.described import About, Body, Parameter
+from consumer.serve.described import TEXT, About, Body, Parameter
 from consumer.serve.problems import Fault, bad_request, not_found
 from consumer.store import configured, features, history, jobs
 from consumer.store.history import Event, Wanted
@@ -125,7 +125,6 @@ async def shown_events(call: Call, events: Sequence[Event]) -> list[answers.Even
     return [shown.event(event, by_id.get(event.rule_id) or shown.sample_rule(event)) for event in events]
 
 
-_TEXT: Final = {"type": "string"}
 _TIME: Final = {"type": "string", "format": "date-time"}
 TIMES_AND_STATES: Final = (
     Parameter(
@@ -136,16 +135,16 @@ TIMES_AND_STATES: Final = (
     ),
     Parameter("from", _TIME, "Made at or after this time."),
     Parameter("to", _TIME, "Made before this time."),
-    Parameter("cursor", _TEXT, "What follows this event: `nextCursor` of the page before."),
+    Parameter("cursor", TEXT, "What follows this event: `nextCursor` of the page before."),
 )
 _QUERY: Final = (
     *lists.parameters(ORDER_BY),
-    Parameter("rule", _TEXT, "Of one of these rules, by id.", is_list=True),
+    Parameter("rule", TEXT, "Of one of these rules, by id.", is_list=True),
     Parameter("type", {"type": "string", "enum": [kind.value for kind in RuleType]}, "Of these types.", is_list=True),
-    Parameter("subject", _TEXT, "About one of these subjects, by key.", is_list=True),
-    Parameter("feature", _TEXT, "About one of these features, by id or key.", is_list=True),
-    Parameter("channel", _TEXT, "With a delivery to one of these channels, by id.", is_list=True),
-    Parameter("customer", _TEXT, "About this customer, by id or key."),
+    Parameter("subject", TEXT, "About one of these subjects, by key.", is_list=True),
+    Parameter("feature", TEXT, "About one of these features, by id or key.", is_list=True),
+    Parameter("channel", TEXT, "With a delivery to one of these channels, by id.", is_list=True),
+    Parameter("customer", TEXT, "About this customer, by id or key."),
     *TIMES_AND_STATES,
 )
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.described import CLASH, About, Body, Parameter
+from consumer.serve.described import CLASH, TEXT, About, Body, Parameter
 from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
 from consumer.store import configuration, configured, features, wanted
 from consumer.store.configuration import Edit
@@ -140,8 +140,8 @@ def read_config(body: Mapping[str, Any]) -> RuleFields:
 BODY: Final = Body(RuleConfig, "RuleConfig", ignored=READ_ONLY, references=frozenset({"channels", "features"}))
 _QUERY: Final = (
     *lists.OF_CONFIGURATION,
-    Parameter("feature", {"type": "string"}, "Rules that name one of these, by id or key.", is_list=True),
-    Parameter("channel", {"type": "string"}, "Rules that send to one of these, by id.", is_list=True),
+    Parameter("feature", TEXT, "Rules that name one of these, by id or key.", is_list=True),
+    Parameter("channel", TEXT, "Rules that send to one of these, by id.", is_list=True),
 )
 
 OPERATIONS: Final = (

@@ -15,7 +15,7 @@ from consumer.serve import bodies
 from consumer.serve.api import rules
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.bodies import PAGE_SIZE
-from consumer.serve.described import About, Parameter
+from consumer.serve.described import TEXT, About, Parameter
 from consumer.serve.problems import bad_request
 from consumer.store import history
 from consumer.store.configured import StoredRule
@@ -108,7 +108,7 @@ OPERATIONS: Final = (
         about=About(
             summary="What has fired in current periods, for whom, when and at what level, newest first",
             answers={HTTPStatus.OK: answers.RuleState},
-            query=(Parameter("cursor", {"type": "string"}, "`nextCursor` of the answer before."),),
+            query=(Parameter("cursor", TEXT, "`nextCursor` of the answer before."),),
             problems={HTTPStatus.BAD_REQUEST: "It has no thresholds."},
         ),
     ),
