@@ -108,6 +108,7 @@ NOT_OF_A_RULE: list[tuple[str, Any]] = [
     ("features", [f"f{n}" for n in range(MAX_FEATURES + 1)]),
     ("features[1]", ["f", "f" * 257]),
     ("features[0]", [""]),
+    ("features[0]", ["a\x96b"]),  # as in no record
     ("features[0]", [{"key": "no id"}]),
     ("channels", []),
     ("channels[0]", [{}]),

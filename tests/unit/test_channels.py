@@ -71,6 +71,7 @@ def test_secrets_are_in_no_form_of_it() -> None:
         ({"rateLimit": 0.0009}, "greater than or equal to 0.001"),
         ({"expireAfter": "731d"}, "must be from 1ms to 730d"),
         ({"key": "a\x00b"}, "match pattern"),
+        ({"key": "a\x9fb"}, "match pattern"),
         ({"secret": "hush-hush"}, "Extra inputs are not permitted"),
     ],
 )
