@@ -16,7 +16,7 @@ KEY_OF_24, KEY_OF_75 = "whsec_" + "A" * 32, "whsec_" + "A" * 100
 CHANNEL: list[tuple[str, list[Any]]] = [
     ("name", ["n", "n" * 256, "ü" * 256, "a\nb"]),
     ("key", [None, "k" * 256, "é ü"]),
-    ("url", [LONG_URL + "x" * (2048 - len(LONG_URL)), "http://a:1024/", "http://[2001:db8::1]:65535"]),
+    ("url", [LONG_URL + "x" * (2048 - len(LONG_URL)), "http://a:1024/", "http://[2606:4700::1111]:65535"]),
     ("format", ["openmeter", "flat"]),
     ("retrySchedule", [None, ["0s"], ["1ms"], ["0s"] * 50, ["60h"]]),  # 60 h and 20 % of jitter are 72 h
     ("concurrency", [None, 1, 1000]),
