@@ -1,6 +1,7 @@
 """`tollbell export`: channels and rules as the file that `tollbell apply` takes."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -18,6 +19,7 @@ from schemas.channels import ChannelConfig
 from schemas.rules import RuleFields
 from schemas.secret import MASK, Secret
 
+_LINE_ENDS: Final = re.compile("[\r\n\x85\u2028\u2029]")
 HEAD: Final = f"""\
 # Written by `tollbell export`. No secret is in here: `tollbell apply` keeps the signing secrets, and every header value
 # that is {MASK}. On another database, give each header its value, such as ${{NAME}}.
@@ -124,6 +126,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    """Write *value* with escapes where it has more than a line: YAML would fold what it takes for a line's end."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if _LINE_ENDS.search(value) else None)
+
+
 def _number(dumper: yaml.SafeDumper, value: Decimal | float) -> yaml.Node:
     exact = Decimal(str(value))
     digits = f"{exact:f}"
@@ -133,5 +140,6 @@ def _number(dumper: yaml.SafeDumper, value: Decimal | float) -> yaml.Node:
     return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in digits else 'int'}", digits)
 
 
+_Dumper.add_representer(str, _text)
 _Dumper.add_representer(Decimal, _number)
 _Dumper.add_representer(float, _number)

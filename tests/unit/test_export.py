@@ -122,6 +122,13 @@ def test_whatever_a_text_or_a_number_is_it_comes_back(
     assert file.rules[0].spec == read_spec(spec)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x85", "\u2028", "\u2029", "\ufeff", " ", "\t"])
+def test_a_text_of_several_lines_comes_back(path: Path, end: str) -> None:
+    stored = replace(CHANNEL, metadata={"a": f"one{end}two{end}", "b": end})
+
+    assert read_back(path, stored).channels[0].metadata == stored.metadata
+
+
 def test_no_secret_is_in_it() -> None:
     assert "hush" not in export.text("acme", [CHANNEL], [])
 

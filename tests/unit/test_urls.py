@@ -166,3 +166,11 @@ def test_logs_show_scheme_host_and_port_alone(url: str, shown: str) -> None:
 def test_whatever_is_written_has_an_answer_and_one_line_in_the_log(text: str) -> None:
     assert urls.problem(text) or urls.problem(text) is None
     assert "\n" not in urls.redacted(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [("https://Example.com:8443/a?b", "Example.com"), ("http://[2606:4700::1111]/", "[2606:4700::1111]"), ("no", "")],
+)
+def test_the_host_is_read_without_its_port(url: str, host: str) -> None:
+    assert urls.host(url) == host
