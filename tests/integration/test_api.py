@@ -81,7 +81,7 @@ BAD: list[tuple[str, str, object, int, str]] = [
     ("POST", "/channels", channel(customHeaders={"Host": "x"}), 400, "customHeaders"),
     ("POST", "/rules", rule("nowhere"), 400, "channels[0]"),
     ("POST", "/rules", rule("x", type="invoice.paid"), 400, ""),
-    ("POST", "/rules", rule("x", thresholds=[{"type": "usage_value", "value": -1}]), 400, "thresholds[0]"),
+    ("POST", "/rules", rule("x", thresholds=[{"type": "usage_value", "value": -1}]), 400, "thresholds[0].value"),
     ("PUT", "/rules/nowhere", rule("x"), 404, ""),
     ("GET", "/channels/nowhere", None, 404, ""),
     ("GET", "/channels?page=0", None, 400, "page"),
