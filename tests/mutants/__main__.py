@@ -26,7 +26,7 @@ MUTANTS: Final = [*of_thresholds.MUTANTS, *of_entitlements.MUTANTS, *of_the_rest
 LONGEST_SECONDS: Final = 240  # for the tests of one mutant, which take 15: a mutant may make a loop endless
 JOBS: Final = 2
 _JUDGE: Final = (
-    "unit/test_judge.py",
+    "unit/test_judge*.py",
     "unit/test_levels.py",
     "unit/test_entitle*.py",
     "unit/test_on_create.py",
@@ -45,6 +45,9 @@ _CONTRACTS: Final = (
     "unit/test_levels.py",
     "unit/test_openmeter.py",
     "unit/test_parse.py",
+    "unit/test_parse_binary.py",
+    "unit/test_parse_openmeter.py",
+    "unit/test_parse_rejects.py",
 )
 
 
