@@ -121,6 +121,10 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
         except StoreUnavailable:
             away = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
             answered = problems.response(away, request_id)
+        except Exception as exc:  # noqa: BLE001 - a mistake of ours: counted and logged as such, and its caller is told
+            logger.failure("api.unforeseen", exc, operation=operation.name, request_id=request_id)
+            ours = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
+            answered = problems.response(ours, request_id)
         answered.headers["cache-control"] = "no-store"
         duration = clock.monotonic() - started
         metrics.api(operation.name, answered.status)

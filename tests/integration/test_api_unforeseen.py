@@ -1,0 +1,47 @@
+"""What nobody foresaw is a 500 that tells nothing, counted and logged as a mistake of ours."""
+
+import datetime as dt
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from consumer import encryption
+from consumer.metrics import Metrics
+from consumer.serve.access import Gate
+from consumer.serve.api.call import PREFIX, Call, Operation, Served, route
+from consumer.store.database import Database
+
+
+def nowhere() -> Database:
+    raise AssertionError("this call asks for no database")
+
+
+async def broken(_: Call) -> web.StreamResponse:
+    raise LookupError("hush-hush")
+
+
+async def test_a_mistake_of_ours_is_a_problem_and_a_line_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+    served = Served(nowhere, encryption.parse_keys(encryption.new_key()), dt.timedelta(0), ())
+    app = web.Application()
+    app.add_routes([route(Operation("broken", "GET", "/broken", broken, writes=False), served, Gate([]), metrics)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}{PREFIX}/broken"
+        async with aiohttp.ClientSession() as session, session.get(url) as answered:
+            status, problem = answered.status, await answered.json(content_type="application/problem+json")
+    finally:
+        await runner.cleanup()
+
+    assert (status, problem["status"]) == (500, 500)
+    assert "hush" not in str(problem)
+    fields = {record.getMessage(): vars(record).get("fields", {}) for record in caplog.records}
+    assert fields["api.unforeseen"]["error"] == "LookupError"
+    assert "in broken" in fields["api.unforeseen"]["traceback"]
+    assert str(fields["api.unforeseen"]["request_id"]) in problem["instance"]
+    assert (
+        metrics.registry.get_sample_value("tollbell_api_requests_total", {"operation": "broken", "status": "5xx"}) == 1
+    )
