@@ -2,13 +2,14 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Final
 
 import click
 from aiokafka import TopicPartition
 
 from consumer import addresses, clock, encryption
+from consumer.addresses import Network
 from consumer.app import Role, kafka
 from consumer.commands.common import open_database, settings
 from consumer.commands.run import ONLY, roles_of
@@ -18,11 +19,9 @@ from consumer.deliver.webhook import Webhook
 from consumer.errors import ConfigInvalid, Refused, TollbellError
 from consumer.store import configured, migrate
 from consumer.store.configured import StoredChannel
-from consumer.store.database import Database
 
 # Receivers refuse a webhook whose timestamp is five minutes off (Standard Webhooks); a minute leaves room for a retry.
 MAX_CLOCK_DIFFERENCE: Final = dt.timedelta(minutes=1)
-Found = list[str]
 
 
 @click.command()
@@ -37,66 +36,60 @@ def check(only: str | None) -> None:
         raise Refused(f"not ready to run: {', '.join(failed)}")
 
 
-async def _check(read: Settings, roles: Collection[Role]) -> Found:
+async def _check(read: Settings, roles: Collection[Role]) -> list[str]:
     """Return what failed."""
-    failed: Found = []
+    failed: list[str] = []
+    channels: list[StoredChannel] = []
+    opens_secrets = not {Role.DELIVER, Role.SERVE}.isdisjoint(roles)
 
-    async def look(what: str, work: Callable[[], Awaitable[str]]) -> bool:
+    async def look(what: str, work: Awaitable[str]) -> None:
         try:
-            line = f"ok    {what}: {await work()}"
+            click.echo(f"ok    {what}: {await work}")
         except ConfigInvalid:  # nothing starts with it: one line, and status 2, as of `run`
             raise
         except TollbellError as exc:
             failed.append(what)
-            line = f"FAIL  {what}: {exc}"
-        click.echo(line)
-        return line.startswith("ok")
+            click.echo(f"FAIL  {what}: {exc}")
 
-    async def postgres() -> str:
-        async with open_database() as (database, _):
-            await migrate.check(database)
-            difference = clock.now() - await database.now()
-        if abs(difference) > MAX_CLOCK_DIFFERENCE:
-            raise Refused(f"its clock and this machine's differ by {abs(difference)}: set them by NTP")
-        return "the schema fits"
-
-    if await look("postgres", postgres) and {Role.DELIVER, Role.SERVE} & set(roles):
-        await look("secrets", lambda: _secrets(read))
-        await look("channels", lambda: _channels(read))
+    await look("postgres", _postgres(read, channels if opens_secrets else None))
+    if opens_secrets and not failed:
+        await look("secrets", _secrets(channels))
+        await look("channels", _reachable(channels, read.delivery_allow_cidrs))
     if Role.DELIVER in roles:
-        await look("receivers", lambda: _receivers(read))
+        await look("receivers", _receivers(read))
     if Role.CONSUME in roles:
-        await look("kafka", lambda: _kafka(read))
+        await look("kafka", _kafka(read))
     return failed
 
 
-async def _stored(database: Database, read: Settings) -> list[StoredChannel]:
-    cipher = encryption.parse_keys(read.needed("encryption_keys").reveal())
-    namespaces = await configured.namespaces(database)
-    return [one for namespace in namespaces for one in await configured.channels(database, cipher, namespace)]
-
-
-async def _secrets(read: Settings) -> str:
-    """See that every channel's secrets open."""
+async def _postgres(read: Settings, channels: list[StoredChannel] | None) -> str:
+    """See that it can be worked with; put all namespaces' channels into *channels*, where they are wanted."""
     async with open_database() as (database, _):
-        channels = await _stored(database, read)
+        await migrate.check(database)
+        difference = clock.now() - await database.now()
+        if channels is not None:
+            cipher = encryption.parse_keys(read.needed("encryption_keys").reveal())
+            for namespace in await configured.namespaces(database):
+                channels += await configured.channels(database, cipher, namespace)
+    if abs(difference) > MAX_CLOCK_DIFFERENCE:
+        raise Refused(f"its clock and this machine's differ by {abs(difference)}: set them by NTP")
+    return "the schema fits"
+
+
+async def _secrets(channels: Sequence[StoredChannel]) -> str:
+    """See that every channel's secrets open."""
     if lost := [_named(one) for one in channels if one.headers is None or one.signing_secret is None]:
         raise Refused(f"{', '.join(lost)}: encrypted with a key that TOLLBELL_ENCRYPTION_KEYS does not hold: add it")
     return f"those of {len(channels)} channels open"
 
 
-async def _channels(read: Settings) -> str:
+async def _reachable(channels: Sequence[StoredChannel], allowed: Sequence[Network]) -> str:
     """See that the deliverer would go to every channel that is enabled."""
-    async with open_database() as (database, _):
-        channels = [one for one in await _stored(database, read) if one.disabled_by is None]
-    refused = [
-        f"{_named(one)}: {problem}"
-        for one in channels
-        if (problem := await addresses.url_refusal(one.url, read.delivery_allow_cidrs))
-    ]
-    if refused:
+    enabled = [one for one in channels if one.disabled_by is None]
+    problems = {_named(one): await addresses.url_refusal(one.url, allowed) for one in enabled}
+    if refused := [f"{name}: {problem}" for name, problem in problems.items() if problem]:
         raise Refused("; ".join(refused))
-    return f"{len(channels)} are enabled, and none goes to a refused address"
+    return f"{len(enabled)} are enabled, and none goes to a refused address"
 
 
 async def _receivers(read: Settings) -> str:

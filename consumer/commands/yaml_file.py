@@ -29,10 +29,6 @@ _SCALARS: Final[dict[str, Callable[[str], bool | None]]] = {
     "tag:yaml.org,2002:null": lambda _: None,
 }
 
-_SAID_PATH: Final = re.compile(
-    r"(?P<path>[a-zA-Z]+(?:\[[0-9]+\])?(?:\.[a-zA-Z]+(?:\[[0-9]+\])?)*): (?P<problem>.+)", re.DOTALL
-)
-
 
 @dataclass(frozen=True, slots=True)
 class YamlFile(Generic[ModelT]):
@@ -131,17 +127,8 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Yam
     except (yaml.YAMLError, RecursionError) as exc:
         raise ConfigInvalid(f"{path.name}: is no YAML: {type(exc).__name__}") from None
     except ValidationError as exc:
-        raise _explained(exc, path.name, reader.lines) from None
-
-
-def _explained(exc: ValidationError, name: str, lines: Mapping[Place, int]) -> ConfigInvalid:
-    first = refusals(exc)[0]
-    at, problem = first.place, first.problem
-    # A check over several fields says in its message where it looked: `rules[0].channels: …`.
-    if found := _SAID_PATH.fullmatch(problem):
-        at += tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\w+", found["path"]))
-        problem = found["problem"]
-    return _refusal(name, lines, at, problem)
+        first = refusals(exc)[0]
+        raise _refusal(path.name, reader.lines, first.place, first.problem) from None
 
 
 def _refusal(name: str, lines: Mapping[Place, int], at: Place, problem: str) -> ConfigInvalid:

@@ -85,6 +85,11 @@ class StoredRule:
         )
 
 
+def is_deleted(one: StoredChannel | StoredRule) -> bool:
+    """Whether it is kept for its history alone."""
+    return one.life is not None and one.life.deleted_at is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which of a namespace's channels or rules, and in which order.

@@ -109,8 +109,8 @@ async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event
 
 
 async def _count(connection: Connection, namespace: str, wanted: Wanted) -> int:
-    row = await _found(connection, namespace, replace(wanted, after=None, offset=0, limit=0), most=MOST_COUNTED)
-    total: int = row["total"]
+    counted = replace(wanted, after=None, descending=False, offset=0, limit=MOST_COUNTED)
+    total: int = (await _found(connection, namespace, counted, only_count=True))["total"]
     return total
 
 
@@ -138,16 +138,17 @@ async def get(database: Database, namespace: str, event_id: str) -> Event | None
 
 async def _ids(connection: Connection, namespace: str, wanted: Wanted) -> list[str]:
     """Return the ids of the page, in order."""
-    ids: list[str] = (await _found(connection, namespace, wanted, most=0))["ids"]
+    ids: list[str] = (await _found(connection, namespace, wanted, only_count=False))["ids"]
     return ids
 
 
-async def _found(connection: Connection, namespace: str, wanted: Wanted, *, most: int) -> asyncpg.Record:
+async def _found(connection: Connection, namespace: str, wanted: Wanted, *, only_count: bool) -> asyncpg.Record:
     """Find events by their deliveries where these are asked for, else by themselves."""
     if wanted.channels or wanted.states:
-        (row,) = await connection.rows("history/by_delivery", **_by_delivery(namespace, wanted), most=most)
+        name, asked = "history/by_delivery", _by_delivery(namespace, wanted)
     else:
-        (row,) = await connection.rows("history/by_event", **_by_event(namespace, wanted), most=most)
+        name, asked = "history/by_event", _by_event(namespace, wanted)
+    (row,) = await connection.rows(name, **asked, only_count=only_count)
     return row
 
 

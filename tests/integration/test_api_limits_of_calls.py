@@ -46,9 +46,11 @@ async def test_the_longest_expiry_lets_webhooks_go(api: Api, receiver: Receiver)
     _, hook = await api("POST", "/channels", channel(receiver.url(), expireAfter="730d"))
 
     await api("POST", f"/channels/{hook['id']}/test")
-
     await receiver.wait_for(1)
-    await api.replica.logged("delivery.attempted", verdict="Delivered")
+    (line,) = await api.replica.logged("delivery.attempted", channel_id=hook["id"])
+
+    assert line["verdict"] == "Delivered"
+    assert [request.path for request in receiver.requests] == ["/hook"]
 
 
 async def test_what_is_recovered_begins_at_any_time_that_there_is(shared_api: Api) -> None:

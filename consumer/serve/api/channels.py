@@ -11,9 +11,10 @@ from consumer import addresses
 from consumer.errors import Refused
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
+from consumer.serve.api.alive import alive
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.described import CLASH, About, Body
-from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
+from consumer.serve.problems import Fault, bad_request, invalid, not_found
 from consumer.store import configuration, configured, wanted
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel
@@ -77,7 +78,7 @@ async def delete(call: Call) -> web.Response:
         stored = await edit.channel(call.named["channel"])
         if stored is None:
             raise not_found("channel", call.named["channel"])
-        if stored.life is None or stored.life.deleted_at is None:
+        if not configured.is_deleted(stored):
             try:
                 await edit.delete_channel(stored)
             except Refused as exc:
@@ -104,12 +105,8 @@ async def changeable(edit: Edit, call: Call) -> StoredChannel:
     Raises:
         Problem: 404, it is not there; 409, it is deleted.
     """
-    stored = await edit.channel(call.named["channel"])
-    if stored is None:
-        raise not_found("channel", call.named["channel"])
-    if stored.life is not None and stored.life.deleted_at is not None:
-        raise conflict(f"channel {stored.id}: is deleted")
-    return stored
+    channel_id = call.named["channel"]
+    return alive(await edit.channel(channel_id), "channel", channel_id)
 
 
 async def _check_reach(call: Call, url: str) -> None:

@@ -9,9 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
+from consumer.serve.api.alive import alive
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.described import CLASH, TEXT, About, Body, Parameter
-from consumer.serve.problems import Fault, bad_request, conflict, invalid, not_found
+from consumer.serve.problems import Fault, bad_request, invalid, not_found
 from consumer.store import configuration, configured, features, wanted
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredRule
@@ -72,7 +73,7 @@ async def delete(call: Call) -> web.Response:
         stored = await edit.rule(call.named["rule"])
         if stored is None:
             raise not_found("rule", call.named["rule"])
-        if stored.life is None or stored.life.deleted_at is None:
+        if not configured.is_deleted(stored):
             await edit.delete_rule(stored)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
@@ -90,12 +91,8 @@ async def found(call: Call) -> StoredRule:
 
 
 async def _changeable(edit: Edit, call: Call) -> StoredRule:
-    stored = await edit.rule(call.named["rule"])
-    if stored is None:
-        raise not_found("rule", call.named["rule"])
-    if stored.life is not None and stored.life.deleted_at is not None:
-        raise conflict(f"rule {stored.id}: is deleted")
-    return stored
+    rule_id = call.named["rule"]
+    return alive(await edit.rule(rule_id), "rule", rule_id)
 
 
 async def _shown(call: Call, stored: StoredRule) -> object:
@@ -111,7 +108,7 @@ async def _channels(edit: Edit, config: RuleFields) -> list[str]:
     faults = []
     for n, channel_id in enumerate(config.channels):
         channel = await edit.channel(channel_id)
-        if channel is None or (channel.life is not None and channel.life.deleted_at is not None):
+        if channel is None or configured.is_deleted(channel):
             faults.append(Fault(f"channels[{n}]", "there is no channel of this id"))
     if faults:
         raise bad_request(f"{faults[0].field}: {faults[0].problem}", faults)

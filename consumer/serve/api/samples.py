@@ -10,11 +10,12 @@ from consumer.decide.payloads import freeze, occurred_at
 from consumer.decide.samples import UNNAMED, sample
 from consumer.serve import bodies
 from consumer.serve.api import channels, events, rules
+from consumer.serve.api.alive import alive
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.described import About
 from consumer.serve.problems import bad_request, conflict
 from consumer.store import configured, features, history, outbox
-from consumer.store.configured import Life, Selection, StoredRule
+from consumer.store.configured import Selection, StoredChannel, StoredRule
 from consumer.store.outbox import NewSample
 from schemas import answers
 from schemas.events import FeatureRef
@@ -24,14 +25,14 @@ from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId
 async def test_rule(call: Call) -> web.Response:
     """Send a sample of what the rule tells, to its channels."""
     stored = await rules.found(call)
-    _check("rule", stored.id, stored.life, is_disabled=stored.disabled)
+    _check(stored, "rule", is_disabled=stored.disabled)
     return await _sent(call, stored.judged, await _feature(call, stored))
 
 
 async def test_channel(call: Call) -> web.Response:
     """Send a sample to this channel alone: of a rule that sends to it, or else of one that there is not."""
     stored = await channels.found(call)
-    _check("channel", stored.id, stored.life, is_disabled=stored.disabled_by is not None)
+    _check(stored, "channel", is_disabled=stored.disabled_by is not None)
     which = Selection(with_disabled=True, channels=[stored.id], limit=1)
     of_channel = (await configured.rule_page(call.served.database, call.namespace, which)).parts
     if of_channel:
@@ -44,11 +45,10 @@ async def test_channel(call: Call) -> web.Response:
     return await _sent(call, rule, UNNAMED, stored.id)
 
 
-def _check(what: str, which: str, life: Life | None, *, is_disabled: bool) -> None:
-    if life is not None and life.deleted_at is not None:
-        raise conflict(f"{what} {which}: is deleted")
+def _check(stored: StoredChannel | StoredRule, what: str, *, is_disabled: bool) -> None:
+    alive(stored, what, stored.id)
     if is_disabled:
-        raise bad_request(f"{what} {which}: is disabled: enable it to test it")
+        raise bad_request(f"{what} {stored.id}: is disabled: enable it to test it")
 
 
 async def _feature(call: Call, stored: StoredRule) -> FeatureRef:

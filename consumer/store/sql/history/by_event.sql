@@ -1,6 +1,6 @@
--- A page of a namespace's events and how many there are on all pages, counted up to *most*, found by the indexes of
--- `event`. Run with a plan of its own (force_custom_plan): what is not asked for is then not there, and one of the two
--- directions neither. A limit of none, or of none counted, costs nothing.
+-- A page of a namespace's events, or how many there are on it (*only_count*: a page as long as is counted), found by
+-- the indexes of `event`. Run with a plan of its own (force_custom_plan): what is not asked for is then not there, and
+-- one of the two directions neither. They stand here one after the other, as no index is read by `ORDER BY` of a CASE.
 -- A value asked for alone comes as such: only then is its index in order. Where several are asked for, one after the other
 -- is looked for (*each*, values of the column *each_of*): *top* of each, of which the page is among the first. A
 -- customer's id and key have an index each; who has the same for both is found by both.
@@ -24,61 +24,48 @@ WITH hit AS NOT MATERIALIZED (
       AND (@features::text[] IS NULL OR e.feature_key = ANY (@features::text[]))
       AND (@from_id::text IS NULL OR e.id >= @from_id)
       AND (@to_id::text IS NULL OR e.id < @to_id)
+),
+page AS MATERIALIZED (
+    SELECT ARRAY(
+        (SELECT DISTINCT o.id
+         FROM unnest(@each::text[]) AS v (value)
+         CROSS JOIN LATERAL (
+             (SELECT h.id
+              FROM hit h
+              WHERE (@each_of::text IS NULL OR h.each = v.value)
+                AND (@customer::text IS NULL OR h.customer_id = @customer)
+              ORDER BY h.id
+              LIMIT @top::bigint)
+             UNION ALL
+             (SELECT h.id
+              FROM hit h
+              WHERE (@each_of::text IS NULL OR h.each = v.value)
+                AND h.customer_key = @customer
+              ORDER BY h.id
+              LIMIT @top::bigint)) o
+         WHERE NOT @descending::boolean
+         ORDER BY o.id
+         LIMIT @limit::bigint OFFSET @offset::bigint)
+        UNION ALL
+        (SELECT DISTINCT o.id
+         FROM unnest(@each::text[]) AS v (value)
+         CROSS JOIN LATERAL (
+             (SELECT h.id
+              FROM hit h
+              WHERE (@each_of::text IS NULL OR h.each = v.value)
+                AND (@customer::text IS NULL OR h.customer_id = @customer)
+              ORDER BY h.id DESC
+              LIMIT @top::bigint)
+             UNION ALL
+             (SELECT h.id
+              FROM hit h
+              WHERE (@each_of::text IS NULL OR h.each = v.value)
+                AND h.customer_key = @customer
+              ORDER BY h.id DESC
+              LIMIT @top::bigint)) o
+         WHERE @descending::boolean
+         ORDER BY o.id DESC
+         LIMIT @limit::bigint OFFSET @offset::bigint)) AS ids
 )
-SELECT ARRAY(
-    (SELECT DISTINCT o.id
-     FROM unnest(@each::text[]) AS v (value)
-     CROSS JOIN LATERAL (
-         (SELECT h.id
-          FROM hit h
-          WHERE (@each_of::text IS NULL OR h.each = v.value)
-            AND (@customer::text IS NULL OR h.customer_id = @customer)
-          ORDER BY h.id
-          LIMIT @top::bigint)
-         UNION ALL
-         (SELECT h.id
-          FROM hit h
-          WHERE (@each_of::text IS NULL OR h.each = v.value)
-            AND h.customer_key = @customer
-          ORDER BY h.id
-          LIMIT @top::bigint)) o
-     WHERE NOT @descending::boolean
-     ORDER BY o.id
-     LIMIT @limit::bigint OFFSET @offset::bigint)
-    UNION ALL
-    (SELECT DISTINCT o.id
-     FROM unnest(@each::text[]) AS v (value)
-     CROSS JOIN LATERAL (
-         (SELECT h.id
-          FROM hit h
-          WHERE (@each_of::text IS NULL OR h.each = v.value)
-            AND (@customer::text IS NULL OR h.customer_id = @customer)
-          ORDER BY h.id DESC
-          LIMIT @top::bigint)
-         UNION ALL
-         (SELECT h.id
-          FROM hit h
-          WHERE (@each_of::text IS NULL OR h.each = v.value)
-            AND h.customer_key = @customer
-          ORDER BY h.id DESC
-          LIMIT @top::bigint)) o
-     WHERE @descending::boolean
-     ORDER BY o.id DESC
-     LIMIT @limit::bigint OFFSET @offset::bigint)) AS ids,
-       (SELECT least(count(DISTINCT c.id), @most)::int
-        FROM (
-            SELECT o.id
-            FROM unnest(@each::text[]) AS v (value)
-            CROSS JOIN LATERAL (
-                (SELECT h.id
-                 FROM hit h
-                 WHERE (@each_of::text IS NULL OR h.each = v.value)
-                   AND (@customer::text IS NULL OR h.customer_id = @customer)
-                 LIMIT @most::bigint)
-                UNION ALL
-                (SELECT h.id
-                 FROM hit h
-                 WHERE (@each_of::text IS NULL OR h.each = v.value)
-                   AND h.customer_key = @customer
-                 LIMIT @most::bigint)) o
-            LIMIT CASE WHEN @customer::text IS NULL THEN 1 ELSE 2 END * @most::bigint) c) AS total
+SELECT CASE WHEN NOT @only_count::boolean THEN ids END AS ids, cardinality(ids) AS total
+FROM page
