@@ -1,7 +1,7 @@
 """What a model refused, in a person's words: the same whether a file or a request was read. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,25 @@ from schemas.rules import RuleType
 Place = tuple[int | str, ...]
 
 _VALUE_ERROR: Final = "Value error, "
-_WORDS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+# By pydantic's kinds of errors; what stands in braces is of the error's context. Its own words are for programmers.
+_WORDS: Final = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "extra_forbidden": "there is no such field",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "string_pattern_mismatch": "has a form or a character that is not allowed",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_type": "must be a text",
+    "too_long": "must have at most {max_length} members",
+    "too_short": "must have {min_length} or more members",
+    "tuple_type": "must be a list",
+}
 _TOO_SHORT: Final = "too_short"
 # A check over several fields says in its message where it looked: `value: must be above 0`.
 _SAID_PATH: Final = re.compile(
@@ -36,7 +54,7 @@ def refusals(exc: ValidationError) -> list[Refusal]:
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")
     places = [error["loc"] for error in errors]
     return [
-        _refusal(error["type"], error["loc"], error["msg"])
+        _refusal(error["type"], error["loc"], error["msg"], error.get("ctx", {}))
         for error in errors
         if not (error["type"] == _TOO_SHORT and _has_wrong_member(error["loc"], places))
     ]
@@ -47,14 +65,16 @@ def _has_wrong_member(place: Place, places: Sequence[Place]) -> bool:
     return any(len(one) > len(place) and one[: len(place)] == place for one in places)
 
 
-def _refusal(kind: str, location: Place, message: str) -> Refusal:
+def _refusal(kind: str, location: Place, message: str, context: Mapping[str, object]) -> Refusal:
     place: Place = tuple(part for part in location if part not in _TAGS)
     if kind == "value_error" and (found := _SAID_PATH.fullmatch(message.removeprefix(_VALUE_ERROR))):
         said = re.findall(r"\w+", found["path"])
         return Refusal((*place, *(int(part) if part.isdecimal() else part for part in said)), found["problem"])
     if kind in _NO_TAG:
         return Refusal((*place, "type"), f"must be one of {', '.join(RuleType)}")
-    return Refusal(place, _WORDS.get(kind, message.removeprefix(_VALUE_ERROR)))
+    if words := _WORDS.get(kind):
+        return Refusal(place, words.format_map(context))
+    return Refusal(place, message.removeprefix(_VALUE_ERROR))
 
 
 def written(place: Place) -> str:

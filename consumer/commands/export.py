@@ -11,7 +11,7 @@ import yaml
 
 from consumer import encryption
 from consumer.commands.common import open_database
-from consumer.errors import Refused
+from consumer.errors import ConfigInvalid, Refused
 from consumer.store import configuration, migrate
 from consumer.store.configured import StoredChannel, StoredRule
 from schemas.amounts import MAX_DIGITS
@@ -34,6 +34,8 @@ def export(namespace: str) -> None:
     Applied as it is, it changes nothing. What has no key has its id for one, which `apply` then gives it. Secrets are
     left out or masked: `apply` keeps what is stored.
     """
+    if not namespace:
+        raise ConfigInvalid("--namespace: is empty: a namespace has 1 to 256 characters")
     asyncio.run(_export(namespace))
 
 

@@ -72,7 +72,7 @@ async def test_an_error_names_the_line_the_field_and_what_is_allowed_and_nothing
         ),
         (
             good.replace("usage_percentage", "percentage"),
-            r"line 15: .*thresholds\[0\].type: Input should be 'usage_percen",
+            r"line 15: .*thresholds\[0\].type: must be 'usage_percen",
         ),
         (good.replace("features:", "feature:"), r"line 14: rules\[0\].feature: there is no such field"),
         (good.replace("channels: [hook]", "channels: [hok]"), r"line 13: .*no channel of this file has the key 'hok'"),

@@ -67,6 +67,9 @@ async def test_a_namespace_is_exported_alone_and_a_lost_key_is_said(deploy: Make
     acme = await deployment.tollbell("export", "--namespace", "acme")
     lost = await deployment.tollbell("export", "--namespace", "acme", TOLLBELL_ENCRYPTION_KEYS=key)
 
+    empty = await deployment.tollbell("export", "--namespace", "")
+
+    assert (empty.status, empty.err.count("\n")) == (2, 1)
     assert yaml.safe_load(default.out)["rules"] == []
     assert yaml.safe_load(acme.out)["rules"][0]["key"] == "quota"
     assert (lost.status, lost.out, lost.err.count("\n")) == (1, "", 1)

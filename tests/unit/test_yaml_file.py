@@ -123,16 +123,16 @@ def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, wr
         (CHANNEL.replace("key: hook\n    ", ""), "line 2: channels[0]: key is missing"),
         (RULE.replace("        value: VALUE\n", ""), "line 8: rules[0].thresholds[1].value: is missing"),
         # what is allowed instead
-        (CHANNEL.replace("WEBHOOK", "hush"), "line 3: channels[0].type: Input should be 'WEBHOOK'"),
+        (CHANNEL.replace("WEBHOOK", "hush"), "line 3: channels[0].type: must be 'WEBHOOK'"),
         (
             RULE.replace("usage_value", "hush"),
-            "line 8: rules[0].thresholds[1].type: Input should be 'usage_percentage'",
+            "line 8: rules[0].thresholds[1].type: must be 'usage_percentage'",
         ),
-        ("namespace: [hush]\n", "line 1: namespace: Input should be a valid string"),
-        ("namespace: 5\n", "line 1: namespace: Input should be a valid string"),
-        ("channels: hush\n", "line 1: channels: Input should be a valid tuple"),
-        ("- hush\n", "line 1: Input should be a valid dictionary"),
-        ("hush\n", "line 1: Input should be a valid dictionary"),
+        ("namespace: [hush]\n", "line 1: namespace: must be a text"),
+        ("namespace: 5\n", "line 1: namespace: must be a text"),
+        ("channels: hush\n", "line 1: channels: must be a list"),
+        ("- hush\n", "line 1: must be an object"),
+        ("hush\n", "line 1: must be an object"),
         # secrets: the place and the rule, never the value
         (CHANNEL.replace("https://example.com/hook", "ftp://hush.hush/hush"), "line 5: channels[0].url: has a scheme"),
         (CHANNEL + "    signingSecret: hush-hush\n", "line 6: channels[0].signingSecret: the signing secret is not"),
