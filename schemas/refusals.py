@@ -16,6 +16,7 @@ _VALUE_ERROR: Final = "Value error, "
 _WORDS: Final = {
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
+    "enum": "must be {expected}",
     "extra_forbidden": "there is no such field",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
