@@ -11,9 +11,7 @@ from consumer.store.configured import Page
 from consumer.store.database import Connection, Database
 from consumer.store.intervals import lowest_id
 
-MOST_COUNTED: Final = (
-    10_000  # events of a list, 7 ms; 100,000 were 50 to 90 ms, most of what a page took (bench/api.py)
-)
+MOST_COUNTED: Final = 10_000  # of a list: about 7 ms; 100,000 were 50 to 90, most of a page (tests/bench/api.py)
 OPEN: Final = frozenset({"PENDING", "SENDING", "RESENDING"})
 ENDED: Final = frozenset({"SUCCESS", "FAILED"})
 

@@ -39,7 +39,7 @@ async def killed_at_random(run: Run) -> None:
 
 
 async def stopped_at(run: Run, moment: str) -> None:
-    """`kill -STOP` at *moment* until others have done its work, then `-CONT`: what it held arrives after all."""
+    """`kill -STOP` at *moment* until others have done its work; what it held arrives after all, then `-CONT`."""
     zombie, other, _ = run.slots
     await run.start(zombie)
     trap = zombie.trap(moment)
@@ -49,7 +49,11 @@ async def stopped_at(run: Run, moment: str) -> None:
     run.is_back()
     await run.send(run.parts - 1)
     await run.stage.settled()
+    answered = zombie.trap(moment.replace(".before", ".after"))
+    answered.released.set()  # only to be told of
     trap.released.set()
+    async with asyncio.timeout(10):
+        await answered.came.wait()
     run.signal(zombie, signal.SIGCONT)
 
 
