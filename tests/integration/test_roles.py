@@ -35,6 +35,7 @@ async def test_each_role_runs_alone_and_the_outbox_is_all_they_share(
     ):
         await consumer.ready()
         await deliverer.logged("role.ready", role="deliver")
+        await server.logged("role.ready", role="serve")
 
         await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(90))
 
