@@ -18,7 +18,7 @@ from tests.progress import read_to_the_end
 from tests.property.words import Billed, Shown
 from tests.service import Deployment, Replica
 from tests.verification import SECRET
-from tests.workload import Workload, encoded, rules_file, workloads
+from tests.workload import Workload, encoded, rules_file
 
 PARTITIONS = 3
 SETTINGS = {
@@ -87,6 +87,15 @@ class Stage:
         finally:
             await connection.close()
 
+    async def leased(self) -> set[str]:
+        """Return of which events somebody holds a delivery, or held it when they died."""
+        connection = await asyncpg.connect(self.deployment.environment["TOLLBELL_DATABASE_URL"])
+        try:
+            found = await connection.fetch("SELECT event_id FROM delivery WHERE token IS NOT NULL")
+        finally:
+            await connection.close()
+        return {row["event_id"] for row in found}
+
     def ledger(self, rows: Sequence[asyncpg.Record]) -> Ledger:
         """Compare *rows* and what the receiver got with what the oracle tells."""
         return balance(self.workloads, rows, self.receiver.requests)
@@ -104,10 +113,9 @@ class Stage:
 
 
 async def staged(
-    deployment: Deployment, kafka: Broker, receiver: Receiver, produce: Produce, *, examples: int, seed: int
+    deployment: Deployment, kafka: Broker, receiver: Receiver, produce: Produce, made: Sequence[Workload]
 ) -> Stage:
-    """Apply the rules of *examples* workloads, each a namespace with a channel to *receiver*."""
-    made = workloads(examples, seed)
+    """Apply the rules of the workloads *made*, each a namespace with a channel to *receiver*."""
     for one in made:
         file = deployment.directory / f"{one.namespace}.yaml"
         file.write_text(rules_file(one, receiver.url(f"/{one.namespace}")))

@@ -2,6 +2,7 @@
 
 ARGS="killed"          the cases with that in their names
 SEED=7 SEEDS=1         seeds from 7 on, one for each case (what a failing line prints)
+LANES=1                one run at a time; two are beside each other otherwise, each on servers of its own
 """
 
 import asyncio
@@ -9,49 +10,80 @@ import os
 import random
 import sys
 import tempfile
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer import clock
 from tests.faults.cases import CASES
-from tests.faults.run import Outcome, ended, running
+from tests.faults.run import Outcome, Servers, ended, running
 from tests.faults.servers import serving
+from tests.workload import workloads
 
-EXAMPLES = 3
-HEAD = "case seed records expected made lost strange twice unfinished failed unreceived unequal recovery_s seconds"
+EXAMPLES = 6  # namespaces of a run
+HEAD = (
+    "case seed records expected made lost strange twice unfinished failed unreceived unequal recovery_s takeover_s"
+    " seconds"
+)
+
+
+@dataclass
+class Matrix:
+    """The runs that are still to come, each a case and a seed, and the cases in which something was wrong."""
+
+    todo: deque[tuple[str, int]]
+    wrong: list[str] = field(default_factory=list)
+
+    async def lane(self, servers: Servers, scratch: Path) -> None:
+        """Do one run after the other until there are none."""
+        while self.todo:
+            name, seed = self.todo.popleft()
+            await self._run(servers, scratch, name, seed)
+
+    async def _run(self, servers: Servers, scratch: Path, name: str, seed: int) -> None:
+        since = clock.monotonic()
+        async with running(servers, scratch, workloads(EXAMPLES, seed), seed=seed) as run:
+            await CASES[name](run)
+            outcome = await ended(run, since)
+            print(line(name, seed, outcome), flush=True)
+            if found := outcome.ledger.wrong():
+                self.wrong.append(name)
+                logs = Path(tempfile.gettempdir(), f"tollbell-faults-{seed}-{name.replace(' ', '-')}.log")
+                run.write_logs(logs)
+                print(f"  {found}\n  logs: {logs}", flush=True)
+                print(f"  again: SEED={seed} SEEDS=1 LANES=1 make faults ARGS='\"{name}\"'", flush=True)
 
 
 def line(case: str, seed: int, outcome: Outcome) -> str:
     one = outcome.ledger
     counts = [one.records, one.expected, one.made]
     zeros = [one.lost, one.strange, one.twice, one.unfinished, one.failed, one.unreceived, one.unequal]
-    recovery = "-" if outcome.recovery is None else f"{outcome.recovery:.1f}"
-    cells = [f"{case:28}", f"{seed:8}", *map(str, counts), *(str(len(found)) for found in zeros), recovery]
+    times = ["-" if seconds is None else f"{seconds:.1f}" for seconds in (outcome.recovery, outcome.takeover)]
+    cells = [f"{case:28}", f"{seed:8}", *map(str, counts), *(str(len(found)) for found in zeros), *times]
     return "\t".join([*cells, f"{outcome.seconds:.0f}"])
 
 
 async def main() -> int:
     wanted = " ".join(sys.argv[1:]).lower()
-    seeds = int(os.environ.get("SEEDS", "3"))
     begin = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
-    wrong = []
+    seeds = range(begin, begin + int(os.environ.get("SEEDS", "3")))
+    lanes = int(os.environ.get("LANES", "2"))
+    matrix = Matrix(deque((name, seed) for name in CASES if wanted in name.lower() for seed in seeds))
     print("\t".join(HEAD.split()), flush=True)
+    since = clock.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        async with serving() as servers:
-            for name, case in CASES.items():
-                for seed in range(begin, begin + seeds) if wanted in name.lower() else ():
-                    since = clock.monotonic()
-                    async with running(servers, Path(scratch), examples=EXAMPLES, seed=seed) as run:
-                        await case(run)
-                        outcome = await ended(run, since)
-                        print(line(name, seed, outcome), flush=True)
-                        if found := outcome.ledger.wrong():
-                            wrong.append(name)
-                            logs = Path(tempfile.gettempdir(), f"tollbell-faults-{seed}-{name.replace(' ', '-')}.log")
-                            run.write_logs(logs)
-                            print(f"  {found}\n  logs: {logs}", flush=True)
-                            print(f"  again: SEED={seed} SEEDS=1 make faults ARGS='\"{name}\"'", flush=True)
-    print(f"{len(wrong)} wrong" + (f": {', '.join(wrong)}" if wrong else ""))
-    return 1 if wrong else 0
+
+        async def lane(n: int) -> None:
+            async with serving() as servers:
+                (place := Path(scratch, str(n))).mkdir()
+                await matrix.lane(servers, place)
+
+        async with asyncio.TaskGroup() as group:
+            for n in range(lanes):
+                group.create_task(lane(n))
+    wrong = f": {', '.join(matrix.wrong)}" if matrix.wrong else ""
+    print(f"{len(matrix.wrong)} wrong{wrong}; {clock.monotonic() - since:.0f} s")
+    return 1 if matrix.wrong else 0
 
 
 if __name__ == "__main__":

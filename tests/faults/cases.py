@@ -5,8 +5,11 @@ import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from consumer import clock
+from tests.fakes import Received
 from tests.faults.run import Run
 
+MANY = 20  # webhooks under way at once, for two replicas to be at work
 Case = Callable[[Run], Awaitable[None]]
 MOMENTS = (
     "fetch", "write.before", "write.after", "commit.before", "commit.after",
@@ -112,10 +115,27 @@ async def coming_and_going(run: Run) -> None:
     for n in range(1, 6):
         joiner, oldest = run.slots[n % 3], run.slots[(n - 1) % 3]
         await asyncio.gather(run.send(), run.start(joiner))
-        assert oldest.replica is not None
-        assert await oldest.replica.terminate() == 0
-        oldest.replica = None
+        await run.leave(oldest)
         run.is_back()
+
+
+async def ended_under_load(run: Run, drain: str = "25s") -> None:
+    """SIGTERM while webhooks wait for slow answers and more are due; another sends what is not sent within *drain*."""
+    leaver, other, _ = run.slots
+    await run.start(leaver, TOLLBELL_DRAIN_TIMEOUT=drain)
+    run.stage.receiver.otherwise(slowly)
+    await run.start(other)
+    receiver = run.stage.receiver
+    await run.send(2)
+    await receiver.wait_until(lambda _: receiver.in_flight >= MANY, timeout=40)
+    await run.leave(leaver)
+    run.is_back()
+
+
+async def slowly(_: Received) -> int:
+    """Answer after a second, half of the time that it may take."""
+    await clock.wait(asyncio.Event(), 1)
+    return 200
 
 
 CASES: dict[str, Case] = {
@@ -131,4 +151,6 @@ CASES: dict[str, Case] = {
     "half-open": half_open,
     "slow": slow,
     "coming and going": coming_and_going,
+    "ended under load": ended_under_load,
+    "ended without time to drain": partial(ended_under_load, drain="100ms"),
 }

@@ -5,7 +5,7 @@ import contextlib
 import json
 import random
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.ledger import Ledger
 from tests.places import new_database
 from tests.service import Deployment, Replica, Topics, environment
 from tests.stage import PARTITIONS, SETTINGS, Stage, staged
+from tests.workload import Workload
 
 SETTLE_SECONDS = 150
 MOMENT_SECONDS = 40
@@ -68,6 +69,7 @@ class Run:
     Attributes:
         slots: for replicas, empty at first.
         back_at: when what was broken was whole again, or another took its place: monotonic seconds.
+        left_behind: when a replica died, or was told to end, and of which events deliveries were leased then.
     """
 
     stage: Stage
@@ -80,9 +82,10 @@ class Run:
     sent: int = 0
     back_at: list[float] = field(default_factory=list)
     started: list[Replica] = field(default_factory=list)
+    left_behind: list[tuple[float, set[str]]] = field(default_factory=list)
 
-    async def start(self, slot: Slot) -> Replica:
-        """Start a replica in *slot*; return when it has partitions."""
+    async def start(self, slot: Slot, **settings: str) -> Replica:
+        """Start a replica in *slot*, with *settings* of its own; return when it has partitions."""
         for proxy in slot.proxies:
             proxy.mend()
         url = urlsplit(self.stage.deployment.environment["TOLLBELL_DATABASE_URL"])
@@ -90,6 +93,7 @@ class Run:
         replica = await self.stage.deployment.replica(
             TOLLBELL_DATABASE_URL=url._replace(netloc=f"{place}:{slot.postgres.port}").geturl(),
             TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{slot.kafka.port}",
+            **settings,
         )
         slot.replica = await self.stack.enter_async_context(replica)
         self.started.append(slot.replica)
@@ -124,6 +128,14 @@ class Run:
         slot.replica = None
         for proxy in slot.proxies:
             proxy.cut()
+        self.left_behind.append((clock.monotonic(), await self.stage.leased()))
+
+    async def leave(self, slot: Slot) -> None:
+        """SIGTERM what runs in *slot*; it ends in good order and holds nothing more."""
+        assert slot.replica is not None
+        self.left_behind.append((clock.monotonic(), await self.stage.leased()))
+        assert await slot.replica.terminate() == 0
+        slot.replica = None
 
     def signal(self, slot: Slot, number: signal.Signals) -> None:
         assert slot.replica is not None
@@ -132,6 +144,16 @@ class Run:
     def is_back(self) -> None:
         """Say that from now on nothing is in the way."""
         self.back_at.append(clock.monotonic())
+
+    def takeover(self) -> float | None:
+        """Return the longest from a replica's death, or SIGTERM, until another had sent what was leased then."""
+        arrivals = [(request.headers["webhook-id"], request.at) for request in self.stage.receiver.requests]
+        taken = [
+            min((at - died for event, at in arrivals if event == one and at >= died), default=None)
+            for died, events in self.left_behind
+            for one in events
+        ]
+        return max((seconds for seconds in taken if seconds is not None), default=None)
 
     async def wait(self, seconds: float) -> None:
         """Let *seconds* pass with what is broken."""
@@ -159,6 +181,7 @@ class Outcome:
 
     ledger: Ledger
     recovery: float | None
+    takeover: float | None
     seconds: float
 
 
@@ -176,8 +199,15 @@ class _OneInFiveFails:
 
 
 @contextlib.asynccontextmanager
-async def running(servers: Servers, directory: Path, *, examples: int, seed: int) -> AsyncIterator[Run]:
-    """Give a run with a database, topics and a receiver of its own; its processes are ended at the end."""
+async def running(
+    servers: Servers, directory: Path, made: Sequence[Workload], *, seed: int, **more: str
+) -> AsyncIterator[Run]:
+    """Give a run with a database, topics and a receiver of its own; its processes are ended at the end.
+
+    Args:
+        made: the records that will flow, and the rules that are about them.
+        more: settings of the replicas.
+    """
     kafka, postgres = servers.kafka, servers.postgres
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(new_database(postgres.url, template=servers.template))
@@ -186,13 +216,13 @@ async def running(servers: Servers, directory: Path, *, examples: int, seed: int
         produce = await stack.enter_async_context(producing(kafka))
         names = {of: f"{of}-{ids.new().lower()}" for of in ("usage", "resets", "invoices", "dead-letters")}
         await create_topics(kafka, dict.fromkeys(names.values(), PARTITIONS), {})
-        more: dict[str, Any] = SETTINGS | RETRIES
-        more |= {"TOLLBELL_TOPICS_RESETS": names["resets"], "TOLLBELL_TOPICS_INVOICES": names["invoices"]}
+        settings: dict[str, Any] = SETTINGS | RETRIES | more
+        settings |= {"TOLLBELL_TOPICS_RESETS": names["resets"], "TOLLBELL_TOPICS_INVOICES": names["invoices"]}
         topics = Topics(usage=names["usage"], dead_letters=names["dead-letters"])
         deployment = Deployment(
-            environment(database=database, bootstrap=kafka.bootstrap, topics=topics, **more), directory
+            environment(database=database, bootstrap=kafka.bootstrap, topics=topics, **settings), directory
         )
-        stage = await staged(deployment, kafka, receiver, produce, examples=examples, seed=seed)
+        stage = await staged(deployment, kafka, receiver, produce, made)
         slots = []
         for n, port in enumerate(servers.ports):
             to_kafka = await stack.enter_async_context(Proxy(kafka.ports_behind[n], KafkaWire, port=port))
@@ -211,4 +241,4 @@ async def ended(run: Run, since: float) -> Outcome:
         rows = await run.stage.settled(SETTLE_SECONDS)
     except TimeoutError:
         rows = await run.stage.rows()
-    return Outcome(run.stage.ledger(rows), run.recovery(), clock.monotonic() - since)
+    return Outcome(run.stage.ledger(rows), run.recovery(), run.takeover(), clock.monotonic() - since)

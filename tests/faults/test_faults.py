@@ -12,6 +12,7 @@ from consumer.servers import choose
 from tests.faults.cases import CASES
 from tests.faults.run import Servers, ended, running
 from tests.faults.servers import serving
+from tests.workload import workloads
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -31,7 +32,7 @@ async def servers() -> AsyncIterator[Servers]:
 @pytest.mark.parametrize("case", ["killed at write.after", "killed at record.before", "stopped at write.before"])
 async def test_nothing_is_lost_and_nothing_made_twice(servers: Servers, tmp_path: Path, case: str) -> None:
     since = clock.monotonic()
-    async with running(servers, tmp_path, examples=2, seed=1) as run:
+    async with running(servers, tmp_path, workloads(2, 1), seed=1) as run:
         await CASES[case](run)
         outcome = await ended(run, since)
 

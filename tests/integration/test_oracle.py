@@ -18,6 +18,7 @@ from tests.conftest import MakeDeployment, MakeTopic, Produce
 from tests.fakes import Receiver
 from tests.service import Replica
 from tests.stage import PARTITIONS, SETTINGS, Stage, replicas, staged
+from tests.workload import workloads
 
 EXAMPLES = 5  # for each of the two tests
 pytestmark = [pytest.mark.real_kafka, pytest.mark.timeout(300)]
@@ -39,7 +40,7 @@ async def stage(
     deployment = await deploy(
         PARTITIONS, **(SETTINGS | {"TOLLBELL_TOPICS_RESETS": resets, "TOLLBELL_TOPICS_INVOICES": invoices})
     )
-    return await staged(deployment, kafka, receiver, produce, examples=EXAMPLES, seed=seed)
+    return await staged(deployment, kafka, receiver, produce, workloads(EXAMPLES, seed))
 
 
 def check(stage: Stage, rows: Sequence[asyncpg.Record]) -> None:
