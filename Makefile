@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test mutants fuzz faults bench-api fix schemas lock clean
+.PHONY: help demo test mutants fuzz faults soak bench-api fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,13 @@ fuzz: $(VENV)/.test ## schemathesis on the running API, with its own document (F
 
 faults: $(VENV)/.test ## everything is broken while records flow, and nothing is lost or made twice (ARGS=killed SEED=7 SEEDS=1)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+$(VENV)/.soak: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
+	@touch $@
+
+soak: $(VENV)/.soak ## steady load and something broken every minute: what was lost, what grows, a picture (MINUTES=60 RATE=200 SEED=7)
+	$(BIN)/python -m tests.soak
 
 bench-api: $(VENV)/.test ## what a page of events costs among a million, filter by filter (ARGS=100000 for fewer)
 	$(BIN)/python -m tests.bench.api $(ARGS)

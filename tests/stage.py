@@ -81,7 +81,7 @@ class Stage:
         connection = await asyncpg.connect(self.deployment.environment["TOLLBELL_DATABASE_URL"])
         try:
             return await connection.fetch(
-                "SELECT e.id, r.namespace, r.key, e.payload, d.state FROM event e"
+                "SELECT e.id, r.namespace, r.key, e.payload, e.recorded_at, d.state FROM event e"
                 " JOIN rule r ON r.id = e.rule_id LEFT JOIN delivery d ON d.event_id = e.id ORDER BY e.id"
             )
         finally:

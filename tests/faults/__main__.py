@@ -6,6 +6,7 @@ LANES=1                one run at a time; two are beside each other otherwise, e
 """
 
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -68,6 +69,7 @@ async def main() -> int:
     begin = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     seeds = range(begin, begin + int(os.environ.get("SEEDS", "3")))
     lanes = int(os.environ.get("LANES", "2"))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own producer and consumer: Kafka is away on purpose
     matrix = Matrix(deque((name, seed) for name in CASES if wanted in name.lower() for seed in seeds))
     print("\t".join(HEAD.split()), flush=True)
     since = clock.monotonic()
