@@ -44,10 +44,14 @@ class Matrix:
     async def _run(self, servers: Servers, scratch: Path, name: str, seed: int) -> None:
         since = clock.monotonic()
         async with running(servers, scratch, workloads(EXAMPLES, seed), seed=seed) as run:
-            await CASES[name](run)
+            found: dict[str, object] = {}
+            try:
+                await CASES[name](run)
+            except (AssertionError, TimeoutError) as exc:
+                found["case"] = repr(exc)
             outcome = await ended(run, since)
             print(line(name, seed, outcome), flush=True)
-            if found := outcome.ledger.wrong():
+            if found := found | outcome.ledger.wrong():
                 self.wrong.append(name)
                 logs = Path(tempfile.gettempdir(), f"tollbell-faults-{seed}-{name.replace(' ', '-')}.log")
                 run.write_logs(logs)
@@ -81,7 +85,7 @@ async def main() -> int:
                 await matrix.lane(servers, place)
 
         async with asyncio.TaskGroup() as group:
-            for n in range(lanes):
+            for n in range(min(lanes, len(matrix.todo))):
                 group.create_task(lane(n))
     wrong = f": {', '.join(matrix.wrong)}" if matrix.wrong else ""
     print(f"{len(matrix.wrong)} wrong{wrong}; {clock.monotonic() - since:.0f} s")

@@ -60,6 +60,26 @@ async def stopped_at(run: Run, moment: str) -> None:
     run.signal(zombie, signal.SIGCONT)
 
 
+async def woken_with_a_claim(run: Run) -> None:
+    """`kill -STOP` before a claim's answer has come, until others have sent what it claimed; then it must not."""
+    zombie, other, _ = run.slots
+    await run.start(zombie)
+    trap = zombie.trap("claim.after")
+    await run.came(trap)
+    run.signal(zombie, signal.SIGSTOP)
+    await run.start(other)
+    run.is_back()
+    await run.stage.settled()
+    sent = len(run.stage.receiver.requests)
+    trap.released.set()
+    looks_again = zombie.trap("look.before", 2)
+    looks_again.released.set()  # only to be told of
+    run.signal(zombie, signal.SIGCONT)
+    async with asyncio.timeout(10):
+        await looks_again.came.wait()
+    assert len(run.stage.receiver.requests) == sent, "a lease that had run out was used"
+
+
 async def kafka_restarted(run: Run, seconds: float = 0, *, kill: bool = False) -> None:
     """Kafka is stopped, or killed, and away for *seconds*."""
     one, other, _ = run.slots
@@ -142,6 +162,7 @@ CASES: dict[str, Case] = {
     **{f"killed at {moment}": partial(killed_at, moment=moment) for moment in MOMENTS},
     "killed at random": killed_at_random,
     **{f"stopped at {m}": partial(stopped_at, moment=m) for m in ("write.before", "commit.before", "record.before")},
+    "woken with a claim": woken_with_a_claim,
     "Kafka restarted": kafka_restarted,
     "Kafka killed": partial(kafka_restarted, kill=True),
     "Kafka away for a minute": partial(kafka_restarted, seconds=60),

@@ -152,6 +152,8 @@ def _killer(tree: Path, patterns: tuple[str, ...]) -> str:
 def _failed_case(tree: Path, case: str) -> str:
     """Return the case of the fault tests, where it fails in *tree*; empty where it does not."""
     done = _done(tree, [sys.executable, "-m", "tests.faults", case], SEED="1", SEEDS="1")
+    if done is not None and done.returncode and "1 wrong: " not in done.stdout:
+        raise RuntimeError(done.stdout + done.stderr)
     return "" if done is not None and done.returncode == 0 else f"tests.faults: {case}"
 
 

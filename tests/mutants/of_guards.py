@@ -51,6 +51,19 @@ MUTANTS = [
         by="integration/test_store*.py",
     ),
     Mutant(
+        "consumer/deliver/dispatch.py",
+        "if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():",
+        "if clock.monotonic() < asked_at:",
+        "who wakes up with a lease that has run out sends what another has sent",
+        by="woken with a claim",
+    ),
+    Mutant(
+        "consumer/decide/entitlements.py",
+        "is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of",
+        "is_late = False",
+        "a record that comes late is taken for news",
+    ),
+    Mutant(
         CLAIM,
         "                AND b.due_at IS NOT NULL)",
         "                AND b.due_at IS NULL)",
