@@ -3,7 +3,7 @@
 The oracle's own workloads have every rule and every order, and few records; these have many, in few shapes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 
 from tests.property.words import Line, Rule, Shown
@@ -18,7 +18,8 @@ ONES = ("50", "80", "100")
 def steady(namespace: str, *, entitlements: int, records: int, seed: int) -> Workload:
     """Return *records* records, in turn of each of *entitlements*: usage grows past every threshold, period by period.
 
-    Each period makes six events of an entitlement: three levels, a balance, a reset and a highest level.
+    Each period makes six events of an entitlement: three levels, a balance, a reset and a highest level. They begin
+    each at another place in its first period, so that at any moment some reach a threshold.
     """
     rules = {
         "levels": Rule("balance", [Line("usage_percentage", value) for value in ONES], namespace=namespace),
@@ -32,7 +33,7 @@ def steady(namespace: str, *, entitlements: int, records: int, seed: int) -> Wor
 def _records(namespace: str, entitlements: int, number: int, dice: Random) -> Iterator[Shown]:
     made: list[Shown] = []
     for n in range(number):
-        visit = n // entitlements
+        visit = n // entitlements + n % entitlements % VISITS
         made.append(_record((namespace, f"ent-{n % entitlements}"), visit))
         yield made[-1]
         if dice.randrange(AGAIN) == 0:
@@ -43,8 +44,3 @@ def _record(about: tuple[str, str], visit: int) -> Shown:
     usage, start = visit % VISITS + 1, visit // VISITS * VISITS
     left = str(max(ALLOWANCE - usage, 0))
     return Shown(about, visit, str(usage), str(ALLOWANCE), left, start, start + VISITS)
-
-
-def events_in(made: Sequence[Workload]) -> int:
-    """Return how many events the oracle tells of *made*."""
-    return sum(len(one.story().events) for one in made)
