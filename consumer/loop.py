@@ -8,6 +8,7 @@ from typing import Final
 from consumer import clock, log
 from consumer.errors import Refused, Unavailable
 
+CANCEL_AGAIN: Final = 1.0  # seconds: a cancellation may be lost on the way down
 FIRST_PAUSE: Final = 0.2  # seconds after a failure; doubled with each further one
 LONGEST_PAUSE: Final = 5.0
 logger = log.get("loop")
@@ -58,11 +59,18 @@ async def every(
 
 @contextlib.asynccontextmanager
 async def beside(*duties: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run *duties* beside the body, and end them with it; one that fails ends the body."""
+    """Run *duties* beside the body, and end them with it; one that fails ends the body.
+
+    A duty is cancelled until it ends: `asyncio.wait_for` of Python 3.11 (in aiokafka, asyncpg) loses a cancellation
+    that comes together with the result (python/cpython#86296), and a duty that is for ever would go on for ever.
+    """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(duty) for duty in duties]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            running = set(tasks)
+            while running:
+                for task in running:
+                    task.cancel()
+                _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN)

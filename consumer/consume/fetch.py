@@ -20,13 +20,12 @@ from aiokafka.errors import (
 from consumer import clock, log
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.ingest import Ingest
-from consumer.consume.kafka import FETCH_BYTES, translated
+from consumer.consume.kafka import COMMIT_TIMEOUT, FETCH_BYTES, translated
 from consumer.consume.starts import Starts
 from consumer.errors import Refused, StoreUnavailable, Unavailable
 
 POLL_MS: Final = 200
 BATCH_RECORDS: Final = 1000  # more blocks the loop for longer; fewer make more statements (performance.md A.1, B.2)
-COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for ever
 ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
 REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in hand
 AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back

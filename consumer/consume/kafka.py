@@ -26,6 +26,7 @@ from schemas.secret import Secret
 
 FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch: what a batch may hold in memory
 PARTITION_BYTES: Final = 1024 * 1024
+COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for ever
 COMMITTED_TIMEOUT: Final = 20.0  # seconds: a new cluster makes the topic of the offsets first
 CLOSE_TIMEOUT: Final = 5.0  # seconds: a broker that is gone must not hold up the end
 ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)

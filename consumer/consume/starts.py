@@ -5,13 +5,14 @@ remembered in Postgres, so that all replicas agree. A partition added later, or 
 earliest record: rather judged again, which is harmless, than lost.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer import log
-from consumer.consume.kafka import translated
+from consumer.consume.kafka import COMMIT_TIMEOUT, COMMITTED_TIMEOUT, translated
 from consumer.metrics import Metrics
 from consumer.store import offsets
 from consumer.store.database import Database
@@ -50,9 +51,10 @@ class Starts:
                 continue
             tps = [TopicPartition(topic, partition) for partition in partitions]
             with translated("resolving where to start"):
-                committed = {tp: await self._consumer.committed(tp) for tp in tps}
-                earliest = await self._consumer.beginning_offsets(tps)
-                latest = await self._consumer.end_offsets(tps)
+                async with asyncio.timeout(COMMITTED_TIMEOUT):
+                    committed = {tp: await self._consumer.committed(tp) for tp in tps}
+                    earliest = await self._consumer.beginning_offsets(tps)
+                    latest = await self._consumer.end_offsets(tps)
             # With an offset of any partition the topic is not new; its others begin at their earliest.
             is_new = all(offset is None for offset in committed.values())
             begin = latest if is_new and self._start == "latest" else earliest
@@ -88,7 +90,8 @@ class Starts:
                 if tp not in self._consumer.assignment():
                     continue
                 self._consumer.seek(tp, offset)
-                await self._consumer.commit({tp: offset})
+                async with asyncio.timeout(COMMIT_TIMEOUT):
+                    await self._consumer.commit({tp: offset})
             begun = [StartOffset(tp.partition, offset, committed=True)]
             await offsets.remember(self._database, self._group_id, tp.topic, begun)
 

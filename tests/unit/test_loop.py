@@ -136,3 +136,23 @@ async def test_a_failing_step_is_not_hurried_by_being_woken() -> None:
     await task
 
     assert count == 1
+
+
+async def test_a_duty_that_loses_a_cancellation_is_cancelled_again() -> None:
+    begun, lost = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        while True:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:  # as `wait_for` of Python 3.11 may
+                if lost.is_set():
+                    raise
+                lost.set()
+
+    async with asyncio.timeout(10):
+        async with loop.beside(stubborn()):
+            await begun.wait()
+
+    assert lost.is_set()
