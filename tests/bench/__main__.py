@@ -1,0 +1,52 @@
+"""`make bench`: how fast each stage is beside the floor of its libraries, in one run; a table, and a JSON file.
+
+ARGS="judging latency"   some of: judging, delivering, latency, fairness
+ROUNDS of each figure are interleaved with the bare loop's; medians and the spread of the ratio are shown.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from consumer import clock
+from tests.bench import delivering, judging, latency
+from tests.bench.place import Place, place
+
+Row = dict[str, object]
+Measure = Callable[[Place], Awaitable[Row]]
+SECTIONS: dict[str, list[Measure]] = {
+    "judging": [partial(judging.measure, load=load) for load in judging.LOADS],
+    "delivering": [partial(delivering.measure, load=load) for load in delivering.LOADS],
+    "latency": [partial(latency.measure, load=load) for load in latency.LOADS],
+    "fairness": [partial(latency.measure, load=load) for load in latency.FAIR],
+}
+
+
+def shown(row: Row) -> str:
+    more = "  ".join(f"{name} {value}" for name, value in row.items() if name != "what")
+    return f"{row['what']:60}  {more}"
+
+
+async def rows_of(wanted: list[str]) -> list[Row]:
+    begin, rows = clock.monotonic(), list[Row]()
+    async with place() as here:
+        for name in wanted or list(SECTIONS):
+            for measure in SECTIONS[name]:
+                rows.append(await measure(here))
+                print(f"{clock.monotonic() - begin:5.0f} s  {shown(rows[-1])}", flush=True)
+    return rows
+
+
+def main(wanted: list[str]) -> None:
+    rows = asyncio.run(rows_of(wanted))
+    path = Path(tempfile.gettempdir(), "tollbell-bench.json")
+    path.write_text(json.dumps(rows, indent=1))
+    print(f"{len(rows)} figures: {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

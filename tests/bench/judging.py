@@ -1,0 +1,172 @@
+"""Judging: records a second beside a bare `getmany` loop on the same topic, and CPU for each.
+
+The service reads a topic that is full, a slice at a time; between two slices it is paused, and the bare loop reads the
+slice that comes next. The first slice warms up: documents are new then, and their cache empty.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Producer
+
+from consumer import clock
+from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, service
+from tests.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
+from tests.service import Deployment
+from tests.verification import SECRET
+
+ENTITLEMENTS, NAMESPACES, RULES = 100_000, 20, 10  # rules of each namespace: one for each of ten features
+SLICES = 6
+LEVELS = 10  # thresholds of a rule: at 10, 20, … 100 %
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Which records: *fires* of a thousand cross a threshold."""
+
+    of: str
+    fires: int
+    records: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.of}, {self.fires / 10:g} % firing"
+
+
+LOADS = [
+    Load("native", 1, 1_200_000),
+    Load("native", 10, 1_200_000),
+    Load("native", 1000, 240_000),
+    Load("openmeter", 1, 600_000),
+    Load("openmeter", 10, 600_000),
+    Load("openmeter", 1000, 240_000),
+]
+
+
+async def measure(place: Place, load: Load) -> dict[str, object]:
+    async with place.deployment() as deployment:
+        await configured(deployment)
+        topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+        produce(place.bootstrap, topic, values(load), load.records)
+        step = load.records // SLICES // PARTITIONS  # offsets of each partition
+        with service(deployment, "--only", "consume") as process:
+            await process.logged("partitions.assigned")
+            ours: list[dict[str, float]] = []
+            floor: list[dict[str, float]] = []
+            async with AIOKafkaConsumer(
+                bootstrap_servers=place.bootstrap, group_id=topic, enable_auto_commit=False
+            ) as consumer:
+                position = 0
+                for n in range(SLICES):
+                    until = (n + 1) * step * PARTITIONS
+                    found, position = await read(consumer, topic, process, position, until)
+                    ours.append(found)
+                    if n:
+                        process.pause()
+                        floor.append(
+                            await bare("consume", place.bootstrap, topic, n * step, (n + 1) * step, PARTITIONS)
+                        )
+                        process.go_on()
+    return row(load, ours[1:], floor)
+
+
+async def read(
+    consumer: AIOKafkaConsumer, topic: str, process: Process, position: int, until: int
+) -> tuple[dict[str, float], int]:
+    """Wait until *until* records are committed; return the rate since *position*, and the new position."""
+    began, cpu = clock.monotonic(), process.cpu
+    partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
+    while True:
+        committed = sum([await consumer.committed(tp) or 0 for tp in partitions])
+        if committed >= until:
+            break
+        await clock.wait(asyncio.Event(), LOOK)
+    count = committed - position
+    return {"rate": count / (clock.monotonic() - began), "cpu_us": (process.cpu - cpu) / count * 1e6}, committed
+
+
+def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]]) -> dict[str, object]:
+    ratios = [one["rate"] / other["rate"] for one, other in zip(ours, floor, strict=True)]
+    return {
+        "what": f"judging, {load.name}",
+        "rate": round(median(one["rate"] for one in ours)),
+        "bare": round(median(one["rate"] for one in floor)),
+        "ratio": round(median(ratios), 3),
+        "spread": f"{min(ratios):.2f} to {max(ratios):.2f}",
+        "cpu_us": round(median(one["cpu_us"] for one in ours), 1),
+        "bare_cpu_us": round(median(one["cpu_us"] for one in floor), 1),
+        "events_a_second": round(median(one["rate"] for one in ours) * load.fires / 1000),
+    }
+
+
+async def configured(deployment: Deployment) -> None:
+    """Apply 200 rules in 20 namespaces."""
+    lines = [{"type": "usage_percentage", "value": 100 * (n + 1) // LEVELS} for n in range(LEVELS)]
+    channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": "http://127.0.0.1:1024/", "signingSecret": SECRET}
+    for n in range(NAMESPACES):
+        rules = [
+            {
+                "key": f"quota-{feature}",
+                "type": "entitlements.balance.threshold",
+                "name": "Quota",
+                "channels": ["hook"],
+                "features": [f"feature-{feature}"],
+                "thresholds": lines,
+            }
+            for feature in range(RULES)
+        ]
+        applied = await deployment.apply(json.dumps({"namespace": f"ns-{n}", "channels": [channel], "rules": rules}))
+        assert applied.status == 0, applied.err
+
+
+def values(load: Load) -> Iterator[tuple[int, bytes]]:
+    """Return (entitlement, record): each entitlement in turn; its usage stays, or reaches the next threshold."""
+    template = _template({"native": native, "openmeter": openmeter}[load.of]())
+    every = 1000 // load.fires
+    entitlements = load.records // LEVELS if every == 1 else ENTITLEMENTS
+    for n in range(load.records):
+        one, turn = n % entitlements, n // entitlements
+        usage = 10 * (turn + 1) if every == 1 else 15 if (one + turn) % every == 0 else 5
+        said = {b"ns": one % NAMESPACES, b"ent": one, b"feature": one // NAMESPACES % RULES, b"usage": usage}
+        yield one, template % (said | {b"at": b"%02d:%02d" % (turn // 60, turn % 60)})
+
+
+def native() -> bytes:
+    """A record of 0.6 KB."""
+    text = native_record("@usage@", entitlement="ent-@ent@", calculated_at="2026-11-22T@at@:30Z", namespace="ns-@ns@")
+    return text.replace(b"llm_tokens", b"feature-@feature@")
+
+
+def openmeter() -> bytes:
+    """OpenMeter's own, of 2.2 KB."""
+    entitlement = OPENMETER_ENTITLEMENT | {"id": "ent-@ent@"}
+    value = '{"balance":1900,"hasAccess":true,"overage":0,"totalAvailableGrantAmount":100,"usage":@usage@}'
+    about = {"entitlement": entitlement, "namespace": {"id": "ns-@ns@"}, "calculatedAt": "2026-08-18T@at@:50.31Z"}
+    return openmeter_record(value, **about).replace(b"llm_tokens", b"feature-@feature@")
+
+
+def _template(record: bytes) -> bytes:
+    text = record.replace(b"%", b"%%")
+    for name, kind in ((b"ns", b"d"), (b"ent", b"d"), (b"feature", b"d"), (b"usage", b"d"), (b"at", b"b")):
+        text = text.replace(b"@%b@" % name, b"%%(%b)%b" % (name, kind))
+    return text
+
+
+def produce(bootstrap: str, topic: str, records: Iterator[tuple[int, bytes]], count: int) -> None:
+    """Fill *topic*: every partition gets the same number."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 200_000})
+    made = 0
+    for one, value in records:
+        while True:
+            try:
+                producer.produce(topic, value, partition=one % PARTITIONS)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        made += 1
+    assert producer.flush(60) == 0
+    assert made == count

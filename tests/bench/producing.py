@@ -1,0 +1,38 @@
+"""A producer at a steady pace: `python -m tests.bench.producing BOOTSTRAP TOPIC RATE SECONDS ONE_IN`.
+
+Each record is of an entitlement of its own; one in ONE_IN has reached its threshold. It says when it was made, to the
+microsecond. Nothing lingers.
+"""
+
+import sys
+
+from confluent_kafka import Producer
+
+from consumer import clock
+from tests.bench.latency import CHANNELS
+from tests.bench.place import PARTITIONS
+from tests.factories import native_record
+
+TICK = 0.002  # seconds: what is due is sent, then the machine is left to others
+
+
+def main(bootstrap: str, topic: str, rate: int, seconds: int, one_in: int) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "queue.buffering.max.messages": 1_000_000})
+    text = native_record("@usage@", entitlement="ent-@ent@", calculated_at="@at@").replace(b"%", b"%%")
+    text = text.replace(b"llm_tokens", b"f%(feature)d").replace(b"@ent@", b"%(ent)d")
+    template = text.replace(b"@usage@", b"%(usage)d").replace(b"@at@", b"%(at)b")
+    began, made = clock.monotonic(), 0
+    while made < rate * seconds:
+        due = min(int((clock.monotonic() - began) * rate), rate * seconds)
+        for n in range(made, due):
+            at = clock.now().isoformat().replace("+00:00", "Z").encode()
+            usage = 90 if n % one_in == 0 else 10
+            value = template % {b"feature": n // one_in % CHANNELS, b"ent": n, b"usage": usage, b"at": at}
+            producer.produce(topic, value, partition=n % PARTITIONS)
+        made = due
+        producer.poll(TICK)
+    assert producer.flush(60) == 0
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
