@@ -58,6 +58,7 @@ class Metrics:
         self._due = self._gauge("tollbell_outbox_due", "Deliveries that may be claimed now", [])
         self._oldest = self._gauge("tollbell_outbox_oldest_due_age_seconds", "How long the oldest of them is due", [])
         self._lag = self._gauge("tollbell_consumer_lag", "Records not yet taken", ["topic", "partition"])
+        self._held = self._gauge("tollbell_partitions_held", "Partitions that cannot be read on", [])
         self._catalog_age = self._gauge(
             "tollbell_catalog_age_seconds", "Since the rules were last known to be current", []
         )
@@ -143,6 +144,10 @@ class Metrics:
             self._lag.remove(topic, str(partition))
         else:
             self._lag.labels(topic, str(partition)).set(records)
+
+    def held(self, partitions: int) -> None:
+        """Set how many of our partitions cannot be read on."""
+        self._held.set(partitions)
 
     def catalog_checked(self, at: float) -> None:
         """Let the catalog's age grow from *at* (monotonic seconds)."""
