@@ -112,10 +112,11 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Yam
     """
     reader = _Reader(path, environment)
     try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise _invalid(f"{path.name}: is larger than {MAX_BYTES} bytes")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(data.decode(), Loader=yaml.SafeLoader)
         given = reader.value(root) if root is not None else {}
         return YamlFile(path.name, model.model_validate(given), reader.lines)
     except OSError as exc:
