@@ -7,7 +7,8 @@ TollbellError
 ├── Unavailable          not reached now: wait, then try again
 │   ├── SourceUnavailable    Kafka
 │   └── StoreUnavailable     Postgres
-│       └── StoreBusy            it answers, but a statement got no lock, or no end, within its own limit
+│       ├── StoreBusy            it answers, but a statement got no lock, or no end, within its own limit
+│       └── StoreFailed          it answers, and fails a statement for a reason of its own: say so, go on beside it
 └── DataRefused          Postgres refuses the data of a statement: halve it
 ```
 Expected outcomes are values (`Reject`, `Outcome`, `Verdict`), never exceptions. No message holds a secret or a
@@ -41,6 +42,10 @@ class StoreUnavailable(Unavailable):
 
 class StoreBusy(StoreUnavailable):
     """A statement that limits itself got no lock, or did not end, in time; nothing took effect."""
+
+
+class StoreFailed(StoreUnavailable):
+    """Postgres fails a statement: damaged rows, somebody's trigger, a limit of its own; nothing took effect."""
 
 
 class DataRefused(TollbellError):

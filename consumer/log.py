@@ -9,9 +9,13 @@ import json
 import logging
 import sys
 import traceback
-from typing import Literal
+from collections import Counter
+from typing import Final, Literal
+
+from consumer.errors import TollbellError
 
 Format = Literal["json", "text"]
+ERRORS: Final[Counter[str]] = Counter()  # lines of level error since the start, by event; a metric shows them
 LIBRARIES = ("aiokafka", "asyncio", "aiohttp", "asyncpg")
 
 
@@ -35,10 +39,16 @@ class Log:
 
     def error(self, event: str, /, **fields: object) -> None:
         """Say something a person must act on."""
+        ERRORS[event] += 1
         self._logger.error(event, extra={"fields": fields})
+
+    def failed(self, event: str, exc: TollbellError, /, **fields: object) -> None:
+        """Say that *exc*, in our words and without a secret, is something a person must act on."""
+        self.error(event, **fields, error=str(exc))
 
     def failure(self, event: str, exc: BaseException, /, **fields: object) -> None:
         """Say that *exc* is a mistake of ours, with its traceback; its arguments stay out, they may hold secrets."""
+        ERRORS[event] += 1
         where = "".join(traceback.format_tb(exc.__traceback__))
         self._logger.error(event, extra={"fields": {**fields, "error": type(exc).__name__, "traceback": where}})
 

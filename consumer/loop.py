@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Final
 
 from consumer import clock, log
-from consumer.errors import Refused, Unavailable
+from consumer.errors import DataRefused, Refused, StoreFailed, Unavailable
 
 CANCEL_AGAIN: Final = 1.0  # seconds: a cancellation may be lost on the way down
 FIRST_PAUSE: Final = 0.2  # seconds after a failure; doubled with each further one
@@ -24,9 +24,9 @@ async def every(
 ) -> None:
     """Run *once*, then wait *seconds* (±10 %, or until *wake* is set), until *stop* is set.
 
-    A step that meets an unavailable server is logged once until it works again, and tried again with growing pauses. A
-    step that fails otherwise is our mistake: logged with its traceback, and tried again likewise, so that one broken
-    duty never stops the others.
+    A step that meets an unavailable server is logged once until it works again, and tried again with growing pauses.
+    One whose statement Postgres fails is an error each time, tried again likewise. A step that fails otherwise is our
+    mistake: logged with its traceback, and tried again, so that one broken duty never stops the others.
 
     Raises:
         Refused: a server answered, and it will not work like this.
@@ -36,9 +36,8 @@ async def every(
         pause = seconds * (1 + clock.jitter() / 10)
         try:
             await once()
-        except Unavailable as exc:
-            if not failures:
-                logger.warning("loop.waiting", name=name, error=str(exc))
+        except (Unavailable, DataRefused) as exc:
+            _say(name, exc, is_first=not failures)
             failures += 1
         except Refused:
             raise
@@ -55,6 +54,13 @@ async def every(
             await (clock.sleep(pause) if stop is None else clock.wait(stop, pause))
         else:
             await clock.wait(wake, pause)
+
+
+def _say(name: str, exc: Unavailable | DataRefused, *, is_first: bool) -> None:
+    if isinstance(exc, StoreFailed | DataRefused):
+        logger.failed("loop.failed", exc, name=name)
+    elif is_first:
+        logger.warning("loop.waiting", name=name, error=str(exc))
 
 
 @contextlib.asynccontextmanager

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
-from consumer import clock
+from consumer import clock, log
 from consumer.decide.model import Reason
 from consumer.decide.outcome import OutcomeClass
 from schemas.events import Action, DeliveryState
@@ -22,6 +24,16 @@ API_STATUSES: Final = ("2xx", "4xx", "5xx")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
 _ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
 _SOURCE_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36000)
+
+
+class _Errors(Collector):
+    """Counts what was logged for a person to act on: an alert that no new kind of error passes by."""
+
+    _name: Final = "tollbell_errors_total"
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return the one series; the log says which error, and of what."""
+        yield CounterMetricFamily(self._name, "Lines of level error: a person must act", value=log.ERRORS.total())
 
 
 class Metrics:
@@ -58,9 +70,11 @@ class Metrics:
         self._due = self._gauge("tollbell_outbox_due", "Deliveries that may be claimed now", [])
         self._oldest = self._gauge("tollbell_outbox_oldest_due_age_seconds", "How long the oldest of them is due", [])
         self._lag = self._gauge("tollbell_consumer_lag", "Records not yet taken", ["topic", "partition"])
+        self._held = self._gauge("tollbell_partitions_held", "Partitions that cannot be read on", [])
         self._catalog_age = self._gauge(
             "tollbell_catalog_age_seconds", "Since the rules were last known to be current", []
         )
+        self.registry.register(_Errors())
         self._channels = self._gauge("tollbell_channels", "Channels", ["state"])
         self._removed = self._counter("tollbell_retention_removed", "Removed, as its retention has passed", ["what"])
         self._oldest_partition = self._gauge(
@@ -143,6 +157,10 @@ class Metrics:
             self._lag.remove(topic, str(partition))
         else:
             self._lag.labels(topic, str(partition)).set(records)
+
+    def held(self, partitions: int) -> None:
+        """Set how many of our partitions cannot be read on."""
+        self._held.set(partitions)
 
     def catalog_checked(self, at: float) -> None:
         """Let the catalog's age grow from *at* (monotonic seconds)."""

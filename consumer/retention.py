@@ -4,9 +4,11 @@ Ends nobody's work: each step takes few rows, or gives up where somebody holds w
 """
 
 import datetime as dt
+from collections.abc import Coroutine
 from typing import Final
 
 from consumer import log, loop
+from consumer.errors import DataRefused, StoreFailed
 from consumer.metrics import Metrics
 from consumer.store import retention
 from consumer.store.database import Database
@@ -49,17 +51,28 @@ class Retention:
         """
         now = await self._database.now()
         over_by = now - self._keep
+        await self._step("make", self._make(now, over_by))
+        await self._step("drop", self._drop(over_by))
+        await self._step("measure", self._measure(now))
+        for what in (Removable.EVENTS, Removable.ENTITLEMENTS, Removable.INVOICES, Removable.JOBS):
+            await self._step(what.value, self._remove(what, over_by))
+        await self._step(Removable.IDENTITIES.value, self._remove_identities(now, over_by))
+
+    async def _step(self, name: str, step: Coroutine[None, None, None]) -> None:
+        """Do one of the steps; where Postgres fails it, say so: the others do not need it, and it comes again."""
+        try:
+            await step
+        except (StoreFailed, DataRefused) as exc:
+            logger.failed("retention.failed", exc, step=name)
+
+    async def _make(self, now: dt.datetime, over_by: dt.datetime) -> None:
         for one in await retention.make(self._database, now=now, kept_from=over_by):
             self._say(one)
-        await self._drop(over_by)
-        await self._measure(now)
-        identities_by = await retention.identities_over_by(self._database, over_by, now)
-        await self._remove(Removable.EVENTS, over_by)
-        await self._remove(Removable.ENTITLEMENTS, over_by)
-        await self._remove(Removable.INVOICES, over_by)
-        await self._remove(Removable.JOBS, over_by)
-        if identities_by is not None:
-            await self._remove(Removable.IDENTITIES, min(identities_by, now - self._longest_round))
+
+    async def _remove_identities(self, now: dt.datetime, over_by: dt.datetime) -> None:
+        by = await retention.identities_over_by(self._database, over_by, now)
+        if by is not None:
+            await self._remove(Removable.IDENTITIES, min(by, now - self._longest_round))
 
     async def _drop(self, over_by: dt.datetime) -> None:
         existing = await retention.partitions(self._database)

@@ -32,6 +32,7 @@ _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class RejectReason(StrEnum):
     """Why a record went to the dead letters. Finite: a metric's label and a header."""
 
+    NOT_RECORDS = "not_records"
     NOT_JSON = "not_json"
     NOT_CLOUDEVENT = "not_cloudevent"
     INVALID = "invalid"

@@ -17,7 +17,9 @@ from consumer.consume.batch import KafkaRecord
 from consumer.consume.dead_letters import OWN_PREFIX, DeadLetter
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import partitions, translated
+from consumer.consume.records import Unreadable
 from consumer.consume.rulebook import Rulebook
+from consumer.errors import Refused
 from consumer.metrics import Metrics
 from consumer.store import migrate, outbox
 from consumer.store.memory import Memory
@@ -125,6 +127,8 @@ async def _dead_letters(read: Settings) -> AsyncIterator[Sequence[KafkaRecord]]:
                 consumer.seek(tp, begins[tp])
             while left:
                 for tp, records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)).items():
+                    if any(isinstance(record.value, Unreadable) for record in records):
+                        raise Refused(f"Kafka: {tp.topic}/{tp.partition} has records that cannot be read")
                     yield [record for record in records if record.offset < ends[tp]]
                 left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
     finally:

@@ -18,6 +18,7 @@ from schemas.refusals import Place, refusals, written
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_BYTES: Final = 10 * 1024 * 1024
+LINE_LIMIT: Final = 500  # characters of a refusal, as of a dead letter's reason
 MAX_VALUES: Final = 100_000  # aliases of aliases: a billion values in ten lines
 _VARIABLE: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAMES: Final = re.compile(r"(?<=alias |nchor |andle ).*", re.DOTALL)  # what stands behind * or ! may be a secret
@@ -52,7 +53,7 @@ class _Reader:
         self.lines: dict[Place, int] = {}
 
     def fail(self, line: int, problem: str) -> ConfigInvalid:
-        return ConfigInvalid(f"{self._path.name}, line {line}: {problem}")
+        return _invalid(f"{self._path.name}, line {line}: {problem}")
 
     def value(self, node: yaml.Node, at: Place = ()) -> Any:
         self.lines[at] = node.start_mark.line + 1
@@ -111,21 +112,28 @@ def read(path: Path, model: type[ModelT], environment: Mapping[str, str]) -> Yam
     """
     reader = _Reader(path, environment)
     try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > MAX_BYTES:
-            raise ConfigInvalid(f"{path.name}: is larger than {MAX_BYTES} bytes")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise _invalid(f"{path.name}: is larger than {MAX_BYTES} bytes")
+        root = yaml.compose(data.decode(), Loader=yaml.SafeLoader)
         given = reader.value(root) if root is not None else {}
         return YamlFile(path.name, model.model_validate(given), reader.lines)
     except OSError as exc:
-        raise ConfigInvalid(f"{path}: cannot be read: {exc.strerror}") from None
+        raise _invalid(f"{path}: cannot be read: {exc.strerror}") from None
     except UnicodeDecodeError as exc:
-        raise ConfigInvalid(f"{path.name}: is not UTF-8 at byte {exc.start}") from None
+        raise _invalid(f"{path.name}: is not UTF-8 at byte {exc.start}") from None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise reader.fail(line, f"is no YAML: {_NAMES.sub('', str(exc.problem))}") from None
-    except (yaml.YAMLError, RecursionError) as exc:
-        raise ConfigInvalid(f"{path.name}: is no YAML: {type(exc).__name__}") from None
+    except yaml.reader.ReaderError as exc:
+        raise _invalid(
+            f"{path.name}: is no YAML: character {exc.position + 1} is none of its: U+{exc.character:04X}"
+        ) from None
+    except yaml.YAMLError as exc:
+        raise _invalid(f"{path.name}: is no YAML: {type(exc).__name__}") from None
+    except RecursionError:
+        raise _invalid(f"{path.name}: is nested without end, or deeper than any rule needs") from None
     except ValidationError as exc:
         first = refusals(exc)[0]
         raise _refusal(path.name, reader.lines, first.place, first.problem) from None
@@ -136,4 +144,10 @@ def _refusal(name: str, lines: Mapping[Place, int], at: Place, problem: str) -> 
     while known and known not in lines:
         known = known[:-1]
     field = written(at)
-    return ConfigInvalid(f"{name}, line {lines.get(known, 1)}: {f'{field}: ' if field else ''}{problem}")
+    return _invalid(f"{name}, line {lines.get(known, 1)}: {f'{field}: ' if field else ''}{problem}")
+
+
+def _invalid(text: str) -> ConfigInvalid:
+    """Return the refusal, in one line of a bearable length: a field's name may hold anything, and be of any length."""
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return ConfigInvalid(shown if len(shown) <= LINE_LIMIT else f"{shown[: LINE_LIMIT - 1]}…")

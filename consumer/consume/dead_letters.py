@@ -121,4 +121,4 @@ def cut(letter: DeadLetter, limit: int) -> tuple[bytes | None, bytes | None, lis
 
 
 def _size(headers: Sequence[tuple[str, bytes | None]]) -> int:
-    return sum(len(name) * 4 + len(text or b"") + 10 for name, text in headers)
+    return sum(len(name.encode()) + len(text or b"") + 10 for name, text in headers)

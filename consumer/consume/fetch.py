@@ -5,7 +5,7 @@ paused process whose partitions have moved on: no write depends on who holds a p
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from consumer import clock, log
 from consumer.consume.batch import KafkaRecord
+from consumer.consume.held import Batches, Held
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import COMMIT_TIMEOUT, FETCH_BYTES, translated
 from consumer.consume.starts import Starts
@@ -30,7 +31,6 @@ ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
 REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in hand
 AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back
 STUCK_AFTER: Final = 60.0  # seconds with records to read and none read (aiokafka#847, #1037)
-Batches = Mapping[TopicPartition, Sequence[KafkaRecord]]
 logger = log.get("consume")
 
 
@@ -41,6 +41,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._consumer = consumer
         self._ingest = ingest
         self._starts = starts
+        self._held = Held(consumer, ingest.metrics)
         self._topics = list(dict.fromkeys(topics))
         self._idle = asyncio.Event()
         self._idle.set()
@@ -52,7 +53,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     @property
     def waiting_for(self) -> str | None:
         """Why nothing is read now, for `/readyz`; None while all is well."""
-        return self._waiting_for or self._away
+        return self._waiting_for or self._away or self._held.why
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -62,6 +63,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         """Let the batch in hand finish; what we remember of documents may change under another's hands now."""
         await clock.wait(self._idle, REVOKE_TIMEOUT)
         self._ingest.memory.forget()
+        self._held.forget(revoked)
         for tp in revoked:
             self._done.pop(tp, None)
             self._moved_at.pop(tp, None)
@@ -79,8 +81,9 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             Refused: Kafka or Postgres answers, and it will not work like this.
         """
         while not stop.is_set():
+            self._held.look_again()
             batches = await self._poll(stop)
-            if not batches:
+            if not any(batches.values()):
                 continue
             self._idle.clear()
             try:
@@ -100,8 +103,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             if not poll.done():  # a rebalance may keep a poll waiting; what it would return is read again
                 return {}
             with translated("reading"):
-                batches: Batches = poll.result()
-                return batches
+                return self._held.readable(poll.result())
         except Unavailable as exc:
             await self._begin(exc, stop)
             return {}
@@ -116,6 +118,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 case NoOffsetForPartitionError() as cause:
                     await self._starts.begin([tp for tp in cause.args if isinstance(tp, TopicPartition)])
                 case OffsetOutOfRangeError() as cause:
+                    self._held.forget(cause.args[0])  # what held them up is gone
                     await self._starts.begin(list(cause.args[0]))
                 case _:
                     await self._wait_out(exc, stop)
@@ -197,7 +200,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             if offset is None:
                 continue
             self._ingest.metrics.lag(tp.topic, tp.partition, max(end - offset, 0))
-            if end <= offset or self._waiting_for:
+            if end <= offset or self._waiting_for or tp in self._held:
                 self._moved_at[tp] = now
             elif now - self._moved_at.setdefault(tp, now) > STUCK_AFTER:
                 raise Refused(f"Kafka: {tp.topic}/{tp.partition} has {end - offset} records and gives none: start anew")

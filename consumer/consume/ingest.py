@@ -13,6 +13,7 @@ from typing import Final
 from consumer import clock, ids, log
 from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
+from consumer.consume.records import BadBatch
 from consumer.consume.rulebook import Rulebook
 from consumer.decide.judge import judge
 from consumer.decide.model import Reason
@@ -84,6 +85,9 @@ class Ingest:
         wanted: list[Wanted] = []
         rejected: list[DeadLetter] = []
         for record in records:
+            if isinstance(record.value, BadBatch):
+                rejected.append(DeadLetter(record, record.value.reject))
+                continue
             match parse(record.value, record.headers, latest=latest):
                 case Reject() as reject:
                     rejected.append(DeadLetter(record, reject))

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 from aiokafka.helpers import create_ssl_context
 
+from consumer.consume import records
 from consumer.errors import ConfigInvalid, Refused, SourceUnavailable
 from schemas.secret import Secret
 
@@ -76,6 +77,7 @@ class Kafka:
 
     def consumer(self, group_id: str | None) -> AIOKafkaConsumer:
         """Return a consumer of *group_id*, or of no group; not started, subscribed to nothing."""
+        records.install()
         return AIOKafkaConsumer(
             **self._common(),
             group_id=group_id,
@@ -115,7 +117,7 @@ def translated(doing: str) -> Iterator[None]:
     """Turn aiokafka's exceptions into ours.
 
     Raises:
-        Refused: no right to it, or what is there cannot be read.
+        Refused: no right to it.
         SourceUnavailable: anything else: what Kafka cannot do now it may do later.
     """
     try:
@@ -123,12 +125,6 @@ def translated(doing: str) -> Iterator[None]:
     except _REFUSED as exc:
         raise Refused(
             f"Kafka: {doing}: {type(exc).__name__}: check the TOLLBELL_KAFKA_* settings and the ACLs"
-        ) from exc
-    except UnicodeDecodeError as exc:
-        # aiokafka 0.14 decodes header names strictly, and a compressed batch cannot be read past such a record.
-        raise Refused(
-            f"Kafka: {doing}: a record has a header name that is not UTF-8, which the client library cannot read:"
-            " move the group past it with kafka-consumer-groups --reset-offsets"
         ) from exc
     except (KafkaError, OSError, TimeoutError) as exc:
         text = str(exc).partition("\n")[0]

@@ -12,15 +12,16 @@ from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.slots import Limits, allot
-from consumer.errors import Unavailable
+from consumer.errors import DataRefused, StoreFailed, TollbellError, Unavailable
 from consumer.metrics import Metrics
 from consumer.store import deliveries
 from consumer.store.database import Database
-from consumer.store.deliveries import Claimed
+from consumer.store.deliveries import Claimed, DueChannel
 
 # Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
 LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
+HOLD: Final = 5.0  # seconds a channel is left alone whose statement Postgres has failed
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
@@ -52,6 +53,7 @@ class Dispatch:
         self._in_flight: Counter[str] = Counter()
         self._namespaces: dict[str, str] = {}
         self._slow: set[str] = set()
+        self._held: dict[str, float] = {}  # until when (monotonic)
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_more = False
         self._next_due = POLL
@@ -65,7 +67,7 @@ class Dispatch:
         Raises:
             StoreUnavailable: Postgres cannot be reached.
         """
-        channels = await deliveries.due_channels(self._database)
+        channels = await self._channels()
         due = [channel for channel in channels if channel.due_in <= 0]
         self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
         random.shuffle(due)  # the order is the fairness: no channel is always first
@@ -76,12 +78,32 @@ class Dispatch:
             return
         self._namespaces.update({channel.id: channel.namespace for channel in due})
         asked_at = clock.monotonic()
-        claimed = await deliveries.claim(self._database, slots, self._lease)
+        claimed = await self._claim(slots)
         self._has_more = len(claimed) == sum(slots.values()) or len(slots) < len(due)
         self._metrics.interrupted(sum(one.was_lost for one in claimed))
         self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
         for one in claimed:
             self._start(one, asked_at)
+
+    async def _channels(self) -> list[DueChannel]:
+        """Return the channels with something due, now or later, but those that are held."""
+        now = clock.monotonic()
+        self._held = {channel: until for channel, until in self._held.items() if until > now}
+        return [one for one in await deliveries.due_channels(self._database) if one.id not in self._held]
+
+    async def _claim(self, slots: dict[str, int]) -> list[Claimed]:
+        """Claim for all of *slots*; where Postgres fails that, for each alone, and hold the channel at fault."""
+        try:
+            return await deliveries.claim(self._database, slots, self._lease)
+        except (StoreFailed, DataRefused) as exc:
+            if len(slots) == 1:
+                self._hold(next(iter(slots)), exc)
+                return []
+        return [one for channel, free in slots.items() for one in await self._claim({channel: free})]
+
+    def _hold(self, channel: str, exc: TollbellError) -> None:
+        self._held[channel] = clock.monotonic() + HOLD
+        logger.failed("deliver.held", exc, channel_id=channel, seconds=HOLD)
 
     def _pace(self, asked: set[str], claimed: list[Claimed]) -> None:
         """Look again soon where channels of *asked* have a rate, or a probe; later and later while they give nothing.
@@ -100,10 +122,12 @@ class Dispatch:
             self._wake.clear()
             try:
                 await self.once()
-            except Unavailable as exc:
+            except (Unavailable, DataRefused) as exc:
                 failures += 1
                 self.waiting_for = str(exc)
-                if failures == 1:
+                if isinstance(exc, StoreFailed | DataRefused):
+                    logger.failed("deliver.failed", exc)
+                elif failures == 1:
                     logger.warning("deliver.waiting", error=str(exc))
                 await clock.wait(stop, min(0.2 * 2 ** min(failures, 5), 5.0))
                 continue
@@ -134,7 +158,9 @@ class Dispatch:
     async def _run_one(self, delivery: Claimed, asked_at: float) -> None:
         channel = delivery.channel_id
         try:
-            delivery = await self._attempts.prepared(delivery)
+            if (prepared := await self._prepared(delivery)) is None:
+                return
+            delivery = prepared
             # The lease is the database's; by our own clock it began at the latest when we asked for it.
             if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():
                 await deliveries.hand_back(self._database, [delivery])
@@ -146,7 +172,7 @@ class Dispatch:
                 self._slow.discard(channel)
             if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
                 self._wake.set()  # due before the next poll: ask anew when
-        except Unavailable as exc:
+        except (Unavailable, DataRefused) as exc:
             logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
         finally:
             self._in_flight[channel] -= 1
@@ -155,3 +181,12 @@ class Dispatch:
                 self._namespaces.pop(channel, None)
             if self._has_more:
                 self._wake.set()
+
+    async def _prepared(self, delivery: Claimed) -> Claimed | None:
+        """Return *delivery* with its body; None where Postgres fails to keep that: it is handed back, and held."""
+        try:
+            return await self._attempts.prepared(delivery)
+        except (StoreFailed, DataRefused) as exc:
+            self._hold(delivery.channel_id, exc)
+            await deliveries.hand_back(self._database, [delivery])
+            return None

@@ -7,7 +7,7 @@ from typing import assert_never
 from consumer import clock, log
 from consumer.decide import breaker
 from consumer.decide.breaker import Breaker, Endurance, Open, Run, StopSending
-from consumer.errors import Unavailable
+from consumer.errors import DataRefused, StoreFailed, Unavailable
 from consumer.store import paces
 from consumer.store.database import Database
 from consumer.store.deliveries import Recorded
@@ -36,6 +36,8 @@ class Watch:
         try:
             for run in recorded.runs:
                 await self._judge(run)
+        except (StoreFailed, DataRefused) as exc:
+            logger.failed("deliver.failed", exc)
         except Unavailable as exc:
             logger.warning("deliver.waiting", error=str(exc))
         for channel_id in recorded.closed:

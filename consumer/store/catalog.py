@@ -13,6 +13,9 @@ from consumer.store.database import Database
 from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, Since, read_spec
 from schemas.sources import Invoice, SourceEvent
 
+# Distinct features and the rules found for each, together: neither hostile ids nor many rules about all features may
+# fill the memory. Some 10 MB; a rule that is found again costs nothing.
+REMEMBERED: Final = 100_000
 CHANNEL: Final = "tollbell_catalog"  # of LISTEN and NOTIFY
 
 
@@ -41,6 +44,7 @@ class Catalog:
             for feature in dict.fromkeys(rule.spec.features or ()):
                 self._by_feature.setdefault((rule.namespace, feature), []).append(rule)
         self._found: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+        self._remembered = 0
 
     def about(self, source: SourceEvent) -> Sequence[Rule]:
         """Return the rules that want *source*, in id order, each once."""
@@ -61,13 +65,14 @@ class Catalog:
                 )
             }
             found = tuple(rules[key] for key in sorted(rules))
-            if len(self._found) >= _FEATURES_REMEMBERED:
+            self._remembered += 1 + len(found)
+            if self._remembered > REMEMBERED:
                 self._found.clear()
+                self._remembered = 1 + len(found)
             self._found[wanted] = found
         return found
 
 
-_FEATURES_REMEMBERED: Final = 10_000  # distinct (namespace, feature); hostile ids must not fill the memory
 EMPTY: Final = Catalog(0, ())
 
 

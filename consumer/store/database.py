@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import asyncpg
 
 from consumer import clock
-from consumer.errors import DataRefused, Refused, StoreBusy, StoreUnavailable
+from consumer.errors import DataRefused, Refused, StoreBusy, StoreFailed, StoreUnavailable
 from consumer.store.queries import load
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds; an unreachable server must not look like a slow one
@@ -58,10 +58,13 @@ def translated() -> Iterator[None]:
         DataRefused: the statement's data is at fault (the driver's DataError, SQLSTATE classes 21 to 23).
         Refused: a database, table or right is missing.
         StoreBusy: a limit that the transaction set itself was reached (`lock_timeout`, `statement_timeout`).
+        StoreFailed: it answered with any other error.
         StoreUnavailable: nobody answered, or the connection broke; whether the statement took effect is unknown.
     """
     try:
         yield
+    except _LOST_RACE:  # the caller's to try again
+        raise
     except (asyncpg.DataError, asyncpg.CardinalityViolationError, asyncpg.IntegrityConstraintViolationError) as exc:
         raise DataRefused(_line(exc)) from exc
     except _REFUSED as exc:
@@ -70,6 +73,8 @@ def translated() -> Iterator[None]:
         raise StoreBusy(f"Postgres: {_line(exc)}") from exc
     except _AWAY as exc:
         raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
+    except asyncpg.PostgresError as exc:
+        raise StoreFailed(f"Postgres: {exc.sqlstate}: {_line(exc)}") from exc
     except UnicodeEncodeError as exc:
         raise DataRefused("a text is not valid Unicode") from exc
 

@@ -21,6 +21,7 @@ from tests.verification import SECRET
 
 ENTITLEMENTS, NAMESPACES, RULES = 100_000, 20, 10  # rules of each namespace: one for each of ten features
 SLICES = 6
+NOBODY = "http://127.0.0.1:1024/"  # nothing is sent
 LEVELS = 10  # thresholds of a rule: at 10, 20, … 100 %
 
 
@@ -106,7 +107,7 @@ def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]])
 async def configured(deployment: Deployment) -> None:
     """Apply 200 rules in 20 namespaces."""
     lines = [{"type": "usage_percentage", "value": 100 * (n + 1) // LEVELS} for n in range(LEVELS)]
-    channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": "http://127.0.0.1:1024/", "signingSecret": SECRET}
+    channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": NOBODY, "signingSecret": SECRET}
     for n in range(NAMESPACES):
         rules = [
             {

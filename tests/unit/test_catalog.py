@@ -1,5 +1,7 @@
 """Which rules a record finds: by namespace, and by the feature's id or key."""
 
+import tracemalloc
+
 import pytest
 
 from consumer.store.catalog import EMPTY, Catalog
@@ -69,3 +71,17 @@ def test_features_that_never_end_are_answered_all_the_same() -> None:
 def test_before_the_first_look_there_is_no_rule() -> None:
     assert found(EMPTY, "f-1", "k") == []
     assert EMPTY.size == 0
+
+
+def test_features_without_end_and_many_rules_about_all_of_them_do_not_fill_the_memory() -> None:
+    catalog = Catalog(1, [rule(f"r{n:03}") for n in range(1000)])
+    tracemalloc.start()
+    try:
+        for n in range(400):
+            catalog.matching("default", f"f-{n}", "")
+        grown_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(found(catalog, "f-1", "")) == 1000
+    assert grown_bytes < 1_500_000  # all of them: 3.2 MB

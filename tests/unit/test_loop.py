@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from consumer import loop
-from consumer.errors import Refused, SourceUnavailable
+from consumer.errors import DataRefused, Refused, SourceUnavailable, StoreFailed
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +156,16 @@ async def test_a_duty_that_loses_a_cancellation_is_cancelled_again() -> None:
             await begun.wait()
 
     assert lost.is_set()
+
+
+@pytest.mark.parametrize("failed", [StoreFailed("Postgres: XX001: damaged"), DataRefused("a row breaks a check")])
+async def test_a_statement_that_postgres_fails_is_an_error_each_time_and_tried_again(
+    failed: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = Step(failed, failed, None)
+
+    await loop.every(step.once, 0, name="tests", stop=step.stop)
+
+    said = [record for record in caplog.records if record.getMessage() == "loop.failed"]
+    assert [record.levelname for record in said] == ["ERROR", "ERROR"]
+    assert step.count == 3

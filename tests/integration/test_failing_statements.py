@@ -1,0 +1,151 @@
+"""Where Postgres fails a statement, for one row's sake or for now, the rest goes on; what failed is tried again."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consumer import log
+from consumer.metrics import Metrics
+from tests.conftest import MakeDeployment, Produce
+from tests.factories import native_record, rules_yaml
+from tests.fakes import Receiver
+from tests.integration.test_deliverers import deliverer, hook, until
+from tests.partitions import DAY, KEEP, duty
+from tests.service import Replica
+from tests.stores import KEY, Store
+from tests.verification import SECRET
+
+UNKNOWN, OF_DATA = "P0001", "23514"  # SQLSTATEs: somebody's trigger, and a check that a row breaks
+
+
+@contextlib.asynccontextmanager
+async def failing(stored: Store, what: str, when: str, state: str = UNKNOWN) -> AsyncIterator[None]:
+    """Let *what*, such as `INSERT ON attempt`, fail with the SQLSTATE *state* for every row of which *when* is true."""
+    name = f"fail_{abs(hash((what, when)))}"
+    row = "OLD" if what.startswith("DELETE") else "NEW"
+    body = f"BEGIN IF {when} THEN RAISE EXCEPTION 'made to fail' USING ERRCODE = '{state}'; END IF; RETURN {row}; END"
+    await stored.sql(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    await stored.sql(f"CREATE TRIGGER {name} BEFORE {what} FOR EACH ROW EXECUTE FUNCTION {name}()")
+    yield
+    await stored.sql(f"DROP FUNCTION {name} CASCADE")
+
+
+async def ends_well(replica: Replica) -> None:
+    """See that the failures were said aloud, and that nothing else went wrong."""
+    assert await replica.metric("tollbell_errors_total") >= 1
+    assert await replica.terminate() == 0
+
+
+@pytest.mark.parametrize("state", [UNKNOWN, OF_DATA])
+async def test_a_claim_that_fails_for_one_channel_holds_up_that_one_until_it_is_mended(
+    state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
+    await stored.configure({name: hook(receiver, url=receiver.url(f"/{name}")) for name in ("bad", "good")})
+    bad = f"NEW.channel_id = '{stored.ids['bad']}' AND NEW.token IS NOT NULL"
+    await stored.events(3)
+    async with await deliverer(deployment) as replica:
+        async with failing(stored, "UPDATE ON delivery", bad, state):
+            await receiver.wait_for(3, path="/good")
+            (line, *_) = await replica.logged("deliver.held")
+            await stored.events(3)
+            await receiver.wait_for(6, path="/good")
+            meanwhile = len(receiver.at("/bad"))
+
+        await receiver.wait_for(6, path="/bad")
+        assert (line["channel_id"], meanwhile) == (stored.ids["bad"], 0)
+        assert "made to fail" in line["error"]
+        await ends_well(replica)
+
+
+@pytest.mark.parametrize("state", [UNKNOWN, OF_DATA])
+async def test_an_attempt_that_cannot_be_recorded_waits_alone_and_is_recorded_once_it_can(
+    state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
+    await stored.configure({name: hook(receiver, url=receiver.url(f"/{name}")) for name in ("bad", "good")})
+    bad = f"NEW.channel_id = '{stored.ids['bad']}' AND NEW.state = 'SUCCESS'"
+    await stored.events(3)
+    async with await deliverer(deployment) as replica:
+        async with failing(stored, "UPDATE ON delivery", bad, state):
+            await receiver.wait_for(3, path="/bad")
+            await replica.logged("deliver.not_recorded")
+            await stored.events(3)
+            await until(stored, "SELECT count(*) = 6 FROM delivery WHERE state = 'SUCCESS'")
+
+        await until(stored, "SELECT bool_and(state = 'SUCCESS') FROM delivery")
+        assert len(receiver.at("/bad")) == len(receiver.at("/good")) == 6
+        await ends_well(replica)
+
+
+async def test_a_body_that_cannot_be_kept_and_a_sweep_that_fails_hold_up_nothing_else(
+    deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
+    names = {"good": "openmeter", "flat": "flat", "off": "openmeter"}
+    await stored.configure({n: hook(receiver, url=receiver.url(f"/{n}"), format=f) for n, f in names.items()})
+    await stored.events(3)
+    await stored.sql("UPDATE channel SET disabled_by = 'person' WHERE id = $1", stored.ids["off"])
+    async with await deliverer(deployment) as replica:
+        async with (
+            failing(stored, "INSERT ON rendered", "true"),
+            failing(stored, "UPDATE ON delivery", "NEW.state = 'FAILED'"),
+        ):
+            await replica.logged("deliver.held")
+            await replica.logged("loop.failed", name="sweep")
+            await receiver.wait_for(3, path="/good")
+            assert receiver.at("/flat") == []
+
+        await receiver.wait_for(3, path="/flat", timeout=30)
+        await until(stored, "SELECT count(*) = 3 FROM delivery WHERE state = 'FAILED'")
+        assert await stored.one("SELECT count(*) FROM attempt WHERE outcome = 'interrupted'") == 0
+        await ends_well(replica)
+
+
+async def test_a_step_of_retention_that_fails_is_said_and_the_others_are_done(stored: Store) -> None:
+    long_ago = await stored.database.now() - KEEP - DAY
+    metrics = Metrics()
+    add = (
+        "INSERT INTO job (id, namespace, kind, channel_id, since, state, total, created_at, ended_at)"
+        " VALUES ('1', 'default', 'recover', 'c', $1, 'DONE', 1, $1, $1)"
+    )
+    await stored.sql(add, long_ago)
+    await stored.configure({"hook": {}})
+    await stored.events(1)
+    await stored.sql(
+        "UPDATE entitlement SET period_from = $1, period_to = $2, ended = true",
+        long_ago,
+        long_ago + DAY / 2,
+    )
+    async with failing(stored, "DELETE ON entitlement", "true"):
+        before = log.ERRORS.total()
+        await duty(stored.database, metrics).once()
+
+        assert log.ERRORS["retention.failed"] >= 1
+        assert metrics.registry.get_sample_value("tollbell_errors_total") == before + 1
+        assert await stored.one("SELECT count(*) FROM job") == 0
+        assert await stored.one("SELECT count(*) FROM entitlement") == 1
+
+    await duty(stored.database, metrics).once()
+
+    assert await stored.one("SELECT count(*) FROM entitlement") == 0
+
+
+async def test_a_batch_that_postgres_fails_for_a_reason_of_its_own_is_taken_again_until_it_works(
+    deploy: MakeDeployment, stored: Store, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy()
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        async with failing(stored, "INSERT ON event", "true"):
+            await produce(topic, native_record(90))
+            await replica.logged("consume.waiting")
+            status, said = await replica.http("/readyz")
+
+        await receiver.wait_for(1)
+        assert (status, "made to fail" in said) == (503, True)
+        assert await replica.metric("tollbell_records_total", result="dead_letter") == 0
+        assert await replica.terminate() == 0
