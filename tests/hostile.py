@@ -42,17 +42,17 @@ def head(status: int, *headers: bytes) -> bytes:
 
 
 def bomb(mebibytes: int) -> bytes:
-    """Return a body of *mebibytes*, packed small."""
-    return gzip.compress(b"\0" * mebibytes * MEBIBYTE, 1)
+    """Return a body of *mebibytes*, packed small: gzip of several parts is gzip."""
+    return gzip.compress(b"\0" * MEBIBYTE, 1) * mebibytes
 
 
 # Name, what is said, and what an attempt says of it.
 NOT_HTTP: Final = {
     "is not HTTP": (b"I am not HTTP\r\n\r\n", "bad status line"),
     "is HTTP/0.9": (b"<html>HTTP/0.9 says this</html>", "bad status line"),
-    "status 999": (b"HTTP/1.1 999 Nonsense\r\ncontent-length: 0\r\n\r\n", "the status 999"),
-    "status 600": (b"HTTP/1.1 600 Nonsense\r\ncontent-length: 0\r\n\r\n", "the status 600"),
-    "status 099": (b"HTTP/1.1 099 Nonsense\r\ncontent-length: 0\r\n\r\n", "the status 99"),
+    "status 999": (b"HTTP/1.1 999 Nonsense\r\nconnection: close\r\n\r\n", "the status 999"),
+    "status 600": (b"HTTP/1.1 600 Nonsense\r\nconnection: close\r\n\r\n", "the status 600"),
+    "status 099": (b"HTTP/1.1 099 Nonsense\r\nconnection: close\r\n\r\n", "the status 99"),
     "status of four digits": (b"HTTP/1.1 2000 OK\r\n\r\n", ""),
     "negative length": (b"HTTP/1.1 200 OK\r\ncontent-length: -4\r\n\r\n", "content-length"),
     "two lengths": (

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from tests.faults import receivers
 from tests.faults.run import Run
 
 Case = Callable[[Run], Awaitable[None]]
@@ -131,4 +132,5 @@ CASES: dict[str, Case] = {
     "half-open": half_open,
     "slow": slow,
     "coming and going": coming_and_going,
+    "hostile receivers": receivers.and_say,
 }
