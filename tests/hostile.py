@@ -31,7 +31,9 @@ def repeating(part: bytes, *, every: float = 0) -> Handler:
         while True:
             writer.write(part)
             await writer.drain()
-            await clock.wait(pause, every)
+            # A flood is not to wait for its turn: on a busy machine it would be a drip, and met by a timeout.
+            if every:
+                await clock.wait(pause, every)
 
     return handle
 

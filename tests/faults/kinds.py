@@ -128,20 +128,20 @@ HANGING: Final = {
 ENDLESS: Final = {
     **{name: Kind(outcome="timeout", handler=handler) for name, handler in ENDLESS_HEADERS.items()},
     "headers without end": Kind(
-        outcome="protocol", handler=saying(b"HTTP/1.1 200 OK\r\n", repeating(b"X: x\r\n" * 1000))
+        outcome="protocol", handler=saying(b"HTTP/1.1 200 OK\r\n", repeating(b"X: x\r\n" * 10_000))
     ),
     "a header without end": Kind(outcome="protocol", handler=saying(b"HTTP/1.1 200 OK\r\nX: ", repeating(b"x" * 1000))),
-    "100-continue without end": Kind(outcome="protocol", handler=saying(b"", repeating(CONTINUE * 1000))),
+    "100-continue without end": Kind(outcome="protocol", handler=saying(b"", repeating(CONTINUE * 10_000))),
     "a body that drips": Kind(
         outcome="status",
         status=503,
         handler=saying(head(503, b"transfer-encoding: chunked"), repeating(b"1\r\nx\r\n", every=0.05)),
     ),
-    "a body without end": Kind(outcome="status", status=503, handler=saying(head(503), repeating(b"x" * 65_536))),
+    "a body without end": Kind(outcome="status", status=503, handler=saying(head(503), repeating(b"x" * 2**18))),
     "a body of tiny chunks without end": Kind(
         outcome="status",
         status=503,
-        handler=saying(head(503, b"transfer-encoding: chunked"), repeating(b"1\r\nx\r\n" * 1000)),
+        handler=saying(head(503, b"transfer-encoding: chunked"), repeating(b"1\r\nx\r\n" * 40_000)),
     ),
     "a gzip bomb": Kind(
         outcome="status",
