@@ -131,18 +131,20 @@ async def _resolved(host: str, make: Callable[[], AbstractResolver], seconds: fl
         await resolver.close()
 
 
-def guarded_socket_factory(allowed: Sequence[Network]) -> Callable[[AddrInfoType], socket.socket]:
-    """Return a `socket_factory` for aiohttp's connector that makes no socket for a refused address or port.
+def guarded_socket_factory(
+    allowed: Sequence[Network], *, kind: type[socket.socket] = socket.socket
+) -> Callable[[AddrInfoType], socket.socket]:
+    """Return a `socket_factory` for aiohttp's connector: makes a *kind*, but none for a refused address or port.
 
     It raises `AddressRefused`, which aiohttp hands on as the `os_error` of a ClientConnectorError.
     """
     ranges = tuple(allowed)
 
     def make(info: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, where = info
+        family, stream, protocol, _, where = info
         if refusal(str(where[0]), ranges) or not urls.is_port_allowed(int(where[1])):
             raise AddressRefused
-        return socket.socket(family=family, type=kind, proto=protocol)
+        return kind(family=family, type=stream, proto=protocol)
 
     return make
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from tests.fakes import Received
 from tests.property.words import Event, Rule
-from tests.verification import verify
+from tests.verification import verified_then
 from tests.workload import Workload, seen, told
 
 
@@ -69,7 +69,7 @@ def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], recei
             twice += of_it[2]
     bodies: dict[str, set[bytes]] = {}
     for request in received:
-        bodies.setdefault(verify(request)["id"], set()).add(request.body)
+        bodies.setdefault(verified_then(request)["id"], set()).add(request.body)
     return Ledger(
         records=sum(len(one.records) for one in workloads),
         expected=expected,

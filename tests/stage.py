@@ -77,12 +77,14 @@ class Stage:
                 await clock.wait(asyncio.Event(), 0.1)
 
     async def rows(self) -> list[asyncpg.Record]:
-        """Return the events, each with its delivery's state."""
+        """Return the workloads' events, each with its delivery's state."""
         connection = await asyncpg.connect(self.deployment.environment["TOLLBELL_DATABASE_URL"])
         try:
             return await connection.fetch(
                 "SELECT e.id, r.namespace, r.key, e.payload, e.recorded_at, d.state FROM event e"
-                " JOIN rule r ON r.id = e.rule_id LEFT JOIN delivery d ON d.event_id = e.id ORDER BY e.id"
+                " JOIN rule r ON r.id = e.rule_id LEFT JOIN delivery d ON d.event_id = e.id"
+                " WHERE r.namespace = ANY($1) ORDER BY e.id",
+                [one.namespace for one in self.workloads],
             )
         finally:
             await connection.close()

@@ -23,7 +23,7 @@ def asked(outcome: Outcome) -> dt.timedelta | None:
         return min(dt.timedelta(seconds=float(text)), LONGEST)
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):  # the last: of digits that no machine integer holds
         return None
     answered_at = outcome.started_at + dt.timedelta(milliseconds=outcome.duration_ms)
     aware = date if date.tzinfo is not None else date.replace(tzinfo=dt.UTC)

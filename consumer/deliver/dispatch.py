@@ -23,6 +23,7 @@ LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 HOLD: Final = 5.0  # seconds a channel is left alone whose statement Postgres has failed
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
+SLOW_PART: Final = 0.5  # of the timeout; an attempt that takes that long makes its channel a slow one
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
 
@@ -49,6 +50,7 @@ class Dispatch:
         self._metrics = metrics
         self._limits = limits
         self._timeout = timeout
+        self._slow_ms = timeout.total_seconds() * 1000 * SLOW_PART
         self._lease = timeout + LEASE_MARGIN
         self._in_flight: Counter[str] = Counter()
         self._namespaces: dict[str, str] = {}
@@ -166,7 +168,8 @@ class Dispatch:
                 await deliveries.hand_back(self._database, [delivery])
                 return
             ended = await self._attempts.attempt(delivery)
-            if ended.outcome.kind is OutcomeClass.TIMEOUT:
+            # Not the class alone: who answers at once and never ends its body, or just in time, holds a slot as long.
+            if ended.outcome.kind is OutcomeClass.TIMEOUT or ended.outcome.duration_ms >= self._slow_ms:
                 self._slow.add(channel)
             else:
                 self._slow.discard(channel)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from consumer.store.deliveries import DueChannel
 
-SLOW_SHARE = 4  # channels that timed out share one slot in four: 63 black holes of 8 must not fill 500
+SLOW_SHARE = 4  # slow channels share one slot in four: 63 black holes of 8 must not fill 500
 NAMESPACE_SHARE = 2  # one namespace has at most one slot in two while another has something due
 
 
@@ -33,7 +33,7 @@ def allot(
     Args:
         due: channels with something due now.
         in_flight: requests in flight, by channel.
-        slow: channels whose last attempt timed out.
+        slow: channels whose last attempt took a good part of the timeout, or all of it.
         limits: of the process and of a channel.
         namespaces: of the channels in flight.
     """

@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver
 from consumer import addresses, clock, log
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.deliver import signing
+from consumer.deliver.bounded import AnswerTooLong, BoundedSocket
 from consumer.errors import ConfigInvalid
 from schemas import headers, urls
 from schemas.secret import Secret
@@ -81,7 +82,7 @@ class Webhook:
             ConfigInvalid: *ca_file* can't be read, or holds no certificate.
         """
         self._timeout_seconds = timeout.total_seconds()
-        self._socket_factory = addresses.guarded_socket_factory(allowed)
+        self._socket_factory = addresses.guarded_socket_factory(allowed, kind=BoundedSocket)
         self._tls = _tls(ca_file)
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
@@ -234,6 +235,8 @@ def _failure(problem: Exception) -> _Answer:
             answer = _unconnected(cause)
         case aiohttp.ClientOSError(__cause__=ssl.SSLError() as cause):  # after the handshake: our certificate is missed
             answer = _untrusted(cause)
+        case aiohttp.ClientOSError(__cause__=AnswerTooLong()):
+            answer = _Answer(kind=OutcomeClass.PROTOCOL, detail="not HTTP: too much came before an answer")
         case TimeoutError():
             answer = _Answer(kind=OutcomeClass.TIMEOUT, detail="no answer within the timeout")
         case aiohttp.ClientConnectionError() | OSError():

@@ -7,6 +7,7 @@ from functools import partial
 
 from consumer import clock
 from tests.fakes import Received
+from tests.faults import receivers
 from tests.faults.run import Run
 
 MANY = 20  # webhooks under way at once, for two replicas to be at work
@@ -174,4 +175,5 @@ CASES: dict[str, Case] = {
     "coming and going": coming_and_going,
     "ended under load": ended_under_load,
     "ended without time to drain": partial(ended_under_load, drain="100ms"),
+    "hostile receivers": receivers.and_say,
 }

@@ -1,4 +1,5 @@
-"""The part of `make faults` that every run of the tests has: the three steps at which most could go wrong."""
+"""The part of `make faults` that every run of the tests has: two steps at which most could go wrong, and hostile
+receivers, each kind of them, for a few seconds."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ import pytest
 from consumer import clock
 from consumer.errors import Unavailable
 from consumer.servers import choose
+from tests.faults import receivers
 from tests.faults.cases import CASES
 from tests.faults.run import Servers, ended, running
 from tests.faults.servers import serving
@@ -29,7 +31,7 @@ async def servers() -> AsyncIterator[Servers]:
         yield started
 
 
-@pytest.mark.parametrize("case", ["killed at write.after", "killed at record.before", "stopped at write.before"])
+@pytest.mark.parametrize("case", ["killed at record.before", "stopped at write.before"])
 async def test_nothing_is_lost_and_nothing_made_twice(servers: Servers, tmp_path: Path, case: str) -> None:
     since = clock.monotonic()
     async with running(servers, tmp_path, workloads(2, 1), seed=1) as run:
@@ -39,3 +41,8 @@ async def test_nothing_is_lost_and_nothing_made_twice(servers: Servers, tmp_path
     assert outcome.ledger.wrong() == {}
     assert outcome.ledger.made > 50
     assert outcome.recovery is not None
+
+
+async def test_hostile_receivers_of_every_kind_cost_nobody_else_anything(servers: Servers, tmp_path: Path) -> None:
+    async with running(servers, tmp_path, [], seed=1) as run:
+        await receivers.hostile_receivers(run, receivers.SHORT)

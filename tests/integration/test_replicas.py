@@ -13,13 +13,13 @@ from tests.fakes import Receiver
 from tests.progress import nothing_open, read_to_the_end
 from tests.verification import SECRET, verify
 
-ENTITLEMENTS = 1_000
-RECORDS_EACH = 20
+ENTITLEMENTS = 400
+RECORDS_EACH = 15
 THRESHOLDS = (50, 80, 100)
 
 
 def workload(seed: int) -> tuple[list[tuple[bytes, bytes]], set[tuple[str, int]]]:
-    """20,000 records as (key, value), each twice and out of order; and which (entitlement, threshold) must fire."""
+    """6,000 records as (key, value), each twice and out of order; and which (entitlement, threshold) must fire."""
     dice = random.Random(seed)
     records: list[tuple[bytes, bytes]] = []
     expected: set[tuple[str, int]] = set()

@@ -8,7 +8,7 @@ import pytest
 from consumer.metrics import ATTEMPT_OUTCOMES
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, rules_yaml
-from tests.fakes import RawReceiver, Receiver, never
+from tests.fakes import RawReceiver, Receiver, never, read_request
 from tests.verification import SECRET, verify
 
 TWO_CHANNELS = """\
@@ -76,6 +76,38 @@ async def test_a_hostile_receiver_costs_its_own_channel_and_no_other(
             assert len(receiver.requests) == entitlements
             states = await counted(deployment.environment["TOLLBELL_DATABASE_URL"])
             assert states == {"SUCCESS": entitlements, "SENDING": entitlements}
+
+
+async def test_receivers_that_answer_and_then_hang_have_no_more_slots_than_those_that_never_answer(
+    deploy: MakeDeployment, produce: Produce
+) -> None:
+    hanging: list[int] = [0]
+    at_once: list[int] = []
+
+    async def answering_and_hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        hanging[0] += 1
+        at_once.append(hanging[0])
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok")
+        await reader.read()  # until it is hung up on
+        hanging[0] -= 1
+
+    async with RawReceiver(answering_and_hanging) as one, RawReceiver(answering_and_hanging) as two:
+        deployment = await deploy(
+            TOLLBELL_DELIVERY_CONCURRENCY="8",
+            TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="4",
+            TOLLBELL_DELIVERY_TIMEOUT="500ms",
+        )
+        urls = {"healthy": one.url(), "hostile": two.url(), "secret": SECRET}
+        assert (await deployment.apply(TWO_CHANNELS.format(**urls))).status == 0
+        async with await deployment.replica() as replica:
+            await replica.ready()
+
+            topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+            await produce(topic, *(native_record(90, entitlement=f"ent-{n}") for n in range(8)))
+
+            await replica.logged("delivery.attempted", 16, verdict="Delivered")
+    assert max(at_once[-4:]) <= 2  # one in four of eight; all of them at first, when nothing was known yet
 
 
 async def counted(url: str) -> dict[str, int]:

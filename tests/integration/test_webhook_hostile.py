@@ -1,45 +1,18 @@
 """Receivers that break HTTP, or drip, or never end: one attempt, bounded in time and memory, and a clear name."""
 
 import asyncio
-import gzip
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from consumer import clock
 from consumer.decide.outcome import OutcomeClass
-from tests.fakes import Handler, RawReceiver, never, read_request
-from tests.webhooks import send
-
-MEBIBYTE = 2**20
-
-
-def saying(answer: bytes, then: Handler | None = None) -> Handler:
-    """Return a receiver that answers so whatever it is sent."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(answer)
-        await writer.drain()
-        if then is not None:
-            await then(reader, writer)
-
-    return handle
-
-
-def repeating(part: bytes, *, every: float = 0) -> Handler:
-    """Return a receiver that writes *part* for ever, with a pause of *every* seconds between."""
-
-    async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pause = asyncio.Event()
-        while True:
-            writer.write(part)
-            await writer.drain()
-            await clock.wait(pause, every)
-
-    return handle
+from tests.fakes import Handler, RawReceiver, never
+from tests.hostile import CONTINUE, ENDLESS_HEADERS, MEBIBYTE, NOT_HTTP, bomb, head, repeating, saying
+from tests.webhooks import Authority, send
 
 
 @contextmanager
@@ -54,24 +27,7 @@ def at_most(mebibytes: float) -> Iterator[None]:
     assert peak < mebibytes
 
 
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (b"I am not HTTP\r\n\r\n", "bad status line"),
-        (b"<html>HTTP/0.9 says this</html>", "bad status line"),
-        (b"HTTP/1.1 999 Nonsense\r\ncontent-length: 0\r\n\r\n", "the status 999"),
-        (b"HTTP/1.1 600 Nonsense\r\ncontent-length: 0\r\n\r\n", "the status 600"),
-        (b"HTTP/1.1 099 Nonsense\r\ncontent-length: 0\r\n\r\n", "the status 99"),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", ""),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: -4\r\n\r\n", "content-length"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", "duplicate content-length"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", "transfer-encoding"),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n", "chunk size"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9000 + b"\r\n\r\n", "got more than 8190 bytes"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200_000 + b"\r\n", "too many headers"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+@pytest.mark.parametrize(("answer", "why"), NOT_HTTP.values(), ids=NOT_HTTP.keys())
 async def test_what_is_not_http_is_no_status(answer: bytes, why: str) -> None:
     async with RawReceiver(saying(answer)) as receiver:
         with at_most(16):
@@ -88,21 +44,25 @@ async def test_headers_that_break_off_are_a_reset() -> None:
     assert outcome.kind is OutcomeClass.RESET
 
 
-@pytest.mark.parametrize(
-    "endless",
-    [
-        saying(b"HTTP/1.1 200 OK\r\n", repeating(b"X: x\r\n", every=0.05)),
-        saying(b"HTTP/1.1 200 OK\r\nX: ", repeating(b"x", every=0.05)),
-        saying(b"", repeating(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)),
-    ],
-    ids=["headers", "header", "100-continue"],
-)
+@pytest.mark.parametrize("endless", ENDLESS_HEADERS.values(), ids=ENDLESS_HEADERS.keys())
 async def test_headers_that_never_end_are_a_timeout(endless: Handler) -> None:
     async with RawReceiver(endless) as receiver:
         with at_most(8):
             outcome = await send(receiver.url(), seconds=0.5)
 
     assert (outcome.kind, outcome.status) == (OutcomeClass.TIMEOUT, None)
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+async def test_promises_of_an_answer_without_end_are_no_answer(tmp_path: Path, *, is_tls: bool) -> None:
+    authority = Authority(tmp_path)
+    promising = saying(b"", repeating(CONTINUE * 10_000))
+    async with RawReceiver(promising, tls=authority.server() if is_tls else None) as receiver:
+        with at_most(4):
+            outcome = await send(receiver.url(scheme="https" if is_tls else "http"), ca_file=authority.file)
+
+    assert (outcome.kind, outcome.detail) == (OutcomeClass.PROTOCOL, "not HTTP: too much came before an answer")
+    assert outcome.duration_ms < 2500  # of 5000 that a timeout would take
 
 
 @pytest.mark.parametrize("status", [200, 503])
@@ -151,10 +111,10 @@ async def test_an_endless_body_is_read_to_a_limit_and_the_connection_ended() -> 
 
 
 async def test_a_gzip_bomb_is_not_unpacked() -> None:
-    bomb = gzip.compress(b"\0" * 100 * MEBIBYTE, 1)
-    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
+    packed = bomb(100)
+    answer = head(200, b"content-encoding: gzip", b"content-length: %d" % len(packed)) + packed
 
-    async with RawReceiver(saying(head + bomb)) as receiver:
+    async with RawReceiver(saying(answer)) as receiver:
         with at_most(4):
             outcome = await send(receiver.url())
 

@@ -34,7 +34,16 @@ def test_a_receivers_wish_is_heard_up_to_an_hour(header: str, seconds: float) ->
     assert retry_after.asked(answer(503, header)) == dt.timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1e9", "12, 13", "Sun, 99 Nov 2026", "9" * 200, "\x00"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(None, "", "soon", "-5", "1e9", "12, 13", "Sun, 99 Nov 2026", "9" * 200, "\x00"),
+        "Sun, 22 Nov 99999 10:05:00 GMT",  # a year that no calendar of ours has
+        f"Sun, 22 Nov {10**20} 10:05:00 GMT",  # one that no integer of the machine holds
+        "Sun, 22 Nov 2026 99999999999999:05:00 GMT",  # likewise an hour
+        f"Sun, 22 Nov 2026 10:05:00 +{10**20}",  # and a zone
+    ],
+)
 def test_what_is_no_wish_is_none(header: str | None) -> None:
     assert retry_after.asked(answer(503, header)) is None
 
