@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test mutants fuzz faults soak bench-api fix schemas lock clean
+.PHONY: help demo test mutants fuzz faults soak bench bench-api fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ $(VENV)/.soak: $(VENV)/.test
 
 soak: $(VENV)/.soak ## steady load and something broken every minute: what was lost, what grows, a picture (MINUTES=60 RATE=200 SEED=7)
 	$(BIN)/python -m tests.soak
+
+bench: $(VENV)/.test ## how fast each stage is beside the floor of its libraries (ARGS='judging latency' for some)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-api: $(VENV)/.test ## what a page of events costs among a million, filter by filter (ARGS=100000 for fewer)
 	$(BIN)/python -m tests.bench.api $(ARGS)

@@ -3,8 +3,9 @@
 import asyncio
 import dataclasses
 import json
+import re
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import click
@@ -27,6 +28,7 @@ from consumer.store.memory import Memory
 SHOWN_BYTES: Final = 200  # of a value: enough to tell what it is
 POLL_MS: Final = 1000
 BATCH_RECORDS: Final = 500
+_NUMBER: Final = re.compile("-?[0-9]{1,18}")  # Kafka's have 64 bits
 
 
 @click.group()
@@ -149,8 +151,13 @@ def _original(record: KafkaRecord) -> KafkaRecord:
     return dataclasses.replace(
         record,
         topic=own.get("topic", record.topic),
-        partition=int(own.get("partition") or record.partition),
-        offset=int(own.get("offset") or record.offset),
-        timestamp=int(own.get("time") or record.timestamp),
+        partition=_number(own, "partition", record.partition),
+        offset=_number(own, "offset", record.offset),
+        timestamp=_number(own, "time", record.timestamp),
         headers=tuple((name, text) for name, text in record.headers if not name.startswith(OWN_PREFIX)),
     )
+
+
+def _number(own: Mapping[str, str], name: str, otherwise: int) -> int:
+    """Return a header's number; *otherwise* where it is none: anybody may write to a topic."""
+    return int(own[name]) if _NUMBER.fullmatch(own.get(name, "")) else otherwise

@@ -147,16 +147,19 @@ async def test_dead_letters_are_listed_and_judged_again_once_the_cause_is_mended
         await produce(topic, b"never json", changed(calculatedAt=ahead), key=b"acme")
         await replica.reaches("tollbell_dead_letters_total", 1, reason="in_future")
 
+        foreign = [("tollbell-offset", b"x"), ("tollbell-partition", "\u0663".encode()), ("tollbell-time", b"9" * 5000)]
+        await produce(deployment.environment["TOLLBELL_TOPIC_DEAD_LETTERS"], b"not ours", headers=foreign)
+
         listed = await deployment.tollbell("dlq", "list")
         early = await deployment.tollbell("dlq", "replay")
         mended = await deployment.tollbell("dlq", "replay", TOLLBELL_CONSUME_FUTURE_TOLERANCE="24h")
         again = await deployment.tollbell("dlq", "replay", TOLLBELL_CONSUME_FUTURE_TOLERANCE="24h")
 
         lines = [json.loads(line) for line in listed.out.splitlines()]
-        assert [line["reason"] for line in lines] == ["not_json", "in_future"]
+        assert [line["reason"] for line in lines] == ["not_json", "in_future", ""]
         assert lines[0]["value"] == "never json"
-        assert early.out == "2 dead letters judged, 0 events made, 2 still cannot be understood\n"
-        assert mended.out == "2 dead letters judged, 1 events made, 1 still cannot be understood\n"
-        assert again.out == "2 dead letters judged, 0 events made, 1 still cannot be understood\n"
+        assert early.out == "3 dead letters judged, 0 events made, 3 still cannot be understood\n"
+        assert mended.out == "3 dead letters judged, 1 events made, 2 still cannot be understood\n"
+        assert again.out == "3 dead letters judged, 0 events made, 2 still cannot be understood\n"
         (webhook,) = await receiver.wait_for(1)
         assert verify(webhook)["timestamp"] == ahead
