@@ -74,7 +74,7 @@ async def main() -> int:
     seeds = range(begin, begin + int(os.environ.get("SEEDS", "3")))
     lanes = int(os.environ.get("LANES", "2"))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own producer and consumer: Kafka is away on purpose
-    matrix = Matrix(deque((name, seed) for name in CASES if wanted in name.lower() for seed in seeds))
+    matrix = Matrix(deque((name, seed) for seed in seeds for name in CASES if wanted in name.lower()))
     print("\t".join(HEAD.split()), flush=True)
     since = clock.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
