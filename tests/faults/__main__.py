@@ -43,7 +43,8 @@ class Matrix:
 
     async def _run(self, servers: Servers, scratch: Path, name: str, seed: int) -> None:
         since = clock.monotonic()
-        async with running(servers, scratch, workloads(EXAMPLES, seed), seed=seed) as run:
+        (place := scratch / f"{seed}-{name}").mkdir()
+        async with running(servers, place, workloads(EXAMPLES, seed), seed=seed) as run:
             found: dict[str, object] = {}
             try:
                 await CASES[name](run)
