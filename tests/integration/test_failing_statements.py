@@ -12,7 +12,7 @@ from tests.factories import native_record, rules_yaml
 from tests.fakes import Receiver
 from tests.integration.test_deliverers import deliverer, hook, until
 from tests.partitions import DAY, KEEP, duty
-from tests.service import Replica
+from tests.service import Deployment, Replica
 from tests.stores import KEY, Store
 from tests.verification import SECRET
 
@@ -31,6 +31,12 @@ async def failing(stored: Store, what: str, when: str, state: str = UNKNOWN) -> 
     await stored.sql(f"DROP FUNCTION {name} CASCADE")
 
 
+async def with_two_hooks(deploy: MakeDeployment, stored: Store, receiver: Receiver) -> Deployment:
+    """Make a deployment with the channels `bad` and `good`."""
+    await stored.configure({name: hook(receiver, url=receiver.url(f"/{name}")) for name in ("bad", "good")})
+    return await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
+
+
 async def ends_well(replica: Replica) -> None:
     """See that the failures were said aloud, and that nothing else went wrong."""
     assert await replica.metric("tollbell_errors_total") >= 1
@@ -41,8 +47,7 @@ async def ends_well(replica: Replica) -> None:
 async def test_a_claim_that_fails_for_one_channel_holds_up_that_one_until_it_is_mended(
     state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
-    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
-    await stored.configure({name: hook(receiver, url=receiver.url(f"/{name}")) for name in ("bad", "good")})
+    deployment = await with_two_hooks(deploy, stored, receiver)
     bad = f"NEW.channel_id = '{stored.ids['bad']}' AND NEW.token IS NOT NULL"
     await stored.events(3)
     async with await deliverer(deployment) as replica:
@@ -63,8 +68,7 @@ async def test_a_claim_that_fails_for_one_channel_holds_up_that_one_until_it_is_
 async def test_an_attempt_that_cannot_be_recorded_waits_alone_and_is_recorded_once_it_can(
     state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
-    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
-    await stored.configure({name: hook(receiver, url=receiver.url(f"/{name}")) for name in ("bad", "good")})
+    deployment = await with_two_hooks(deploy, stored, receiver)
     bad = f"NEW.channel_id = '{stored.ids['bad']}' AND NEW.state = 'SUCCESS'"
     await stored.events(3)
     async with await deliverer(deployment) as replica:

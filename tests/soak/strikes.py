@@ -6,8 +6,10 @@ One replica is never killed: its memory is watched. The others are victims.
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from consumer import clock
+from consumer.servers.contracts import Server
 from tests.fakes import Received
 from tests.faults.cases import MOMENTS
 from tests.faults.run import Run, Slot
@@ -40,36 +42,11 @@ async def paused(run: Run, victim: Slot) -> None:
     run.signal(victim, signal.SIGCONT)
 
 
-async def kafka_restarted(run: Run, _: Slot) -> None:
-    await run.in_thread(run.kafka.stop)
-    await run.in_thread(run.kafka.start)
-
-
-async def kafka_killed(run: Run, _: Slot) -> None:
-    await run.in_thread(run.kafka.kill)
-    await run.in_thread(run.kafka.start)
-
-
-async def kafka_away(run: Run, _: Slot) -> None:
-    await run.in_thread(run.kafka.stop)
-    await run.wait(AWAY)
-    await run.in_thread(run.kafka.start)
-
-
-async def postgres_restarted(run: Run, _: Slot) -> None:
-    await run.in_thread(run.postgres.stop)
-    await run.in_thread(run.postgres.start)
-
-
-async def postgres_killed(run: Run, _: Slot) -> None:
-    await run.in_thread(run.postgres.kill)
-    await run.in_thread(run.postgres.start)
-
-
-async def postgres_away(run: Run, _: Slot) -> None:
-    await run.in_thread(run.postgres.stop)
-    await run.wait(AWAY)
-    await run.in_thread(run.postgres.start)
+async def restarted(run: Run, _: Slot, *, of: str, kill: bool = False, away: float = 0) -> None:
+    server: Server = getattr(run, of)
+    await run.in_thread(server.kill if kill else server.stop)
+    await run.wait(away)
+    await run.in_thread(server.start)
 
 
 async def half_open(run: Run, victim: Slot) -> None:
@@ -112,12 +89,12 @@ STRIKES: dict[str, Strike] = {
     "killed at a moment": killed_at_a_moment,
     "replaced": replaced,
     "paused": paused,
-    "Kafka restarted": kafka_restarted,
-    "Kafka killed": kafka_killed,
-    "Kafka away": kafka_away,
-    "Postgres restarted": postgres_restarted,
-    "Postgres killed": postgres_killed,
-    "Postgres away": postgres_away,
+    "Kafka restarted": partial(restarted, of="kafka"),
+    "Kafka killed": partial(restarted, of="kafka", kill=True),
+    "Kafka away": partial(restarted, of="kafka", away=AWAY),
+    "Postgres restarted": partial(restarted, of="postgres"),
+    "Postgres killed": partial(restarted, of="postgres", kill=True),
+    "Postgres away": partial(restarted, of="postgres", away=AWAY),
     "half-open": half_open,
     "slow": slow,
     "receiver refuses": receiver_refuses,
