@@ -81,12 +81,18 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
     return source
 
 
+def is_binary(headers: Headers) -> bool:
+    """Return whether the attributes of the event are in *headers*, and its value is the data alone."""
+    given = {name for name, text in headers if text is not None}
+    return all(name in given for name in _MODE)
+
+
 def _read_envelope(value: bytes, headers: Headers) -> _Envelope:
-    attributes = {name: text for name, text in headers if name.startswith("ce_") and text is not None}
     try:
-        if any(name not in attributes for name in _MODE):
+        if not is_binary(headers):
             check_text(value)
             return read(_envelope, value)
+        attributes = {name: text for name, text in headers if name.startswith("ce_") and text is not None}
         made = msgspec.json.encode({name[len("ce_") :]: text.decode() for name, text in attributes.items()})
         return msgspec.structs.replace(read(_envelope, made), data=msgspec.Raw(value))
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ corpus: what was bad once, or is odd in a way that hypothesis would take long to
 """
 
 import base64
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,17 +21,19 @@ from consumer.commands import yaml_file
 from consumer.consume.batch import Wanted, fold
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE
 from consumer.decide.payloads import freeze
+from consumer.decide.standing import Standing, Why, standing, stands
 from consumer.deliver import formats, signing
 from consumer.errors import ConfigInvalid
 from consumer.store.memory import EntitlementKey
 from schemas import times
 from schemas.channels import Format
-from schemas.parse import Ignored, Reject, parse
+from schemas.glance import look
+from schemas.parse import Ignored, Parsed, Reject, parse
 from schemas.rules import Rule, RuleId, read_spec
 from schemas.rules_file import RulesFile
 from schemas.secret import Secret
 from schemas.sources import Snapshot, SourceEvent, Unmetered
-from tests.factories import kafka_record
+from tests.factories import kafka_record, native_record, openmeter_record
 from tests.verification import SECRET
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -38,6 +41,9 @@ LATEST: Final = times.parse("2026-12-31T00:00:00Z")
 ENVIRONMENT: Final = {"HOOK_SECRET": SECRET, "TOKEN": "hush-hush", "ODD": "a\n- b: {c: ${TOKEN}"}
 ROOM: Final = 16_384  # bytes of a webhook beside what its record says: envelope, rule, thresholds
 EVENT_ID: Final = "01K9ZZZZZZZZZZZZZZZZZZZZZZ"
+INSTANT: Final = dt.timedelta(microseconds=1)
+# What is said of members that a glance does not look into.
+UNREADABLE: Final = ("holds a number too large to be read", "nested deeper than any record needs")
 FORMATS: Final = get_args(Format)
 _exactly: Final = msgspec.json.Decoder(float_hook=Decimal)  # 1e400 is JSON, though no float
 
@@ -94,6 +100,8 @@ def problem_of_record(value: bytes) -> str | None:
 def faults_of_record(value: bytes) -> list[str]:
     """Return what is wrong with the answer to a record, and with the webhooks that would tell of it."""
     found = parse(value, [], latest=LATEST)
+    if fault := _fault_of_glance(value, found):
+        return [fault]
     match found:
         case Reject(_, error):
             good = 0 < len(error) <= 500 and error.isprintable()
@@ -102,6 +110,42 @@ def faults_of_record(value: bytes) -> list[str]:
             return []
         case source:
             return [fault for body in _payloads(source) for fault in _faults_of_payload(body, len(value))]
+
+
+def _stood() -> dict[tuple[str, str], Standing]:
+    """Return where the entitlements of the good examples stand, under rules without a line."""
+    found: dict[tuple[str, str], Standing] = {}
+    for example in (native_record(90), openmeter_record()):
+        shown, seen = parse(example, [], latest=LATEST), look(example, ())
+        assert isinstance(shown, Snapshot)
+        assert seen is not None
+        stands_at = standing(seen, shown, [], None, Why(()))
+        assert stands_at is not None
+        found[seen.key] = stands_at
+    return found
+
+
+STOOD: Final = _stood()
+
+
+def _fault_of_glance(value: bytes, found: Parsed) -> str:
+    """Return how *value*, passed over at a glance, differs from what it is; but for what matters in payloads alone."""
+    seen = look(value, ())
+    if seen is None or seen.key not in STOOD or not stands(STOOD[seen.key], seen):
+        return ""
+    if isinstance(found, Reject):
+        is_known = found.error.endswith(UNREADABLE) or seen.at > LATEST or _says_twice(value)
+        return "" if is_known else f"{seen}, but {found}"
+    is_same = isinstance(found, Snapshot) and (seen.usage, seen.balance) == (found.usage, found.balance)
+    is_same = is_same and abs(seen.at - found.calculated_at) <= INSTANT
+    return "" if is_same else f"{seen}, but {found}"
+
+
+def _says_twice(value: bytes) -> bool:
+    """Return whether an object has a name twice: at a glance only the last one counts."""
+    doubled: list[int] = []
+    json.loads(value, object_pairs_hook=lambda pairs: doubled.append(len(pairs) - len(dict(pairs))))
+    return any(doubled)
 
 
 def _payloads(source: SourceEvent) -> Iterator[bytes]:

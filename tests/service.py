@@ -182,6 +182,6 @@ def environment(*, database: str, bootstrap: str, topics: Topics, **more: str) -
         "TOLLBELL_DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
         "TOLLBELL_HTTP_LISTEN": "127.0.0.1:0",
         "TOLLBELL_LOG_FORMAT": "json",
-        "TOLLBELL_LOG_LEVEL": "debug",
+        "TOLLBELL_LOG_LEVEL": "info",
         **more,
     }

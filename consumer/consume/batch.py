@@ -14,6 +14,7 @@ from consumer.store.memory import MemoryKey, key_of
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
 from schemas.events import FeatureRef
+from schemas.glance import Glance
 from schemas.rules import Rule, RuleType
 from schemas.sources import Snapshot, SourceEvent
 
@@ -28,6 +29,7 @@ class Wanted:
     record: KafkaRecord
     source: SourceEvent
     rules: Sequence[Rule]
+    seen: Glance | None = None
 
     @property
     def key(self) -> MemoryKey:
@@ -45,6 +47,7 @@ class Folded:
     occurrences: list[tuple[Occurrence, KafkaRecord]] = field(default_factory=list)
     reasons: list[tuple[RuleType, Reason]] = field(default_factory=list)
     shown_by: SourceEvent | None = None  # the record that last changed the document
+    last: tuple[tuple[RuleType, Reason], ...] = ()  # the last record's reasons
 
     @property
     def is_changed(self) -> bool:
@@ -70,6 +73,7 @@ def fold(
         state.wanted.append(one)
         state.occurrences.extend((occurrence, one.record) for occurrence in judgement.occurrences)
         state.reasons.extend(judgement.reasons)
+        state.last = judgement.reasons
     return folded
 
 

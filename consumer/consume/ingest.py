@@ -13,8 +13,8 @@ from typing import Final
 from consumer import clock, ids, log
 from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
-from consumer.consume.records import BadBatch
 from consumer.consume.rulebook import Rulebook
+from consumer.consume.sift import Sifted, sift
 from consumer.decide.judge import judge
 from consumer.decide.model import Reason
 from consumer.errors import DataRefused, StoreUnavailable
@@ -23,7 +23,7 @@ from consumer.store import outbox
 from consumer.store.database import Database
 from consumer.store.memory import Memory, MemoryKey, key_of
 from consumer.store.outbox import Result, Written
-from schemas.parse import Ignored, Reject, parse
+from schemas.parse import Reject
 from schemas.reading import RejectReason
 from schemas.rules import RuleType
 
@@ -64,8 +64,8 @@ class Ingest:
         """
         started = clock.monotonic()
         tally = Tally(records=len(records))
-        wanted, rejected = self._parse(records, tally)
-        rejected += await self._write(wanted, tally)
+        sifted = self._sift(records, tally)
+        rejected = sifted.rejected + await self._write(sifted.wanted, tally)
         await self.dead_letters.send(rejected)
         self._count(tally, rejected)
         if tally.events or rejected:
@@ -79,26 +79,16 @@ class Ingest:
             )
         return tally
 
-    def _parse(self, records: Sequence[KafkaRecord], tally: Tally) -> tuple[list[Wanted], list[DeadLetter]]:
+    def _sift(self, records: Sequence[KafkaRecord], tally: Tally) -> Sifted:
+        """Parse *records*; count what is passed over."""
         latest = self.rulebook.clock.now() + self.future_tolerance
-        catalog = self.rulebook.catalog
-        wanted: list[Wanted] = []
-        rejected: list[DeadLetter] = []
-        for record in records:
-            if isinstance(record.value, BadBatch):
-                rejected.append(DeadLetter(record, record.value.reject))
-                continue
-            match parse(record.value, record.headers, latest=latest):
-                case Reject() as reject:
-                    rejected.append(DeadLetter(record, reject))
-                case Ignored():
-                    tally.ignored += 1
-                case source:
-                    if rules := catalog.about(source):
-                        wanted.append(Wanted(record, source, rules))
-                    else:
-                        tally.uncovered += 1
-        return wanted, rejected
+        standings = self.memory.standings
+        # At debug level each record has its line: then each is judged.
+        sifted = sift(records, self.rulebook.catalog, standings, latest=latest, at_a_glance=not logger.is_debug)
+        tally.ignored, tally.uncovered = sifted.ignored, sifted.uncovered
+        for (rule_type, reason), count in sifted.reasons().items():
+            self.metrics.judged(rule_type, reason.value, count)
+        return sifted
 
     async def _write(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
         """Judge and write *wanted*; halve what Postgres refuses until the bad record is alone; return those."""
@@ -120,10 +110,13 @@ class Ingest:
         for _ in range(MAX_ROUNDS):
             if not wanted:
                 return
+            age = self.memory.age
             documents = await self.memory.load(one.key for one in wanted)
             folded = fold(wanted, documents)
             changed = {key: state for key, state in folded.items() if state.is_changed}
             results = await self._write_changes(changed)
+            if age == self.memory.age:  # else partitions have moved meanwhile: another replica may write
+                self._remember(folded, results)
             wanted = await self._again(folded, results, tally)
         raise StoreUnavailable("other writers were faster every time: the batch is taken again")
 
@@ -142,15 +135,13 @@ class Ingest:
         results: dict[MemoryKey, Written],
         tally: Tally,
     ) -> list[Wanted]:
-        """Remember and count what is settled; return the records to judge again."""
+        """Count what is settled; return the records to judge again."""
         again: list[Wanted] = []
         rule_gone = False
         for key, state in folded.items():
             written = results.get(key)
-            if written is None:
-                self._settled(key, state, state.document.version, tally)
-            elif written.result is Result.WRITTEN:
-                self._settled(key, state, state.before.version + 1, tally, written)
+            if written is None or written.result is Result.WRITTEN:
+                self._settled(state, tally, written)
             else:
                 again.extend(state.wanted)
                 self.memory.forget([key])
@@ -164,15 +155,18 @@ class Ingest:
     def _with_current_rules(self, one: Wanted) -> Wanted:
         return replace(one, rules=self.rulebook.catalog.about(one.source))
 
-    def _settled(
-        self,
-        key: MemoryKey,
-        state: Folded,
-        version: int,
-        tally: Tally,
-        written: Written | None = None,
-    ) -> None:
-        self.memory.remember({key: replace(state.document, version=version)} if version else {})
+    def _remember(self, folded: dict[MemoryKey, Folded], results: dict[MemoryKey, Written]) -> None:
+        """Keep the documents as they are in Postgres now, and where the entitlements stand that did not change."""
+        for key, state in folded.items():
+            written = results.get(key)
+            if written is None:
+                self.memory.remember({key: state.document} if state.document.version else {})
+                last = state.wanted[-1]
+                self.memory.standings.settle(last.seen, last.source, last.rules, state.document, state.last)
+            elif written.result is Result.WRITTEN:
+                self.memory.remember({key: replace(state.document, version=state.before.version + 1)})
+
+    def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         self._count_reasons(state.reasons if written is None else _as_written(state, written))
         if logger.is_debug:
             _say_judged(state)

@@ -8,6 +8,7 @@ from schemas.amounts import EXACT
 from schemas.thresholds import Threshold, ThresholdType
 
 _HUNDRED: Final = Decimal(100)
+_PER_CENT: Final = -2  # decimal places
 
 
 def unknown(threshold: Threshold, level: Level) -> Reason | None:
@@ -28,23 +29,27 @@ def unknown(threshold: Threshold, level: Level) -> Reason | None:
     return None
 
 
+def line(threshold: Threshold, level: Level) -> Decimal:
+    """Return the amount at which *threshold* is reached: of usage from below, of the balance from above.
+
+    A percentage of the allowance exactly: two digits further, not divided. Call it only where `unknown` is None.
+    """
+    if threshold.type.canonical is not ThresholdType.USAGE_PERCENTAGE:
+        return threshold.value
+    assert level.allowance is not None  # noqa: S101 - `unknown` said so
+    return EXACT.scaleb(EXACT.multiply(threshold.value, level.allowance), _PER_CENT)
+
+
 def reached(threshold: Threshold, level: Level) -> bool:
     """Return whether *level* has reached *threshold*: exactly 100 % of the allowance has reached 100 %.
 
     Call it only where `unknown` is None.
     """
-    match threshold.type:
-        case ThresholdType.USAGE_PERCENTAGE | ThresholdType.PERCENT:
-            assert level.usage is not None and level.allowance is not None  # noqa: S101, PT018 - `unknown` said so
-            return EXACT.multiply(_HUNDRED, level.usage) >= EXACT.multiply(threshold.value, level.allowance)
-        case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
-            assert level.usage is not None  # noqa: S101 - `unknown` said so
-            return level.usage >= threshold.value
-        case ThresholdType.BALANCE_VALUE:
-            assert level.balance is not None  # noqa: S101 - `unknown` said so
-            return level.balance <= threshold.value
-        case _:
-            assert_never(threshold.type)
+    if threshold.type is ThresholdType.BALANCE_VALUE:
+        assert level.balance is not None  # noqa: S101 - `unknown` said so
+        return level.balance <= line(threshold, level)
+    assert level.usage is not None  # noqa: S101 - `unknown` said so
+    return level.usage >= line(threshold, level)
 
 
 def advancement(threshold: Threshold, level: Level) -> tuple[int, Decimal, int]:

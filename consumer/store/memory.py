@@ -2,7 +2,7 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -18,12 +18,15 @@ from consumer.decide.model import (
     InvoiceDocument,
     Mark,
     Marks,
+    Reason,
     Sights,
 )
+from consumer.decide.standing import Standing, Why, standing
 from consumer.store.database import Database, columns
 from schemas import times
-from schemas.rules import RuleId
-from schemas.sources import Invoice, SourceEvent
+from schemas.glance import Glance
+from schemas.rules import Rule, RuleId, RuleType
+from schemas.sources import Invoice, Snapshot, SourceEvent
 
 
 class EntitlementKey(NamedTuple):
@@ -51,16 +54,77 @@ def key_of(source: SourceEvent) -> MemoryKey:
     return EntitlementKey(source.namespace, source.entitlement_id)
 
 
+class Standings:
+    """Where entitlements stand, as far as it is known: none need be. Of what is equal, one object is kept.
+
+    Attributes:
+        known: by (namespace, id), which is equal to an `EntitlementKey`; for looking, not for writing.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._catalog: object = None
+        self.known: dict[tuple[str, str], Standing] = {}
+        self._shared: dict[Standing, Standing] = {}
+        self._whys: dict[tuple[tuple[RuleType, Reason], ...], Why] = {}
+
+    def under(self, catalog: object) -> dict[tuple[str, str], Standing]:
+        """Return what is known under the rules of *catalog*: nothing, where it is another than before."""
+        if catalog is not self._catalog:
+            self._catalog = catalog
+            self.clear()
+        return self.known
+
+    def settle(
+        self,
+        seen: Glance | None,
+        source: SourceEvent,
+        rules: Sequence[Rule] = (),
+        document: AnyDocument | None = None,
+        reasons: Sequence[tuple[RuleType, Reason]] = (),
+    ) -> None:
+        """Keep where the entitlement of *seen* stands, if it does; the arguments are those of `standing`."""
+        if seen is None or not isinstance(source, Snapshot) or isinstance(document, InvoiceDocument):
+            return
+        if len(self._shared) > self._limit:
+            self._shared.clear()
+            self._whys.clear()
+        given = tuple(reasons)
+        found = standing(seen, source, rules, document, self._whys.setdefault(given, Why(given)))
+        if found is None:
+            return
+        self.known[seen.key] = self._shared.setdefault(found, found)
+        if len(self.known) > self._limit:
+            del self.known[next(iter(self.known))]
+
+    def drop(self, key: MemoryKey) -> None:
+        """Forget where *key* stands: its next record is judged."""
+        if isinstance(key, EntitlementKey):
+            self.known.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.known.clear()
+        self._shared.clear()
+        self._whys.clear()
+
+
 class Memory:
     """A bounded cache of documents. An optimisation: an empty one makes the same events.
 
     A document enters only as a committed statement left it, or as Postgres has it.
+
+    Attributes:
+        age: how often all was forgotten: what was loaded before that may be another's to change by now.
+        standings: what follows from documents and rules; forgotten with the documents.
     """
 
     def __init__(self, database: Database, *, limit: int) -> None:
         self._database = database
         self._limit = limit
         self._documents: OrderedDict[MemoryKey, AnyDocument] = OrderedDict()
+        self.age = 0
+        self.standings = Standings(limit)
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -108,16 +172,20 @@ class Memory:
         for key, document in documents.items():
             self._documents[key] = document
             self._documents.move_to_end(key)
+            self.standings.drop(key)
         while len(self._documents) > self._limit:
             self._documents.popitem(last=False)
 
     def forget(self, keys: Iterable[MemoryKey] | None = None) -> None:
         """Drop the documents of *keys*; all of them for None: partitions moved, or an outcome is unknown."""
         if keys is None:
+            self.age += 1
             self._documents.clear()
+            self.standings.clear()
             return
         for key in keys:
             self._documents.pop(key, None)
+            self.standings.drop(key)
 
 
 def marks_json(marks: Marks) -> str:

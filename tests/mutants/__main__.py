@@ -18,11 +18,17 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.cases import CASES
-from tests.mutants import of_entitlements, of_guards, of_the_rest, of_thresholds
+from tests.mutants import of_entitlements, of_glances, of_guards, of_the_rest, of_thresholds
 from tests.mutants.mutant import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
-MUTANTS: Final = [*of_thresholds.MUTANTS, *of_entitlements.MUTANTS, *of_the_rest.MUTANTS, *of_guards.MUTANTS]
+MUTANTS: Final = [
+    *of_thresholds.MUTANTS,
+    *of_entitlements.MUTANTS,
+    *of_glances.MUTANTS,
+    *of_the_rest.MUTANTS,
+    *of_guards.MUTANTS,
+]
 LONGEST_SECONDS: Final = 240  # for the tests of one mutant, which take 15: a mutant may make a loop endless
 JOBS: Final = 2
 _JUDGE: Final = (

@@ -6,14 +6,9 @@ THRESHOLD = "consumer/decide/rules/balance_threshold.py"
 LEVELS = "consumer/decide/levels.py"
 
 MUTANTS = [
-    Mutant(
-        LEVELS,
-        "EXACT.multiply(_HUNDRED, level.usage) >= EXACT",
-        "EXACT.multiply(_HUNDRED, level.usage) > EXACT",
-        "exactly 100 % does not cut off",
-    ),
-    Mutant(LEVELS, "level.usage >= threshold.value", "level.usage > threshold.value", "reached is passed"),
-    Mutant(LEVELS, "level.balance <= threshold.value", "level.balance < threshold.value", "reached is passed"),
+    Mutant(LEVELS, "level.usage >= line", "level.usage > line", "exactly 100 % does not cut off"),
+    Mutant(LEVELS, "level.balance <= line", "level.balance < line", "reached is passed"),
+    Mutant(LEVELS, "_PER_CENT: Final = -2", "_PER_CENT: Final = -3", "80 % is reached at 8 %"),
     Mutant(LEVELS, "level.allowance <= 0", "level.allowance < 0", "any usage is 100 % of an allowance of 0"),
     Mutant(
         LEVELS,

@@ -1,0 +1,104 @@
+"""Parse: records → what is to be judged, what cannot be read, and what is passed over. Nothing is awaited, or written.
+
+A record is passed over at a glance where its entitlement stands (`decide/standing.py`): its judgement is known then,
+and changes nothing. All others are parsed and judged, and where their entitlement stands is found out anew.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from consumer.consume.batch import KafkaRecord, Wanted
+from consumer.consume.dead_letters import DeadLetter
+from consumer.consume.records import BadBatch
+from consumer.decide.model import Reason
+from consumer.decide.standing import Why, stands
+from consumer.store.catalog import Catalog
+from consumer.store.memory import Standings, key_of
+from schemas.glance import Glance, look
+from schemas.parse import Ignored, Reject, parse
+from schemas.rules import RuleType
+
+
+@dataclass(slots=True)
+class Sifted:
+    """What a batch holds. Each record is in one of these.
+
+    Attributes:
+        passed: how many records change nothing, by why.
+    """
+
+    wanted: list[Wanted] = field(default_factory=list)
+    rejected: list[DeadLetter] = field(default_factory=list)
+    ignored: int = 0
+    uncovered: int = 0
+    passed: dict[Why, int] = field(default_factory=dict)
+
+    def reasons(self) -> Counter[tuple[RuleType, Reason]]:
+        """Return the reasons of what was passed over, as the judgement would have given them."""
+        found: Counter[tuple[RuleType, Reason]] = Counter()
+        for why, count in self.passed.items():
+            for reason in why.reasons:
+                found[reason] += count
+        return found
+
+
+def sift(
+    records: Sequence[KafkaRecord],
+    catalog: Catalog,
+    standings: Standings,
+    *,
+    latest: dt.datetime,
+    at_a_glance: bool = True,
+) -> Sifted:
+    """Sift *records*.
+
+    Args:
+        records: in offset order within each partition.
+        catalog: the rules.
+        standings: of the memory that the records will be judged on.
+        latest: the last moment that is not the future.
+        at_a_glance: False to have every record judged.
+    """
+    sifted = Sifted()
+    known, passed = standings.under(catalog), sifted.passed
+    for record in records:
+        seen = look(record.value, record.headers) if at_a_glance else None
+        if (
+            seen is not None
+            and (found := known.get(seen.key)) is not None
+            and seen.at <= latest
+            and stands(found, seen)
+        ):
+            passed[found.why] = passed.get(found.why, 0) + 1
+            continue
+        _parse(record, seen, sifted, catalog, standings, latest)
+    for why in [why for why in passed if not why.reasons]:
+        sifted.uncovered += passed.pop(why)
+    return sifted
+
+
+def _parse(
+    record: KafkaRecord,
+    seen: Glance | None,
+    sifted: Sifted,
+    catalog: Catalog,
+    standings: Standings,
+    latest: dt.datetime,
+) -> None:
+    if isinstance(record.value, BadBatch):
+        sifted.rejected.append(DeadLetter(record, record.value.reject))
+        return
+    match parse(record.value, record.headers, latest=latest):
+        case Reject() as reject:
+            sifted.rejected.append(DeadLetter(record, reject))
+        case Ignored():
+            sifted.ignored += 1
+        case source:
+            standings.drop(key_of(source))
+            if rules := catalog.about(source):
+                sifted.wanted.append(Wanted(record, source, rules, seen))
+            else:
+                sifted.uncovered += 1
+                standings.settle(seen, source)

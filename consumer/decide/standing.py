@@ -1,0 +1,121 @@
+"""How an entitlement stands: what its records are judged like while none of them crosses a line. Pure.
+
+A snapshot that changed nothing is the measure of those after it. Whatever the judgement looks at beside time and level
+is the same in them (`Glance.said`), the memory is the same (who remembers another document forgets the standing), and
+so are the rules (who has others forgets all). Of time and level the judgement asks only on which side of a line they
+are: so between the nearest lines every record changes nothing, for the same reasons.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from consumer.decide import levels
+from consumer.decide.model import Document, Level, Reason
+from schemas.glance import Glance, Number
+from schemas.rules import BalanceThresholdSpec, Rule, RuleType
+from schemas.sources import Snapshot
+from schemas.thresholds import Threshold, ThresholdType
+
+_FAR: Final = 10**39  # beyond every amount
+_LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+_INSTANT: Final = dt.timedelta(microseconds=1)  # a glance may be off by as much
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Why:
+    """Why records change nothing: counted by the object, of which there is one for the same reasons (`Standings`)."""
+
+    reasons: tuple[tuple[RuleType, Reason], ...]  # none where no rule is about them
+
+
+class Standing(NamedTuple):
+    """Where an entitlement stands. Entitlements that stand alike may share one.
+
+    Attributes:
+        said: as the record said that it is made of.
+        why: such records change nothing.
+        after, before: when such a record was calculated, both exclusive.
+        usage_from, usage_below: the lines around its usage: it is at the first or above, and below the second.
+        balance_above, balance_to: the lines around its balance: it is above the first, at the second or below.
+    """
+
+    said: tuple[object, ...]
+    why: Why
+    after: dt.datetime
+    before: dt.datetime
+    usage_from: Number = -_FAR
+    usage_below: Number = _FAR
+    balance_above: Number = -_FAR
+    balance_to: Number = _FAR
+
+
+def stands(standing: Standing, seen: Glance) -> bool:
+    """Return whether *seen* is judged like the record that *standing* is made of: nothing changes, nothing fires."""
+    said, _, after, before, usage_from, usage_below, balance_above, balance_to = standing
+    return (
+        seen.said == said
+        and after < seen.at < before
+        and usage_from <= seen.usage < usage_below
+        and (seen.balance is None or balance_above < seen.balance <= balance_to)
+    )
+
+
+def standing(
+    seen: Glance, snapshot: Snapshot, rules: Sequence[Rule], document: Document | None, why: Why
+) -> Standing | None:
+    """Return where the entitlement of a record stands.
+
+    Args:
+        seen: the record at a glance.
+        snapshot: the same record.
+        rules: the ones about it; none, where *document* is None.
+        document: what it was judged on, and left as it was.
+        why: of that judgement.
+
+    Returns:
+        None where more than a line decides what becomes of the next record: the entitlement is deleted, not active,
+        its record late or of a period that is over.
+    """
+    if snapshot.is_deleted or snapshot.reset_at is not None:
+        return None
+    after = [snapshot.period_from, snapshot.active_from]
+    if document is not None:
+        if document.period_from != snapshot.period_from or document.ended or document.deleted_at is not None:
+            return None
+        after.append(document.as_of)
+    since = max(time for time in after if time is not None)
+    before = snapshot.active_to or _LAST
+    if not since < snapshot.calculated_at < before:
+        return None
+    made = Standing(seen.said, why, since + _INSTANT, before - _INSTANT, **_lines(rules, snapshot))
+    return made if stands(made, seen) else None
+
+
+def _lines(rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Number]:
+    level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
+    lines: dict[str, Number] = {}
+    for threshold in _thresholds(rules):
+        if levels.unknown(threshold, level):
+            continue
+        line = _number(levels.line(threshold, level))
+        is_reached = levels.reached(threshold, level)
+        if threshold.type.canonical is ThresholdType.BALANCE_VALUE:
+            name, nearest = ("balance_to", min) if is_reached else ("balance_above", max)
+        else:
+            name, nearest = ("usage_from", max) if is_reached else ("usage_below", min)
+        lines[name] = nearest(lines.get(name, line), line)
+    return lines
+
+
+def _thresholds(rules: Sequence[Rule]) -> Iterator[Threshold]:
+    for rule in rules:
+        if isinstance(rule.spec, BalanceThresholdSpec):
+            yield from rule.spec.distinct.values()
+
+
+def _number(line: Decimal) -> Number:
+    """Return *line* as it is compared fastest."""
+    return int(line) if line == line.to_integral_value() else line

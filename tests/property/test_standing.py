@@ -1,0 +1,168 @@
+"""Passing over at a glance what changes nothing: the same is told, for the same reasons, as when all is judged."""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from math import isinf
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from consumer.consume.batch import Wanted, fold
+from consumer.consume.sift import Sifted, sift
+from consumer.decide.model import UNSEEN, AnyDocument
+from consumer.decide.payloads import occurred_at
+from consumer.store.catalog import Catalog
+from consumer.store.memory import MemoryKey, Standings
+from schemas import times
+from tests.factories import kafka_record, openmeter_record
+from tests.property.strategies import AMOUNTS, ENTITLEMENTS, INVOICE_RULES, LIVES, ONE, ruled, thresholds
+from tests.property.words import Rule, Shown
+from tests.property.world import World, time, told
+
+LATEST = time(10_000)
+EDITED_EVERY = 6  # batches
+Batches = Sequence[Sequence[Shown]]
+Form = Callable[[Shown], bytes]
+RULES = ruled(st.one_of(thresholds(), thresholds(on_create=st.just("ignore")), st.just(Rule("reset")), INVOICE_RULES))
+
+
+def known(minutes: float) -> str | None:
+    return None if isinf(minutes) else times.text(time(minutes))
+
+
+def native(one: Shown) -> bytes:
+    """*one* as a native record; what has no usage is no record at all."""
+    feature_id, feature_key = one.feature
+    amounts = {"usage": one.usage, "allowance": one.allowance, "balance": one.balance}
+    entitlement = {
+        "id": one.about[1],
+        "period": {"from": known(one.period), "to": known(one.end)},
+        "activeFrom": known(one.active_from),
+        "activeTo": known(one.active_to),
+        "type": "boolean" if one.kind == "unmetered" else "metered",
+    }
+    data = {
+        "namespace": one.about[0],
+        "calculatedAt": known(one.at),
+        "feature": {"key": feature_key} | ({"id": feature_id} if feature_id else {}),
+        "entitlement": entitlement,
+        "value": {name: f"@{amount}@" for name, amount in amounts.items() if amount is not None},
+    }
+    kind = "tollbell.usage.snapshot"
+    if one.kind == "reset":
+        kind, data["resetAt"] = "tollbell.entitlement.reset", known(one.period)
+    record = {"specversion": "1.0", "id": "1", "source": "tests", "type": kind, "data": data}
+    return json.dumps(record).replace('"@', "").replace('@"', "").encode()
+
+
+def openmeter(one: Shown) -> bytes:
+    """*one* as OpenMeter's own record: every feature has an id there."""
+    feature_id, feature_key = one.feature
+    entitlement = {
+        "id": one.about[1],
+        "type": "boolean" if one.kind == "unmetered" else "metered",
+        "featureId": feature_id or "f-0",
+        "featureKey": feature_key,
+        "currentUsagePeriod": {"from": known(one.period), "to": known(one.end)},
+        "activeFrom": known(one.active_from),
+        "activeTo": known(one.active_to),
+    }
+    amounts = {"usage": one.usage, "totalAvailableGrantAmount": one.allowance, "balance": one.balance}
+    value = json.dumps({name: f"@{amount}@" for name, amount in amounts.items() if amount is not None})
+    about = {"entitlement": entitlement, "namespace": {"id": one.about[0]}, "calculatedAt": known(one.at)}
+    operation = {"reset": "reset", "delete": "delete"}.get(one.kind, "update")
+    return openmeter_record(value.replace('"@', "").replace('@"', ""), **about, operation=operation)
+
+
+class Run:
+    """Records taken to their effects, as `Ingest` has it."""
+
+    def __init__(self, *, at_a_glance: bool) -> None:
+        self.documents: dict[MemoryKey, AnyDocument] = {}
+        self.told: list[object] = []
+        self.reasons: Counter[object] = Counter()
+        self.passed = 0
+        self._standings = Standings(limit=100)
+        self._at_a_glance = at_a_glance
+
+    def batch(self, records: Sequence[bytes], catalog: Catalog) -> None:
+        taken = [kafka_record(value) for value in records]
+        sifted = sift(taken, catalog, self._standings, latest=LATEST, at_a_glance=self._at_a_glance)
+        self.reasons.update(sifted.reasons())
+        self.reasons.update(uncovered=sifted.uncovered, rejected=len(sifted.rejected))
+        self.passed += sum(sifted.passed.values())
+        self._judge(sifted)
+
+    def _judge(self, sifted: Sifted) -> None:
+        documents = {one.key: self.documents.get(one.key, UNSEEN) for one in sifted.wanted}
+        for key, state in fold(sifted.wanted, documents).items():
+            self.told += [(told(one), one.reason, occurred_at(one)) for one, _ in state.occurrences]
+            self.reasons.update(state.reasons)
+            self.documents[key] = state.document
+            last: Wanted = state.wanted[-1]
+            if not state.is_changed:
+                self._standings.settle(last.seen, last.source, last.rules, state.document, state.last)
+
+
+def same(rules: Sequence[Mapping[str, Rule]], batches: Sequence[Sequence[bytes]]) -> None:
+    """Take *batches* both ways, the rules edited before each."""
+    glancing, judging, world = Run(at_a_glance=True), Run(at_a_glance=False), World()
+    for n, batch in enumerate(batches):
+        edited = rules[n // EDITED_EVERY] if not n % EDITED_EVERY and n // EDITED_EVERY < len(rules) else world.rules
+        if edited is not world.rules:
+            for name in {*world.rules, *edited}:
+                world.edited(name, edited.get(name), n)
+        glancing.batch(batch, world.catalog)
+        judging.batch(batch, world.catalog)
+        assert glancing.told == judging.told
+        assert glancing.reasons == judging.reasons
+        assert glancing.documents == judging.documents
+    event(f"passed over: {min(glancing.passed, 5)}")
+
+
+def batched(records: st.SearchStrategy[list[Shown]]) -> st.SearchStrategy[Batches]:
+    """*records* in batches: few are one batch alone, where nothing is known from the batch before."""
+    return st.tuples(records, st.integers(1, 3)).map(
+        lambda drawn: [drawn[0][n : n + drawn[1]] for n in range(0, len(drawn[0]), drawn[1])]
+    )
+
+
+USAGES = st.sampled_from(["5", "50", "79.5", "80", "80.0", "8E+1", "85", "99.99999999999999", "100", "130", "-3"])
+# As producers write them: of one entitlement, one after the other, hardly anything but the usage changes.
+STEADY = st.lists(
+    st.builds(
+        lambda times, back, usage, allowance, balance, period: (
+            [Shown(ONE[0], back, usage, allowance, balance, *period, feature=ENTITLEMENTS[ONE[0]])] * times
+        ),
+        st.integers(1, 6),
+        st.sampled_from([0] * 20 + [1, 3]),
+        st.one_of(USAGES, USAGES, USAGES, AMOUNTS),
+        st.sampled_from(["100"] * 20 + ["100.0", "200", "0", None]),
+        st.sampled_from([None] * 9 + ["20"]) | st.just("20"),
+        st.sampled_from([(0, 1000)] * 20 + [(1000, 2000), (0, 900)]),
+    ),
+    min_size=4,
+    max_size=12,
+).map(lambda runs: [one._replace(at=2 * n - one.at + 1) for n, one in enumerate(itertools.chain.from_iterable(runs))])
+IN_FORMS = st.sampled_from([native, openmeter])
+
+
+@given(st.lists(RULES, min_size=1, max_size=3), batched(st.one_of(STEADY, LIVES)), IN_FORMS)
+def test_what_is_told_and_why_is_the_same_as_when_all_is_judged(
+    rules: list[dict[str, Rule]], batches: Batches, form: Form
+) -> None:
+    same(rules, [[form(one) for one in batch] for batch in batches])
+
+
+@given(RULES, AMOUNTS, st.lists(AMOUNTS, min_size=1), IN_FORMS)
+def test_of_records_alike_but_for_their_usage_each_line_between_them_is_seen(
+    rules: dict[str, Rule], first: str, usages: list[str], form: Form
+) -> None:
+    about = ONE[0]
+    records = [
+        Shown(about, n, usage, "100", "50", 0, 1000, feature=ENTITLEMENTS[about])
+        for n, usage in enumerate([first, first, *usages])
+    ]
+    same([rules], [[form(one)] for one in records])

@@ -1,0 +1,189 @@
+"""Where an entitlement stands: between which lines its next record changes nothing."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from consumer.decide.judge import judge
+from consumer.decide.model import UNSEEN, Document
+from consumer.decide.standing import Standing, Why, standing, stands
+from schemas.glance import look
+from schemas.rules import Rule, RuleId, read_spec
+from schemas.sources import Snapshot
+from tests import parsing
+from tests.factories import OPENMETER_ENTITLEMENT, make_rule, native_record, openmeter_record
+
+FAR = 10**39
+ACTIVE_TO = "2026-11-25T00:00:00Z"
+RESETS = Rule(
+    id=RuleId("r"), namespace="default", name="Reset", spec=read_spec({"type": "entitlements.reset"}), channels=()
+)
+LINES = make_rule(("usage_value", 80), ("balance_value", 30), ("balance_value", "7.5"), percents=[50, "99.5"])
+
+
+def judged(*records: bytes, rules: tuple[Rule, ...] = (LINES,)) -> tuple[Snapshot, Document, Why]:
+    """The last of *records*, the memory that all left, and what the last one would be judged like again."""
+    document = UNSEEN
+    for record in records:
+        shown = parsing.snapshot(record)
+        document = judge(rules, shown, document).document  # type: ignore[assignment]
+    return shown, document, Why(judge(rules, shown, document).reasons)
+
+
+def stood(*records: bytes, rules: tuple[Rule, ...] = (LINES,)) -> Standing | None:
+    seen = look(records[-1], ())
+    assert seen is not None
+    shown, document, why = judged(*records, rules=rules)
+    return standing(seen, shown, rules, document, why)
+
+
+def after(found: Standing | None, record: bytes) -> bool:
+    seen = look(record, ())
+    assert found is not None
+    assert seen is not None
+    return stands(found, seen)
+
+
+def at(time: str, usage: object = 40, **data: object) -> bytes:
+    return native_record(usage, calculated_at=f"2026-11-22T{time}Z", **data)
+
+
+def ending(calculated_at: str) -> bytes:
+    record = json.loads(parsing.entitlement(activeTo=ACTIVE_TO))
+    record["data"]["calculatedAt"] = calculated_at
+    return json.dumps(record).encode()
+
+
+def twice(usage: object, allowance: object = 100) -> tuple[bytes, bytes]:
+    """What is reached fires at the first, so that the second changes nothing."""
+    first = native_record(usage, allowance, calculated_at="2026-11-22T10:00:00Z")
+    return first, first.replace(b"10:00:00", b"10:00:01")
+
+
+@pytest.mark.parametrize(
+    ("usage", "lines"),
+    [
+        (40, (-FAR, 50, 30, FAR)),
+        (50, (50, 80, 30, FAR)),
+        (75, (50, 80, 7.5, 30)),
+        (80, (80, 99.5, 7.5, 30)),
+        ("99.75", (99.5, FAR, -FAR, 7.5)),
+    ],
+)
+def test_it_stands_between_the_nearest_lines_of_all_rules(usage: object, lines: tuple[float, ...]) -> None:
+    assert stood(*twice(usage))[4:] == lines
+
+
+def test_a_balance_at_its_line_is_judged() -> None:
+    found = stood(*twice(60))
+
+    assert after(found, at("10:01:00", 69))
+    assert not after(found, at("10:01:00", 70))
+
+
+def test_what_cannot_be_judged_has_no_line() -> None:
+    assert stood(*twice(40, 0))[4:] == (-FAR, 80, -FAR, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("usage", "stays"), [("50", True), ("69.99999999", True), ("49.99999999", False), (80, False), (70.5, False)]
+)
+def test_a_record_between_the_lines_changes_nothing_and_one_at_the_next_line_is_judged(
+    usage: object, stays: bool
+) -> None:
+    assert after(stood(*twice(60)), at("10:01:00", usage)) is stays
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        at("10:01:00", allowance=101),
+        at("10:01:00", feature={"key": "llm_tokens"}),
+        at("10:01:00", period=("2026-11-01T00:00:00Z", "2026-12-02T00:00:00Z")),
+        parsing.entitlement(activeTo=ACTIVE_TO),
+        parsing.entitlement(activeFrom="2026-11-02T00:00:00Z"),
+        native_record(40, calculated_at="2026-10-31T23:59:59Z"),
+    ],
+)
+def test_a_record_that_says_anything_else_is_judged(record: bytes) -> None:
+    found = stood(at("10:00:00"))
+
+    assert after(found, at("10:01:00"))
+    assert after(found, at("09:59:00"))
+    assert not after(found, record)
+
+
+def test_a_record_that_is_late_or_as_old_as_the_newest_one_is_judged() -> None:
+    found = stood(at("10:00:00", 60), at("10:01:00", 60))
+
+    assert after(found, at("10:00:01", 60))
+    assert not after(found, at("10:00:00.000001", 60))
+    assert not after(found, at("10:00:00", 60))
+    assert not after(found, at("09:59:00", 60))
+
+
+def test_up_to_its_end_an_entitlement_stands_and_no_further() -> None:
+    found = stood(ending("2026-11-22T10:15:30Z"), ending("2026-11-22T10:15:31Z"))
+
+    assert after(found, ending("2026-11-24T23:59:59.99Z"))
+    assert not after(found, ending("2026-11-24T23:59:59.999999Z"))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [parsing.entitlement(activeTo="2026-11-02T00:00:00Z")],
+        [parsing.entitlement(activeFrom="9999-12-31T23:59:59.999999Z")],
+        [at("10:00:00", 60), at("09:59:00", 60)],
+        [at("10:00:00"), at("10:01:00", period=("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"))],
+        [openmeter_record(operation="reset")],
+        [openmeter_record(operation="delete"), openmeter_record(calculatedAt="2026-08-18T16:01:50.3Z")],
+    ],
+)
+def test_what_is_over_late_or_gone_does_not_stand(records: list[bytes]) -> None:
+    assert stood(*records) is None
+
+
+def test_a_delete_does_not_stand_not_even_where_no_rule_is_about_it() -> None:
+    record = openmeter_record(operation="delete")
+    seen = look(record, ())
+    assert seen is not None
+
+    assert standing(seen, parsing.snapshot(record), [], None, Why(())) is None
+
+
+def test_what_the_clock_has_ended_does_not_stand() -> None:
+    record = at("10:00:00")
+    shown, _, why = judged(record)
+    seen = look(record, ())
+    assert seen is not None
+    ended = Document(version=1, period_from=shown.period_from, period_to=shown.period_to, ended=True)
+
+    assert standing(seen, shown, [LINES], ended, why) is None
+    assert standing(seen, shown, [], None, Why(())) is not None
+
+
+def test_where_no_rule_has_lines_all_records_of_the_period_change_nothing() -> None:
+    found = stood(at("10:00:00", 60), rules=(RESETS,))
+
+    assert found is not None
+    assert [reason.value for _, reason in found.why.reasons] == ["same_period"]
+    assert after(found, at("10:01:00", 99999))
+
+
+def test_a_float_of_openmeter_that_rounds_to_a_line_is_judged() -> None:
+    value = '{"usage": %s, "totalAvailableGrantAmount": 100, "balance": 90}'
+    entitlement = {**OPENMETER_ENTITLEMENT, "featureKey": "llm_tokens"}
+    found = stood(openmeter_record(value % 40, entitlement=entitlement))
+
+    assert after(found, openmeter_record(value % "49.999999", entitlement=entitlement))
+    assert not after(found, openmeter_record(value % "49.99999999999999", entitlement=entitlement))
+
+
+def test_an_instant_that_is_rounded_up_is_not_taken_for_a_later_one() -> None:
+    found = stood(at("10:00:00", 60), at("10:01:00", 60))
+
+    assert found is not None
+    assert found.after == dt.datetime(2026, 11, 22, 10, 0, 0, 1, tzinfo=dt.UTC)
+    assert not after(found, at("10:00:00.0000009", 60))
