@@ -180,14 +180,20 @@ def derived(value: NativeValue) -> NativeValue:
 class _NativeOrigin:
     """A native record's data and its derived value; the payload's parts are made on demand."""
 
-    __slots__ = ("_data", "_subject", "_value")
+    __slots__ = ("_about", "_data", "_subject", "_value")
 
     def __init__(self, data: bytes, *, subject: str | None, value: NativeValue) -> None:
         self._data = data
         self._subject = subject
         self._value = value
+        self._about: About | None = None
 
     def about(self) -> About:
+        if self._about is None:
+            self._about = self._read()
+        return self._about
+
+    def _read(self) -> About:
         data = read_all(self._data)
         feature = data["feature"]
         subject = data.get("subject") or ({"key": self._subject} if self._subject else {})

@@ -176,12 +176,18 @@ def _judged(value: Value) -> Value:
 class _OpenMeterOrigin:
     """The record's data; turned into the API's models on demand."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_about", "_data")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._about: About | None = None
 
     def about(self) -> About:
+        if self._about is None:
+            self._about = self._read()
+        return self._about
+
+    def _read(self) -> About:
         data = read_all(self._data)
         subject, customer = data.get("subject"), data.get("customer")
         feature = _known(data.get("feature") or {}, _FEATURE)

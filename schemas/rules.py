@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, NewType, Self
 
 from pydantic import Field, StrictBool, StringConstraints, TypeAdapter, model_validator
 
+from schemas.events import ThresholdPart, threshold_part
 from schemas.model import Key, Metadata, Model, Name
 from schemas.thresholds import Threshold
 
@@ -27,6 +28,8 @@ Features = Annotated[
 
 class RuleType(StrEnum):
     """What a rule watches."""
+
+    __hash__ = str.__hash__  # Enum's own is ten times as slow
 
     BALANCE_THRESHOLD = "entitlements.balance.threshold"
     ENTITLEMENT_RESET = "entitlements.reset"
@@ -97,6 +100,11 @@ class BalanceThresholdSpec(Model):
         for threshold in self.thresholds:
             found.setdefault(threshold.identity, threshold)
         return found
+
+    @functools.cached_property
+    def parts(self) -> list[ThresholdPart]:
+        """The thresholds as payloads show them."""
+        return [threshold_part(threshold) for threshold in self.thresholds]
 
 
 class ResetSpec(Model):

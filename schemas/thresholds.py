@@ -21,6 +21,8 @@ class ThresholdType(StrEnum):
     PERCENT = "PERCENT"
     NUMBER = "NUMBER"
 
+    __hash__ = str.__hash__  # Enum's own is ten times as slow
+
     @property
     def canonical(self) -> "ThresholdType":
         """The name of which this is an alias, or itself."""
@@ -80,6 +82,16 @@ class Threshold(Model):
         elif self.value <= 0:
             raise ValueError("value: must be above 0")
         return self
+
+    @functools.cached_property
+    def is_balance(self) -> bool:
+        """Whether it is reached from above."""
+        return self.type.canonical is ThresholdType.BALANCE_VALUE
+
+    @functools.cached_property
+    def is_percentage(self) -> bool:
+        """Whether it is a part of the allowance."""
+        return self.type.canonical is ThresholdType.USAGE_PERCENTAGE
 
     @functools.cached_property
     def identity(self) -> str:

@@ -36,6 +36,7 @@ def parse(text: str) -> dt.datetime:
         raise ValueError("is a day or time that does not exist, or a year outside 1 to 9999") from exc
 
 
+@functools.lru_cache(maxsize=4096)
 def text(time: dt.datetime) -> str:
     """Return *time* as RFC 3339 in UTC, without digits that say nothing: `2026-11-22T10:15:30.123Z`."""
     whole = time.astimezone(dt.UTC).replace(tzinfo=None)

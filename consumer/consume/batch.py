@@ -71,7 +71,8 @@ def fold(
             state.document = judgement.document
             state.shown_by = one.source
         state.wanted.append(one)
-        state.occurrences.extend((occurrence, one.record) for occurrence in judgement.occurrences)
+        if judgement.occurrences:
+            state.occurrences.extend((occurrence, one.record) for occurrence in judgement.occurrences)
         state.reasons.extend(judgement.reasons)
         state.last = judgement.reasons
     return folded

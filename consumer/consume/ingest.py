@@ -4,11 +4,14 @@ When `ingest` returns, every effect of the batch is durable: its events and memo
 Kafka. Only then may its offsets be committed. Repeating a batch, whole or in part, by whomever, makes nothing twice.
 """
 
+import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from consumer import clock, ids, log
 from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
@@ -28,6 +31,7 @@ from schemas.reading import RejectReason
 from schemas.rules import RuleType
 
 MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
+PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
 logger = log.get("consume")
 
 
@@ -65,7 +69,7 @@ class Ingest:
         started = clock.monotonic()
         tally = Tally(records=len(records))
         sifted = self._sift(records, tally)
-        rejected = sifted.rejected + await self._write(sifted.wanted, tally)
+        rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
         await self.dead_letters.send(rejected)
         self._count(tally, rejected)
         if tally.events or rejected:
@@ -89,6 +93,14 @@ class Ingest:
         for (rule_type, reason), count in sifted.reasons().items():
             self.metrics.judged(rule_type, reason.value, count)
         return sifted
+
+    async def _write_all(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
+        """Judge and write *wanted*, some while Postgres writes others: no two of these parts share an entitlement."""
+        done = await asyncio.gather(*(self._write(part, tally) for part in apart(wanted)), return_exceptions=True)
+        for one in done:  # all have ended: what is raised here is taken again, and nothing goes on meanwhile
+            if isinstance(one, BaseException):
+                raise one
+        return [letter for part in done if isinstance(part, list) for letter in part]
 
     async def _write(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
         """Judge and write *wanted*; halve what Postgres refuses until the bad record is alone; return those."""
@@ -164,7 +176,7 @@ class Ingest:
                 last = state.wanted[-1]
                 self.memory.standings.settle(last.seen, last.source, last.rules, state.document, state.last)
             elif written.result is Result.WRITTEN:
-                self.memory.remember({key: replace(state.document, version=state.before.version + 1)})
+                self.memory.remember({key: msgspec.structs.replace(state.document, version=state.before.version + 1)})
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         self._count_reasons(state.reasons if written is None else _as_written(state, written))
@@ -193,6 +205,14 @@ class Ingest:
             self.metrics.records(result, count)
         for reason, count in Counter(letter.reject.reason for letter in rejected).items():
             self.metrics.dead_letters(reason.value, count)
+
+
+def apart(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Return *wanted* in parts of about `PART_RECORDS`, in order: all of one entitlement or invoice in one part."""
+    parts: list[list[Wanted]] = [[] for _ in range(-(-len(wanted) // PART_RECORDS))]
+    for one in wanted:
+        parts[hash(one.key) % len(parts)].append(one)
+    return [part for part in parts if part]
 
 
 def _as_written(state: Folded, written: Written) -> list[tuple[RuleType, Reason]]:

@@ -9,8 +9,10 @@ new period   arms anew: marks empty; itself a reset
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from consumer.decide.model import (
     NO_MARKS,
@@ -81,8 +83,9 @@ def _by_rules(rules: Sequence[Rule], snapshot: Snapshot, before: Document, seen:
     found = _Found()
     is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of
     for rule in rules:
-        if isinstance(rule.spec, BalanceThresholdSpec):
-            _by_thresholds(found, rule, rule.spec, snapshot, before, is_late=is_late)
+        spec = rule.spec
+        if type(spec) is BalanceThresholdSpec:  # isinstance asks pydantic's metaclass, which is slow
+            _by_thresholds(found, rule, spec, snapshot, before, is_late=is_late)
         else:
             _by_reset(found, rule, snapshot, seen)
     return found
@@ -121,17 +124,17 @@ def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, seen: Document) -> 
 
 def _remembered(before: Document, found: _Found, snapshot: Snapshot) -> Document:
     """Return *before* with what was found; where the record counts and is the newest, as of it."""
-    after = before
+    changed: dict[str, Any] = {}
     if not found.resets <= before.resets:
-        after = replace(after, resets=before.resets | found.resets)
+        changed["resets"] = before.resets | found.resets
     if found.sights:
-        after = replace(after, sights={**before.sights, **found.sights})
+        changed["sights"] = {**before.sights, **found.sights}
     if found.marks:
-        after = replace(after, marks={**before.marks, **found.marks})
+        changed["marks"] = {**before.marks, **found.marks}
     is_newest = before.as_of is None or snapshot.calculated_at > before.as_of
     if is_newest and (found.marks or found.is_watched):
-        after = replace(after, as_of=snapshot.calculated_at)
-    return after
+        changed["as_of"] = snapshot.calculated_at
+    return replace(before, **changed) if changed else before
 
 
 def _is_stale(document: Document, snapshot: Snapshot) -> bool:

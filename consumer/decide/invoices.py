@@ -1,7 +1,8 @@
 """An invoice's record judged by all rules about invoices, and the newest state seen remembered."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from consumer.decide.model import InvoiceChange, InvoiceDocument, Judgement, Reason
 from consumer.decide.rules import invoice_updated

@@ -16,17 +16,10 @@ def unknown(threshold: Threshold, level: Level) -> Reason | None:
 
     A percentage of an allowance of zero or less has no meaning; a missing amount is never taken for 0.
     """
-    match threshold.type.canonical:
-        case ThresholdType.USAGE_PERCENTAGE:
-            if level.usage is None or level.allowance is None or level.allowance <= 0:
-                return Reason.NO_ALLOWANCE
-        case ThresholdType.BALANCE_VALUE:
-            if level.balance is None:
-                return Reason.NO_BALANCE
-        case _:
-            if level.usage is None:
-                return Reason.NO_BALANCE
-    return None
+    usage, allowance, balance = level
+    if threshold.is_percentage:
+        return Reason.NO_ALLOWANCE if usage is None or allowance is None or allowance <= 0 else None
+    return Reason.NO_BALANCE if (balance if threshold.is_balance else usage) is None else None
 
 
 def line(threshold: Threshold, level: Level) -> Decimal:
@@ -34,7 +27,7 @@ def line(threshold: Threshold, level: Level) -> Decimal:
 
     A percentage of the allowance exactly: two digits further, not divided. Call it only where `unknown` is None.
     """
-    if threshold.type.canonical is not ThresholdType.USAGE_PERCENTAGE:
+    if not threshold.is_percentage:
         return threshold.value
     assert level.allowance is not None  # noqa: S101 - `unknown` said so
     return EXACT.scaleb(EXACT.multiply(threshold.value, level.allowance), _PER_CENT)
@@ -45,7 +38,7 @@ def reached(threshold: Threshold, level: Level) -> bool:
 
     Call it only where `unknown` is None.
     """
-    if threshold.type is ThresholdType.BALANCE_VALUE:
+    if threshold.is_balance:
         assert level.balance is not None  # noqa: S101 - `unknown` said so
         return level.balance <= line(threshold, level)
     assert level.usage is not None  # noqa: S101 - `unknown` said so

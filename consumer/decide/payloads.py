@@ -175,7 +175,7 @@ def _crossing(crossing: Crossing, about: About) -> BalanceThresholdData:
             id=rule.id,
             name=rule.name,
             type=rule.type.value,
-            thresholds=[threshold_part(threshold) for threshold in spec.thresholds],
+            thresholds=spec.parts,
             features=feature_refs(spec.features, about),
         ),
         threshold=threshold_part(crossing.threshold),

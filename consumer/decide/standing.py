@@ -17,7 +17,7 @@ from consumer.decide.model import Document, Level, Reason
 from schemas.glance import Glance, Number
 from schemas.rules import BalanceThresholdSpec, Rule, RuleType
 from schemas.sources import Snapshot
-from schemas.thresholds import Threshold, ThresholdType
+from schemas.thresholds import Threshold
 
 _FAR: Final = 10**39  # beyond every amount
 _LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -102,7 +102,7 @@ def _lines(rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Number]:
             continue
         line = _number(levels.line(threshold, level))
         is_reached = levels.reached(threshold, level)
-        if threshold.type.canonical is ThresholdType.BALANCE_VALUE:
+        if threshold.is_balance:
             name, nearest = ("balance_to", min) if is_reached else ("balance_above", max)
         else:
             name, nearest = ("usage_from", max) if is_reached else ("usage_below", min)

@@ -3,10 +3,10 @@
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import asyncpg
+import msgspec
 
 from consumer.decide.model import (
     NO_MARKS,
@@ -23,10 +23,12 @@ from consumer.decide.model import (
 )
 from consumer.decide.standing import Standing, Why, standing
 from consumer.store.database import Database, columns
-from schemas import times
 from schemas.glance import Glance
 from schemas.rules import Rule, RuleId, RuleType
 from schemas.sources import Invoice, Snapshot, SourceEvent
+
+_encoder: Final = msgspec.json.Encoder()  # a level is text: exact
+_stored_marks: Final = msgspec.json.Decoder(dict[RuleId, dict[str, Mark]])
 
 
 class EntitlementKey(NamedTuple):
@@ -190,20 +192,7 @@ class Memory:
 
 def marks_json(marks: Marks) -> str:
     """Return *marks* as they are stored."""
-    return json.dumps(
-        {rule: {threshold: _mark_json(mark) for threshold, mark in of_rule.items()} for rule, of_rule in marks.items()},
-        separators=(",", ":"),
-    )
-
-
-def _mark_json(mark: Mark) -> dict[str, object]:
-    stored: dict[str, object] = {
-        "state": mark.state,
-        "episode": mark.episode,
-        "at": times.text(mark.at),
-        "level": str(mark.level),
-    }
-    return stored if mark.is_told else stored | {"told": False}
+    return _encoder.encode(marks).decode()
 
 
 def document_of(row: asyncpg.Record) -> Document:
@@ -223,15 +212,7 @@ def document_of(row: asyncpg.Record) -> Document:
 
 
 def _marks(text: str) -> Marks:
-    if text == "{}":
-        return NO_MARKS
-    return {
-        RuleId(rule): {
-            threshold: Mark(m["state"], m["episode"], times.parse(m["at"]), Decimal(m["level"]), m.get("told", True))
-            for threshold, m in of_rule.items()
-        }
-        for rule, of_rule in json.loads(text).items()
-    }
+    return NO_MARKS if text == "{}" else _stored_marks.decode(text)
 
 
 def _sights(text: str) -> Sights:

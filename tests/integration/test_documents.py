@@ -1,11 +1,11 @@
 """Documents on a real Postgres: what is written is what is read, and what the clock finds of them, by its index."""
 
-import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import asyncpg
+import msgspec
 import pytest
 
 from consumer import encryption
@@ -65,7 +65,7 @@ async def test_a_document_is_read_as_it_was_written(store: Database) -> None:
 
     assert await written(store, KEY, WHOLE) is Result.WRITTEN
 
-    assert await read(store, KEY) == dataclasses.replace(WHOLE, version=1)
+    assert await read(store, KEY) == msgspec.structs.replace(WHOLE, version=1)
 
 
 async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) -> None:
@@ -75,13 +75,13 @@ async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) 
     results = [
         await written(store, KEY, WHOLE),
         await written(store, INVOICE, shown),
-        await written(store, INVOICE, dataclasses.replace(shown, version=1, state="issued")),
-        await written(store, INVOICE, dataclasses.replace(shown, version=1, state="paid")),
+        await written(store, INVOICE, msgspec.structs.replace(shown, version=1, state="issued")),
+        await written(store, INVOICE, msgspec.structs.replace(shown, version=1, state="paid")),
     ]
 
     assert results == [Result.WRITTEN, Result.WRITTEN, Result.WRITTEN, Result.CHANGED]
     assert await read(store, INVOICE) == InvoiceDocument(version=2, state="issued", as_of=NOW)
-    assert await read(store, KEY) == dataclasses.replace(WHOLE, version=1)
+    assert await read(store, KEY) == msgspec.structs.replace(WHOLE, version=1)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ async def test_when_a_period_was_shown_changes_with_the_period_alone(store: Data
     await written(store, KEY, document)
     first = await connection.fetchval("SELECT shown_at FROM entitlement")
 
-    await written(store, KEY, dataclasses.replace(document, version=1, as_of=NOW))
+    await written(store, KEY, msgspec.structs.replace(document, version=1, as_of=NOW))
     same = await connection.fetchval("SELECT shown_at FROM entitlement")
-    await written(store, KEY, dataclasses.replace(document, version=2, period_to=PERIOD[1] + DAY))
+    await written(store, KEY, msgspec.structs.replace(document, version=2, period_to=PERIOD[1] + DAY))
     moved = await connection.fetchval("SELECT shown_at FROM entitlement")
 
     assert first == same < moved

@@ -1,9 +1,9 @@
 """What is removed row by row: documents and identities, once nothing can need them."""
 
-import dataclasses
 import datetime as dt
 
 import asyncpg
+import msgspec
 import pytest
 
 from consumer.decide.model import UNSEEN, Document
@@ -53,12 +53,12 @@ async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_a
     await duty(store).once()
     remembered = (await memory.load([key]))[key]
     period = {"period_from": now, "period_to": now + DAY}
-    rolled = dataclasses.replace(remembered, **period)
+    rolled = msgspec.structs.replace(remembered, **period)
 
     (result,) = await outbox.write(store, [Change(key, rolled, b"{}", ())])
     memory.forget([key])
     reloaded = (await memory.load([key]))[key]
-    (again,) = await outbox.write(store, [Change(key, dataclasses.replace(reloaded, **period), b"{}", ())])
+    (again,) = await outbox.write(store, [Change(key, msgspec.structs.replace(reloaded, **period), b"{}", ())])
 
     assert remembered.version == 1
     assert result.result is Result.CHANGED

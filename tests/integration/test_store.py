@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import asyncpg
+import msgspec
 import pytest
 
 from consumer import ids
@@ -52,7 +53,7 @@ async def test_memory_comes_back_as_it_was_written(store: Database) -> None:
 
     assert written.result is Result.WRITTEN
     assert written.event_ids == {change.events[0].id}
-    assert documents[KEY] == dataclasses.replace(change.document, version=1)
+    assert documents[KEY] == msgspec.structs.replace(change.document, version=1)
 
 
 async def test_of_two_that_are_one_event_in_a_batch_the_first_is_made(store: Database) -> None:

@@ -87,20 +87,20 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "resets=before.resets | found.resets",
-        "resets=found.resets",
+        'changed["resets"] = before.resets | found.resets',
+        'changed["resets"] = frozenset(found.resets)',
         "one rule's reset makes another's be told again",
     ),
     Mutant(
         ENTITLEMENTS,
-        "sights={**before.sights, **found.sights}",
-        "sights=found.sights",
+        'changed["sights"] = {**before.sights, **found.sights}',
+        'changed["sights"] = found.sights',
         "another rule's first sights are forgotten: it ignores what it had seen",
     ),
     Mutant(
         ENTITLEMENTS,
-        "marks={**before.marks, **found.marks}",
-        "marks=found.marks",
+        'changed["marks"] = {**before.marks, **found.marks}',
+        'changed["marks"] = found.marks',
         "another rule's marks are forgotten: it fires again",
     ),
     Mutant(

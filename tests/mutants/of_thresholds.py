@@ -9,7 +9,7 @@ MUTANTS = [
     Mutant(LEVELS, "level.usage >= line", "level.usage > line", "exactly 100 % does not cut off"),
     Mutant(LEVELS, "level.balance <= line", "level.balance < line", "reached is passed"),
     Mutant(LEVELS, "_PER_CENT: Final = -2", "_PER_CENT: Final = -3", "80 % is reached at 8 %"),
-    Mutant(LEVELS, "level.allowance <= 0", "level.allowance < 0", "any usage is 100 % of an allowance of 0"),
+    Mutant(LEVELS, "allowance <= 0 else", "allowance < 0 else", "any usage is 100 % of an allowance of 0"),
     Mutant(
         LEVELS,
         "EXACT.multiply(threshold.value, allowance), 1)",
@@ -59,8 +59,8 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "known.sights.get(threshold.identity) == since.revision",
-        "threshold.identity in known.sights",
+        "known.sights.get(identity) == since.revision",
+        "identity in known.sights",
         "a rule enabled again fires what is reached",
     ),
     Mutant(
@@ -83,7 +83,7 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "return step if sight is None else replace(step, sight=sight)",
+        "return step if sight is None else step._replace(sight=sight)",
         "return step",
         "every sight is the first one",
     ),
@@ -159,19 +159,19 @@ MUTANTS = [
     Mutant(THRESHOLD, "*others, top = kind", "top, *others = kind", "the least advanced stands for the others"),
     Mutant(
         THRESHOLD,
-        "key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE",
+        "key=lambda step: step.threshold.is_balance",
         "key=lambda step: None",
         "of usage and balance one alone is told",
     ),
     Mutant(
         THRESHOLD,
-        "key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE",
+        "key=lambda step: step.threshold.is_balance",
         "key=lambda step: step.threshold.type",
         "usage_value and usage_percentage are kinds of their own",
     ),
     Mutant(
         THRESHOLD,
-        "snapshot.balance if threshold.type.canonical is ThresholdType.BALANCE_VALUE else snapshot.usage",
+        "snapshot.balance if threshold.is_balance else snapshot.usage",
         "snapshot.usage",
         "a balance's mark says how much was used",
     ),

@@ -1,9 +1,9 @@
 """Each new usage period is told once, whatever shows it first; and which kind it is."""
 
 import datetime as dt
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Judgement, Reason, Reset

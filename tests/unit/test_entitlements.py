@@ -1,10 +1,10 @@
 """Where an entitlement's record stands in time, and what is remembered of the entitlement."""
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Judgement, Reason

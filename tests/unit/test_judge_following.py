@@ -1,10 +1,10 @@
 """The judgement of rules that look back, or tell the highest alone; `tests/property` holds it against an oracle."""
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Reason

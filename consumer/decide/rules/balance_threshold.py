@@ -14,28 +14,29 @@ one learns of it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
+from typing import NamedTuple
+
+import msgspec
 
 from consumer.decide import levels
 from consumer.decide.model import Crossing, Level, Mark, Reason
 from schemas.events import Action
 from schemas.rules import BalanceThresholdSpec, Rule
 from schemas.sources import Snapshot
-from schemas.thresholds import Threshold, ThresholdType
+from schemas.thresholds import Threshold
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is remembered of one rule's thresholds, by identity."""
 
     marks: Mapping[str, Mark]
     sights: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What one rule makes of one snapshot: its marks and sights after it, what is told, and a reason a threshold."""
 
     marks: Mapping[str, Mark]  # the very mapping given where nothing changed
@@ -44,14 +45,24 @@ class Finding:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """What becomes of one threshold: why, and its mark where that changed."""
 
     threshold: Threshold
     reason: Reason
     mark: Mark | None = None
     sight: int | None = None  # the revision under which it is seen, where this is the first time
+
+
+class _At(NamedTuple):
+    """What all thresholds of a rule are judged on."""
+
+    rule: Rule
+    spec: BalanceThresholdSpec
+    snapshot: Snapshot
+    level: Level
+    known: Known
+    is_late: bool
 
 
 def judge(
@@ -72,12 +83,13 @@ def judge(
         is_late: whether a newer record has spoken already: then only what has no mark may fire.
     """
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    steps = [_step(rule, spec, snapshot, known, threshold, is_late=is_late) for threshold in spec.distinct.values()]
+    at = _At(rule, spec, snapshot, level, known, is_late)
+    steps = [_step(at, threshold) for threshold in spec.distinct.values()]
     seen = {step.threshold.identity: step.sight for step in steps if step.sight is not None}
     sights = {**known.sights, **seen} if seen else known.sights
     changed = {step.threshold.identity: step.mark for step in steps if step.mark is not None}
     if not changed:
-        return Finding(known.marks, sights, (), tuple(step.reason for step in steps))
+        return Finding(known.marks, sights, (), tuple([step.reason for step in steps]))
     risen = [step for step in steps if step.reason in {Reason.FIRST_CROSSING, Reason.REARMED}]
     risen.sort(key=lambda step: levels.advancement(step.threshold, level))
     fallen = [step for step in steps if step.reason is Reason.RECOVERED]
@@ -86,26 +98,19 @@ def judge(
     recovered = _each(rule, snapshot, fallen, Action.RECOVERED)
     silent = {one.identity for crossing in told for one in crossing.also_crossed}
     reasons = (Reason.ALSO_CROSSED if step.threshold.identity in silent else step.reason for step in steps)
-    untold = {identity: replace(changed[identity], is_told=False) for identity in silent}
+    untold = {identity: msgspec.structs.replace(changed[identity], is_told=False) for identity in silent}
     return Finding({**known.marks, **changed, **untold}, sights, (*told, *recovered), tuple(reasons))
 
 
-def _step(
-    rule: Rule,
-    spec: BalanceThresholdSpec,
-    snapshot: Snapshot,
-    known: Known,
-    threshold: Threshold,
-    *,
-    is_late: bool,
-) -> _Step:
-    level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
+def _step(at: _At, threshold: Threshold) -> _Step:
+    rule, spec, snapshot, level, known, is_late = at
     if reason := levels.unknown(threshold, level):
         return _Step(threshold, reason)
-    mark = known.marks.get(threshold.identity)
+    identity = threshold.identity
+    mark = known.marks.get(identity)
     is_reached = levels.reached(threshold, level)
-    since = rule.ignoring.get(threshold.identity)
-    sight = None if since is None or known.sights.get(threshold.identity) == since.revision else since.revision
+    since = rule.ignoring.get(identity)
+    sight = None if since is None or known.sights.get(identity) == since.revision else since.revision
     ignores = sight is not None and since is not None and snapshot.period_from < since.at
     if is_reached and ignores and (mark is None or (mark.state == "clear" and spec.rearm == "recovery")):
         episode = mark.episode if mark is not None else 0
@@ -117,7 +122,7 @@ def _step(
         step = _Step(threshold, Reason.BELOW)
     else:
         step = _Step(threshold, Reason.FIRST_CROSSING, _fired(threshold, snapshot, 1))
-    return step if sight is None else replace(step, sight=sight)
+    return step if sight is None else step._replace(sight=sight)
 
 
 def _moved(
@@ -158,7 +163,7 @@ def _each(
 def _highest(rule: Rule, snapshot: Snapshot, risen: Sequence[_Step]) -> tuple[Crossing, ...]:
     """Return the most advanced of each kind, with the others in `also_crossed`; *risen* is in rising order."""
     told: list[Crossing] = []
-    for _, kind in groupby(risen, key=lambda step: step.threshold.type.canonical is ThresholdType.BALANCE_VALUE):
+    for _, kind in groupby(risen, key=lambda step: step.threshold.is_balance):
         *others, top = kind
         also = tuple(step.threshold for step in others)
         told.append(replace(_crossing(rule, snapshot, top, Action.TRIGGERED), also_crossed=also))
@@ -186,6 +191,6 @@ def _fired(threshold: Threshold, snapshot: Snapshot, episode: int) -> Mark:
 
 
 def _shown(threshold: Threshold, snapshot: Snapshot) -> Decimal:
-    shown = snapshot.balance if threshold.type.canonical is ThresholdType.BALANCE_VALUE else snapshot.usage
+    shown = snapshot.balance if threshold.is_balance else snapshot.usage
     assert shown is not None  # noqa: S101 - it was compared
     return shown
