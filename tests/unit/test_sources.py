@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from schemas.native import NativeValue, derived, read_native_snapshot
 from schemas.reading import Rejected, RejectReason
 from schemas.sources import Snapshot, check_consistent
-from tests.factories import native_record
+from tests import parsing
+from tests.factories import native_record, openmeter_record
 
 NAMES = ("usage", "allowance", "balance", "overage")
 AMOUNTS = st.decimals(-(10**37), 10**37, places=1)
@@ -204,3 +205,10 @@ def test_a_snapshot_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         read().usage = Decimal(0)  # type: ignore[misc]
     assert msgspec.structs.asdict(read())["usage"] == 8100
+
+
+@pytest.mark.parametrize("record", [native_record(80), openmeter_record()])
+def test_a_record_is_read_whole_once(record: bytes) -> None:
+    origin = parsing.snapshot(record).origin
+
+    assert origin.about() is origin.about()
