@@ -7,15 +7,16 @@ LANES=1                one run at a time; two are beside each other otherwise, e
 
 import asyncio
 import logging
-import os
 import random
 import sys
 import tempfile
+import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer import clock
+from tests.asked import number, refuse
 from tests.faults.cases import CASES
 from tests.faults.run import Outcome, Servers, ended, running
 from tests.faults.servers import serving
@@ -39,7 +40,11 @@ class Matrix:
         """Do one run after the other until there are none."""
         while self.todo:
             name, seed = self.todo.popleft()
-            await self._run(servers, scratch, name, seed)
+            try:
+                await self._run(servers, scratch, name, seed)
+            except Exception:  # noqa: BLE001 - one run that breaks must not take the others' results with it
+                self.wrong.append(name)
+                print(f"{name:28}\t{seed:8}\tbroke:\n{traceback.format_exc()}", flush=True)
 
     async def _run(self, servers: Servers, scratch: Path, name: str, seed: int) -> None:
         since = clock.monotonic()
@@ -71,11 +76,14 @@ def line(case: str, seed: int, outcome: Outcome) -> str:
 
 async def main() -> int:
     wanted = " ".join(sys.argv[1:]).lower()
-    begin = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
-    seeds = range(begin, begin + int(os.environ.get("SEEDS", "3")))
-    lanes = int(os.environ.get("LANES", "2"))
+    cases = [name for name in CASES if wanted in name.lower()]
+    if not cases:
+        refuse(f"ARGS: no case has {wanted!r} in its name; there are: {', '.join(CASES)}")
+    begin = number("SEED", random.SystemRandom().randrange(10**6), least=0)
+    seeds = range(begin, begin + number("SEEDS", 3))
+    lanes = number("LANES", 2)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own producer and consumer: Kafka is away on purpose
-    matrix = Matrix(deque((name, seed) for seed in seeds for name in CASES if wanted in name.lower()))
+    matrix = Matrix(deque((name, seed) for seed in seeds for name in cases))
     print("\t".join(HEAD.split()), flush=True)
     since = clock.monotonic()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,5 @@
 """schemathesis on the running API, with the API's own document; longer behind `make fuzz`."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,12 +7,12 @@ import pytest
 from schemas.rules import RuleType
 from tests import fuzz
 from tests.api import Api, channel, rule, talking
+from tests.asked import number
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record
 from tests.fakes import Receiver
 
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "35"))
-SEED = int(os.environ.get("FUZZ_SEED", "1"))
+SECONDS, SEED = number("FUZZ_SECONDS", 35), number("FUZZ_SEED", 1, least=0)
 EACH = 20  # channels that no rule sends to, and rules: schemathesis deletes what it is given, too
 
 

@@ -1,6 +1,6 @@
 """`make soak`: steady load, something broken every minute; then the ledger, what grew, and a picture.
 
-MINUTES=60             how long
+MINUTES=60             how long; in less than five there is no growth to be seen
 RATE=200               records a second
 SEED=7                 repeats a soak: the same records, the same faults in the same minutes
 Status 1 where something was lost, made twice, not delivered, or keeps growing.
@@ -9,7 +9,6 @@ Status 1 where something was lost, made twice, not delivered, or keeps growing.
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from consumer import clock
+from tests.asked import number
 from tests.faults.run import Outcome, Run, ended, running
 from tests.faults.servers import serving
 from tests.soak.growth import Bound, quarters
@@ -155,8 +155,8 @@ def pictured(soak: Soak, recorded: dict[str, float], title: str, path: Path) -> 
 
 
 async def main() -> int:
-    minutes, rate = int(os.environ.get("MINUTES") or 60), int(os.environ.get("RATE") or 200)
-    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
+    minutes, rate = number("MINUTES", 60, least=5), number("RATE", 200)
+    seed = number("SEED", random.SystemRandom().randrange(10**6), least=0)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own producer and consumer: Kafka is away on purpose
     print(f"SEED={seed} MINUTES={minutes} RATE={rate}", flush=True)
     made = workloads(VARIED, seed)
