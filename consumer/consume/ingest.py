@@ -17,7 +17,7 @@ from consumer import clock, ids, log
 from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
-from consumer.consume.sift import Sifted, sift
+from consumer.consume.sift import Sifted, settle, sift
 from consumer.decide.judge import judge
 from consumer.decide.model import Reason
 from consumer.errors import DataRefused, StoreUnavailable
@@ -168,15 +168,17 @@ class Ingest:
         return replace(one, rules=self.rulebook.catalog.about(one.source))
 
     def _remember(self, folded: dict[MemoryKey, Folded], results: dict[MemoryKey, Written]) -> None:
-        """Keep the documents as they are in Postgres now, and where the entitlements stand that did not change."""
+        """Keep the documents as they are in Postgres now, and where their entitlements stand."""
         for key, state in folded.items():
             written = results.get(key)
             if written is None:
-                self.memory.remember({key: state.document} if state.document.version else {})
-                last = state.wanted[-1]
-                self.memory.standings.settle(last.seen, last.source, last.rules, state.document, state.last)
+                document = state.document
             elif written.result is Result.WRITTEN:
-                self.memory.remember({key: msgspec.structs.replace(state.document, version=state.before.version + 1)})
+                document = msgspec.structs.replace(state.document, version=state.before.version + 1)
+            else:
+                continue
+            self.memory.remember({key: document} if document.version else {})
+            settle(self.memory.standings, state, document)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         self._count_reasons(state.reasons if written is None else _as_written(state, written))

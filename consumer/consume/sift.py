@@ -8,17 +8,24 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from consumer.consume.batch import KafkaRecord, Wanted
+import msgspec
+
+from consumer.consume.batch import Folded, KafkaRecord, Wanted
 from consumer.consume.dead_letters import DeadLetter
 from consumer.consume.records import BadBatch
-from consumer.decide.model import Reason
+from consumer.decide.judge import judge
+from consumer.decide.model import AnyDocument, Document, Reason
 from consumer.decide.standing import Why, stands
 from consumer.store.catalog import Catalog
 from consumer.store.memory import Standings, key_of
 from schemas.glance import Glance, look
 from schemas.parse import Ignored, Reject, parse
 from schemas.rules import RuleType
+from schemas.sources import Snapshot
+
+_LATER: Final = dt.timedelta(microseconds=2)  # a glance may be off by one
 
 
 @dataclass(slots=True)
@@ -79,6 +86,25 @@ def sift(
     return sifted
 
 
+def settle(standings: Standings, state: Folded, document: AnyDocument) -> None:
+    """Find out where an entitlement stands, by its last record: *state* is settled, and left *document*.
+
+    A record that changed something is judged once more, as if it came an instant later: so a crossing, or the first
+    sight of an entitlement, makes one record that is parsed, not two.
+    """
+    last, reasons = state.wanted[-1], state.last
+    seen, source = last.seen, last.source
+    if seen is None or not isinstance(source, Snapshot) or not isinstance(document, Document):
+        return
+    if state.is_changed:
+        seen = msgspec.structs.replace(seen, at=seen.at + _LATER)
+        source = msgspec.structs.replace(source, calculated_at=source.calculated_at + _LATER)
+        document_after, occurrences, reasons = judge(last.rules, source, document)
+        if document_after is not document or occurrences:
+            return
+    standings.settle(seen, source, last.rules, document, reasons)
+
+
 def _parse(
     record: KafkaRecord,
     seen: Glance | None,
@@ -101,4 +127,5 @@ def _parse(
                 sifted.wanted.append(Wanted(record, source, rules, seen))
             else:
                 sifted.uncovered += 1
-                standings.settle(seen, source)
+                if seen is not None and isinstance(source, Snapshot):
+                    standings.settle(seen, source)

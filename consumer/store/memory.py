@@ -79,15 +79,13 @@ class Standings:
 
     def settle(
         self,
-        seen: Glance | None,
-        source: SourceEvent,
+        seen: Glance,
+        source: Snapshot,
         rules: Sequence[Rule] = (),
-        document: AnyDocument | None = None,
+        document: Document | None = None,
         reasons: Sequence[tuple[RuleType, Reason]] = (),
     ) -> None:
         """Keep where the entitlement of *seen* stands, if it does; the arguments are those of `standing`."""
-        if seen is None or not isinstance(source, Snapshot) or isinstance(document, InvoiceDocument):
-            return
         if len(self._shared) > self._limit:
             self._shared.clear()
             self._whys.clear()

@@ -22,7 +22,7 @@ from tests.verification import SECRET
 ENTITLEMENTS, NAMESPACES, RULES = 100_000, 20, 10  # rules of each namespace: one for each of ten features
 SLICES = 6
 NOBODY = "http://127.0.0.1:1024/"  # nothing is sent
-LEVELS = 10  # thresholds of a rule: at 10, 20, … 100 %
+LINES = (50, 75, 90, 100)  # thresholds of each rule, in percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]])
 
 async def configured(deployment: Deployment) -> None:
     """Apply 200 rules in 20 namespaces."""
-    lines = [{"type": "usage_percentage", "value": 100 * (n + 1) // LEVELS} for n in range(LEVELS)]
+    lines = [{"type": "usage_percentage", "value": line} for line in LINES]
     channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": NOBODY, "signingSecret": SECRET}
     for n in range(NAMESPACES):
         rules = [
@@ -125,13 +125,16 @@ async def configured(deployment: Deployment) -> None:
 
 
 def values(load: Load) -> Iterator[tuple[int, bytes]]:
-    """Return (entitlement, record): each entitlement in turn; its usage stays, or reaches the next threshold."""
+    """Return (entitlement, record): each entitlement in turn; its usage stays, or reaches the next threshold.
+
+    What has fired falls back: so its next record is judged too, as in life, where usage goes on from there.
+    """
     template = _template({"native": native, "openmeter": openmeter}[load.of]())
     every = 1000 // load.fires
-    entitlements = load.records // LEVELS if every == 1 else ENTITLEMENTS
+    entitlements = load.records // len(LINES) if every == 1 else ENTITLEMENTS
     for n in range(load.records):
         one, turn = n % entitlements, n // entitlements
-        usage = 10 * (turn + 1) if every == 1 else 15 if (one + turn) % every == 0 else 5
+        usage = LINES[turn] if every == 1 else 60 if (one + turn) % every == 0 else 5
         said = {b"ns": one % NAMESPACES, b"ent": one, b"feature": one // NAMESPACES % RULES, b"usage": usage}
         yield one, template % (said | {b"at": b"%02d:%02d" % (turn // 60, turn % 60)})
 

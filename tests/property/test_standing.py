@@ -9,8 +9,8 @@ from math import isinf
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from consumer.consume.batch import Wanted, fold
-from consumer.consume.sift import Sifted, sift
+from consumer.consume.batch import fold
+from consumer.consume.sift import Sifted, settle, sift
 from consumer.decide.model import UNSEEN, AnyDocument
 from consumer.decide.payloads import occurred_at
 from consumer.store.catalog import Catalog
@@ -101,9 +101,7 @@ class Run:
             self.told += [(told(one), one.reason, occurred_at(one)) for one, _ in state.occurrences]
             self.reasons.update(state.reasons)
             self.documents[key] = state.document
-            last: Wanted = state.wanted[-1]
-            if not state.is_changed:
-                self._standings.settle(last.seen, last.source, last.rules, state.document, state.last)
+            settle(self._standings, state, state.document)
 
 
 def same(rules: Sequence[Mapping[str, Rule]], batches: Sequence[Sequence[bytes]]) -> None:
