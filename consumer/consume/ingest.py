@@ -7,8 +7,8 @@ Kafka. Only then may its offsets be committed. Repeating a batch, whole or in pa
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -45,6 +45,8 @@ class Tally:
     events: int = 0
     deliveries: int = 0
     dead_letters: int = 0
+    reasons: Counter[tuple[RuleType, Reason]] = field(default_factory=Counter)
+    made: Counter[tuple[str, str]] = field(default_factory=Counter)  # events, by type and action
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,7 @@ class Ingest:
         # At debug level each record has its line: then each is judged.
         sifted = sift(records, self.rulebook.catalog, standings, latest=latest, at_a_glance=not logger.is_debug)
         tally.ignored, tally.uncovered = sifted.ignored, sifted.uncovered
-        for (rule_type, reason), count in sifted.reasons().items():
-            self.metrics.judged(rule_type, reason.value, count)
+        tally.reasons += sifted.reasons()
         return sifted
 
     async def _write_all(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
@@ -159,7 +160,7 @@ class Ingest:
                 self.memory.forget([key])
                 if written.result is Result.RULE_GONE:
                     rule_gone = True
-                    self._count_reasons((one.rule.type, Reason.RULE_GONE) for one, _ in state.occurrences)
+                    tally.reasons.update((one.rule.type, Reason.RULE_GONE) for one, _ in state.occurrences)
         if rule_gone:
             await self.rulebook.refresh()
         return [self._with_current_rules(one) for one in again]
@@ -181,19 +182,14 @@ class Ingest:
             settle(self.memory.standings, state, document)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
-        self._count_reasons(state.reasons if written is None else _as_written(state, written))
+        tally.reasons.update(state.reasons if written is None else _as_written(state, written))
         if logger.is_debug:
             _say_judged(state)
         if written is None:
             return
         tally.events += len(written.event_ids)
         tally.deliveries += written.deliveries
-        for (rule_type, action), count in written.made.items():
-            self.metrics.events(rule_type, action, count)
-
-    def _count_reasons(self, reasons: Iterable[tuple[object, Reason]]) -> None:
-        for (rule_type, reason), count in Counter(reasons).items():
-            self.metrics.judged(str(rule_type), reason.value, count)
+        tally.made.update(written.made)
 
     def _count(self, tally: Tally, rejected: Sequence[DeadLetter]) -> None:
         tally.dead_letters = len(rejected)
@@ -205,6 +201,10 @@ class Ingest:
             ("dead_letter", tally.dead_letters),
         ):
             self.metrics.records(result, count)
+        for (rule_type, why), count in tally.reasons.items():
+            self.metrics.judged(rule_type.value, why.value, count)
+        for (event_type, action), count in tally.made.items():
+            self.metrics.events(event_type, action, count)
         for reason, count in Counter(letter.reject.reason for letter in rejected).items():
             self.metrics.dead_letters(reason.value, count)
 

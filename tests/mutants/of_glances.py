@@ -73,4 +73,18 @@ MUTANTS = [
         "a new rule waits for its entitlements to move",
         by=OF_BOTH,
     ),
+    Mutant(
+        "consumer/consume/ingest.py",
+        "if age == self.memory.age:",
+        "if age >= 0:",
+        "what another replica may change is remembered",
+        by="integration/test_glances.py",
+    ),
+    Mutant(
+        "consumer/consume/ingest.py",
+        "parts[hash(one.key) % len(parts)]",
+        "parts[one.record.offset % len(parts)]",
+        "two parts of a batch judge one entitlement beside each other",
+        by="integration/test_glances.py",
+    ),
 ]
