@@ -4,6 +4,7 @@ RFC 3986 and nothing looser: browsers' repairs (stripped tabs, full-width digits
 address that is refused comes in under another spelling.
 """
 
+import functools
 import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -37,6 +38,11 @@ def problem(url: str) -> str | None:
     """
     if len(url) > MAX_LENGTH:
         return f"has {len(url)} characters: at most {MAX_LENGTH} are allowed"
+    return _problem(url)
+
+
+@functools.lru_cache(maxsize=1024)  # asked before each attempt: there are fewer channels than attempts
+def _problem(url: str) -> str | None:
     if not _SPELLING.fullmatch(url):
         return (
             "has a character that URLs may not have: percent-encode it, "
