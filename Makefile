@@ -33,7 +33,7 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest $(if $(ARGS),,--cov) $(ARGS)
 
-mutants: $(VENV)/.test ## does a test notice? about 130 small changes of the judgement, each against its tests (ARGS=verdict picks some)
+mutants: $(VENV)/.test ## does a test notice? about 160 small changes of the judgement, each against its tests (ARGS=verdict picks some)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 fuzz: $(VENV)/.test ## records, rules files, formats, batches; then the running API: half the time each (FUZZ_SECONDS=600 FUZZ_SEED=1)

@@ -1,6 +1,7 @@
 """Latency: from a record's making to its webhook's arrival, at a steady pace; and what black holes do to others."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import asyncpg
 
 from consumer import clock
 from tests.bench.delivering import Receivers, receivers
-from tests.bench.place import LOOK, Place, Process, service
+from tests.bench.place import LOOK, Place, service
 from tests.service import ROOT, Deployment
 from tests.verification import SECRET
 
@@ -29,24 +30,30 @@ class Load:
     one_in: int = 1
     holes: int = 0
     delay: float = 0
+    replicas: int = 1
 
     @property
     def name(self) -> str:
         firing = "all firing" if self.one_in == 1 else f"{100 / self.one_in:g} % firing"
         holes = f", {self.holes} of {CHANNELS} channels black holes" if self.holes else ""
-        return f"record to webhook at {self.rate}/s, {firing}{holes}"
+        replicas = f", {self.replicas} replicas" if self.replicas > 1 else ""
+        return f"record to webhook at {self.rate}/s, {firing}{holes}{replicas}"
 
 
-LOADS = [Load(50, 20), Load(200, 20), Load(2_000, 20), Load(10_000, 20, one_in=50)]
+LOADS = [Load(50, 20), Load(200, 20), Load(2_000, 20, replicas=2), Load(10_000, 20, one_in=50, replicas=2)]
 FAIR = [Load(500, 25, delay=0.02), Load(500, 25, delay=0.02, holes=HOLES)]
 
 
 async def measure(place: Place, load: Load) -> dict[str, object]:
-    """Measure *load* on one process with both roles."""
+    """Measure *load* on replicas that have both roles."""
     async with receivers(load.delay) as to, place.deployment() as deployment:
         await configured(deployment, to, load.holes)
-        with service(deployment, "--only", "consume,deliver") as process:
-            await process.logged("partitions.assigned")
+        with contextlib.ExitStack() as stack:
+            replicas = [
+                stack.enter_context(service(deployment, "--only", "consume,deliver")) for _ in range(load.replicas)
+            ]
+            for process in replicas:
+                await process.logged("partitions.assigned")
             topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
             said = await produced(place.bootstrap, topic, load)
             until = clock.monotonic() + 20
@@ -56,11 +63,11 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
                 await clock.wait(asyncio.Event(), LOOK * 10)
                 arrivals += await to.arrivals()
                 healthy = await expected(deployment, load)
-            return row(load, healthy, arrivals, said, process)
+            return row(load, healthy, arrivals, said, max(process.memory for process in replicas))
 
 
 def row(
-    load: Load, made: dict[str, float], arrivals: Sequence[tuple[str, float]], said: float, process: Process
+    load: Load, made: dict[str, float], arrivals: Sequence[tuple[str, float]], said: float, memory: float
 ) -> dict[str, object]:
     to_wall = clock.now().timestamp() - clock.monotonic()
     first: dict[str, float] = {}
@@ -75,7 +82,7 @@ def row(
         "p50_ms": round(cuts[499] * 1000, 1),
         "p99_ms": round(cuts[989] * 1000, 1),
         "max_ms": round(max(taken) * 1000, 1),
-        "memory_mib": round(process.memory),
+        "memory_mib": round(memory),
     }
 
 

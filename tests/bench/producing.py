@@ -1,7 +1,7 @@
 """A producer at a steady pace: `python -m tests.bench.producing BOOTSTRAP TOPIC RATE SECONDS ONE_IN`.
 
-Each record is of an entitlement of its own; one in ONE_IN has reached its threshold. It says when it was made, to the
-microsecond. Nothing lingers.
+One in ONE_IN has reached its threshold, and is of an entitlement of its own; the others are of QUIET entitlements in
+turn, all seen while the service warms up. Each says when it was made, to the microsecond. Nothing lingers.
 """
 
 import sys
@@ -13,6 +13,7 @@ from tests.bench.latency import CHANNELS
 from tests.bench.place import PARTITIONS
 from tests.factories import native_record
 
+QUIET = 10_000
 TICK = 0.002  # seconds: what is due is sent, then the machine is left to others
 
 
@@ -26,8 +27,10 @@ def main(bootstrap: str, topic: str, rate: int, seconds: int, one_in: int) -> No
         due = min(int((clock.monotonic() - began) * rate), rate * seconds)
         for n in range(made, due):
             at = clock.now().isoformat().replace("+00:00", "Z").encode()
-            usage = 90 if n % one_in == 0 else 10
-            value = template % {b"feature": n // one_in % CHANNELS, b"ent": n, b"usage": usage, b"at": at}
+            is_firing = n % one_in == 0
+            feature, entitlement = (n // one_in % CHANNELS, n + QUIET) if is_firing else (n % CHANNELS, n % QUIET)
+            usage = 90 if is_firing else 10
+            value = template % {b"feature": feature, b"ent": entitlement, b"usage": usage, b"at": at}
             producer.produce(topic, value, partition=n % PARTITIONS)
         made = due
         producer.poll(TICK)
