@@ -41,7 +41,7 @@ async def every(
             failures += 1
         except Refused:
             raise
-        except Exception as exc:  # noqa: BLE001 - the one place
+        except Exception as exc:  # noqa: BLE001 - a duty that breaks must not end the others; it is logged as ours
             failures += 1
             logger.failure("loop.failed", exc, name=name)
         else:

@@ -102,7 +102,7 @@ def settle(standings: Standings, state: Folded, document: AnyDocument) -> None:
         document_after, occurrences, reasons = judge(last.rules, source, document)
         if document_after is not document or occurrences:
             return
-    standings.settle(seen, source, last.rules, document, reasons)
+    standings.keep(seen, source, last.rules, document, reasons)
 
 
 def _parse(
@@ -128,4 +128,4 @@ def _parse(
             else:
                 sifted.uncovered += 1
                 if seen is not None and isinstance(source, Snapshot):
-                    standings.settle(seen, source)
+                    standings.keep(seen, source)

@@ -77,7 +77,7 @@ class Standings:
             self.clear()
         return self.known
 
-    def settle(
+    def keep(
         self,
         seen: Glance,
         source: Snapshot,
