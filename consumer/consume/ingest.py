@@ -71,8 +71,12 @@ class Ingest:
         started = clock.monotonic()
         tally = Tally(records=len(records))
         sifted = self._sift(records, tally)
-        rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
-        await self.dead_letters.send(rejected)
+        try:
+            rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
+            await self.dead_letters.send(rejected)
+            tally.reasons += sifted.reasons()
+        finally:  # what was written stays written, though the batch may be taken again
+            self._count_written(tally)
         self._count(tally, rejected)
         if tally.events or rejected:
             logger.info(
@@ -86,13 +90,12 @@ class Ingest:
         return tally
 
     def _sift(self, records: Sequence[KafkaRecord], tally: Tally) -> Sifted:
-        """Parse *records*; count what is passed over."""
+        """Parse *records*; pass over what changes nothing."""
         latest = self.rulebook.clock.now() + self.future_tolerance
         standings = self.memory.standings
         # At debug level each record has its line: then each is judged.
         sifted = sift(records, self.rulebook.catalog, standings, latest=latest, at_a_glance=not logger.is_debug)
         tally.ignored, tally.uncovered = sifted.ignored, sifted.uncovered
-        tally.reasons += sifted.reasons()
         return sifted
 
     async def _write_all(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
@@ -191,6 +194,12 @@ class Ingest:
         tally.deliveries += written.deliveries
         tally.made.update(written.made)
 
+    def _count_written(self, tally: Tally) -> None:
+        for (rule_type, reason), count in tally.reasons.items():
+            self.metrics.judged(rule_type.value, reason.value, count)
+        for (event_type, action), count in tally.made.items():
+            self.metrics.events(event_type, action, count)
+
     def _count(self, tally: Tally, rejected: Sequence[DeadLetter]) -> None:
         tally.dead_letters = len(rejected)
         judged = tally.records - tally.ignored - tally.uncovered - tally.dead_letters
@@ -201,10 +210,6 @@ class Ingest:
             ("dead_letter", tally.dead_letters),
         ):
             self.metrics.records(result, count)
-        for (rule_type, why), count in tally.reasons.items():
-            self.metrics.judged(rule_type.value, why.value, count)
-        for (event_type, action), count in tally.made.items():
-            self.metrics.events(event_type, action, count)
         for reason, count in Counter(letter.reject.reason for letter in rejected).items():
             self.metrics.dead_letters(reason.value, count)
 

@@ -4,10 +4,13 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
-from consumer.consume.dead_letters import DeadLetter
+import pytest
+
+from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.ingest import PART_RECORDS, Ingest, Tally, apart
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import sift
+from consumer.errors import SourceUnavailable
 from consumer.metrics import Metrics
 from consumer.store.database import Database
 from consumer.store.memory import Memory, key_of
@@ -24,12 +27,21 @@ class NoLetters:
         assert not letters
 
 
-async def ingest(store: Database) -> Ingest:
+class NoKafka:
+    """Where dead letters find nobody."""
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        raise SourceUnavailable(f"Kafka takes no dead letter, not one of {len(letters)}")
+
+
+async def ingest(store: Database, letters: Sink | None = None) -> Ingest:
     """As `dlq replay` makes one."""
     metrics = Metrics()
     rulebook = Rulebook(store, metrics)
     await rulebook.refresh()
-    return Ingest(store, Memory(store, limit=1000), rulebook, NoLetters(), metrics, lambda: None, 24 * 365 * HOUR)
+    return Ingest(
+        store, Memory(store, limit=1000), rulebook, letters or NoLetters(), metrics, lambda: None, 24 * 365 * HOUR
+    )
 
 
 def at(second: int, usage: int, entitlement: str = "ent-1") -> bytes:
@@ -38,6 +50,11 @@ def at(second: int, usage: int, entitlement: str = "ent-1") -> bytes:
 
 async def take(to: Ingest, *values: bytes) -> Tally:
     return await to.batch([kafka_record(value) for value in values])
+
+
+def counted(by: Ingest, name: str) -> float:
+    families = by.metrics.registry.collect()
+    return sum(one.value for family in families for one in family.samples if one.name == name)
 
 
 def passed(to: Ingest, *values: bytes) -> int:
@@ -88,6 +105,18 @@ async def test_what_nobody_wants_is_passed_over_until_a_rule_does(store: Databas
 
     assert (first.uncovered, second.uncovered, second.reasons.total()) == (1, 2, 0)
     assert (wanted.uncovered, wanted.events) == (0, 1)
+
+
+async def test_an_event_is_counted_once_though_its_batch_is_taken_again(store: Database) -> None:
+    await configure(store, "hook")
+    to = await ingest(store, NoKafka())
+
+    for _ in range(2):
+        with pytest.raises(SourceUnavailable, match="not one of 1"):
+            await take(to, at(0, 90), b"no record")
+
+    assert counted(to, "tollbell_events_total") == 1
+    assert counted(to, "tollbell_records_total") == 0
 
 
 async def test_the_parts_of_a_batch_share_no_entitlement_and_are_written_as_one(store: Database, database: str) -> None:
