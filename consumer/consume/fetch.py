@@ -1,27 +1,23 @@
-"""Poll a batch, take it to its effects, then commit its offsets: in this order, so that nothing is lost.
+"""Poll a batch, take it to its effects, then have its offsets committed: in this order, so that nothing is lost.
 
 A crash between effects and commit brings the batch again, and every effect is guarded against that. So is a zombie, a
 paused process whose partitions have moved on: no write depends on who holds a partition.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from consumer import clock, log
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.held import Batches, Held
 from consumer.consume.ingest import Ingest
-from consumer.consume.kafka import COMMIT_TIMEOUT, FETCH_BYTES, translated
+from consumer.consume.kafka import FETCH_BYTES, translated
+from consumer.consume.offsets import Offsets
 from consumer.consume.starts import Starts
 from consumer.errors import Refused, StoreUnavailable, Unavailable
 
@@ -45,8 +41,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._topics = list(dict.fromkeys(topics))
         self._idle = asyncio.Event()
         self._idle.set()
-        self._done: dict[TopicPartition, int] = {}
-        self._moved_at: dict[TopicPartition, float] = {}
+        self._offsets = Offsets(consumer)
         self._waiting_for: str | None = "Kafka: no partitions assigned yet"
         self._away: str | None = None  # what Kafka's last answer to `measure` was, where it was none
 
@@ -61,12 +56,14 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in hand finish; what we remember of documents may change under another's hands now."""
-        await clock.wait(self._idle, REVOKE_TIMEOUT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REVOKE_TIMEOUT):
+                await self._idle.wait()
+                await self._offsets.ended()
         self._ingest.memory.forget()
         self._held.forget(revoked)
+        self._offsets.forget(revoked)
         for tp in revoked:
-            self._done.pop(tp, None)
-            self._moved_at.pop(tp, None)
             self._ingest.metrics.lag(tp.topic, tp.partition, None)
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
@@ -80,20 +77,30 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         Raises:
             Refused: Kafka or Postgres answers, and it will not work like this.
         """
-        while not stop.is_set():
-            self._held.look_again()
-            batches = await self._poll(stop)
-            if not any(batches.values()):
-                continue
-            self._idle.clear()
-            try:
-                await self._take(batches)
-            except Unavailable as exc:
-                self._rewind(batches)
-                self._idle.set()
-                await self._wait_out(exc, stop)
-            finally:
-                self._idle.set()
+        try:
+            while not stop.is_set():
+                if failure := self._offsets.failure():
+                    await self._wait_out(failure, stop)
+                    self._offsets.owe({})
+                self._held.look_again()
+                if any((batches := await self._poll(stop)).values()):
+                    await self._batch(batches, stop)
+            await self._offsets.ended()
+            if failure := self._offsets.failure():
+                logger.warning("offsets.not_committed", error=str(failure))
+        finally:
+            self._offsets.stop()
+
+    async def _batch(self, batches: Batches, stop: asyncio.Event) -> None:
+        self._idle.clear()
+        try:
+            await self._take(batches)
+        except Unavailable as exc:
+            self._rewind(batches)
+            self._idle.set()
+            await self._wait_out(exc, stop)
+        finally:
+            self._idle.set()
 
     async def _poll(self, stop: asyncio.Event) -> Batches:
         poll = asyncio.create_task(self._consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS), name="poll")
@@ -128,27 +135,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     async def _take(self, batches: Batches) -> None:
         for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
             await self._ingest.batch(part)
-        await self._commit({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
-
-    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
-        mine = self._consumer.assignment()
-        offsets = {tp: offset for tp, offset in offsets.items() if tp in mine}
-        if not offsets:
-            return
-        try:
-            with translated("committing offsets"):
-                async with asyncio.timeout(COMMIT_TIMEOUT):
-                    await self._consumer.commit(offsets)
-        except Unavailable as exc:
-            if not isinstance(exc.__cause__, CommitFailedError | IllegalStateError):
-                raise
-            # The group moved on while we worked: the new owner reads these again, and makes nothing twice.
-            logger.info("offsets.not_committed", partitions=len(offsets), why="rebalance")
-            return
-        now = clock.monotonic()
-        for tp, offset in offsets.items():
-            self._done[tp] = offset
-            self._moved_at[tp] = now
+        self._offsets.owe({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
 
     def _rewind(self, batches: Batches) -> None:
         """Read *batches* again next time: their effects are not known to be durable."""
@@ -188,21 +175,22 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             with translated("asking for end offsets"):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
                     ends = await self._consumer.end_offsets(mine) if mine else {}
-                    done = {tp: self._done.get(tp) or await self._consumer.committed(tp) for tp in mine}
+                    done = {tp: self._offsets.done.get(tp) or await self._consumer.committed(tp) for tp in mine}
         except Unavailable as exc:
             self._away = str(exc)
-            self._moved_at.clear()  # nothing moves while Kafka is away: a partition has its whole minute after that
+            # Nothing moves while Kafka is away: a partition has its whole minute after that.
+            self._offsets.moved_at.clear()
             raise
         self._away = None
-        now = clock.monotonic()
+        now, moved_at = clock.monotonic(), self._offsets.moved_at
         for tp, end in ends.items():
             offset = done[tp]
             if offset is None:
                 continue
             self._ingest.metrics.lag(tp.topic, tp.partition, max(end - offset, 0))
             if end <= offset or self._waiting_for or tp in self._held:
-                self._moved_at[tp] = now
-            elif now - self._moved_at.setdefault(tp, now) > STUCK_AFTER:
+                moved_at[tp] = now
+            elif now - moved_at.setdefault(tp, now) > STUCK_AFTER:
                 raise Refused(f"Kafka: {tp.topic}/{tp.partition} has {end - offset} records and gives none: start anew")
 
 
