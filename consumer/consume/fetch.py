@@ -6,7 +6,7 @@ paused process whose partitions have moved on: no write depends on who holds a p
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from consumer import clock, log
 from consumer.consume.batch import KafkaRecord
+from consumer.consume.hand import Hand
 from consumer.consume.held import Batches, Held
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import FETCH_BYTES, translated
@@ -24,7 +25,7 @@ from consumer.errors import Refused, StoreUnavailable, Unavailable
 POLL_MS: Final = 200
 BATCH_RECORDS: Final = 1000  # more blocks the loop for longer; fewer make more statements (performance.md A.1, B.2)
 ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
-REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in hand
+REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batches in hand
 AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back
 STUCK_AFTER: Final = 60.0  # seconds with records to read and none read (aiokafka#847, #1037)
 logger = log.get("consume")
@@ -39,9 +40,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._starts = starts
         self._held = Held(consumer, ingest.metrics)
         self._topics = list(dict.fromkeys(topics))
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._offsets = Offsets(consumer)
+        self._hand = Hand(self._effects, self._offsets)
         self._waiting_for: str | None = "Kafka: no partitions assigned yet"
         self._away: str | None = None  # what Kafka's last answer to `measure` was, where it was none
 
@@ -55,10 +55,10 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._consumer.subscribe(topics=self._topics, listener=self)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Let the batch in hand finish; what we remember of documents may change under another's hands now."""
+        """Let the batches in hand finish; what we remember of documents may change under another's hands now."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REVOKE_TIMEOUT):
-                await self._idle.wait()
+                await self._hand.ended()
                 await self._offsets.ended()
         self._ingest.memory.forget()
         self._held.forget(revoked)
@@ -72,35 +72,32 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         logger.info("partitions.assigned", partitions=len(assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take batches until *stop* is set; the batch in hand is finished and committed.
+        """Take batches until *stop* is set; those in hand are finished and committed.
 
         Raises:
             Refused: Kafka or Postgres answers, and it will not work like this.
         """
         try:
             while not stop.is_set():
-                if failure := self._offsets.failure():
-                    await self._wait_out(failure, stop)
-                    self._offsets.owe({})
+                await self._heed_failures(stop)
                 self._held.look_again()
                 if any((batches := await self._poll(stop)).values()):
-                    await self._batch(batches, stop)
+                    await self._hand.take(batches)
+            await self._hand.ended()
             await self._offsets.ended()
             if failure := self._offsets.failure():
                 logger.warning("offsets.not_committed", error=str(failure))
         finally:
+            self._hand.stop()
             self._offsets.stop()
 
-    async def _batch(self, batches: Batches, stop: asyncio.Event) -> None:
-        self._idle.clear()
-        try:
-            await self._take(batches)
-        except Unavailable as exc:
-            self._rewind(batches)
-            self._idle.set()
-            await self._wait_out(exc, stop)
-        finally:
-            self._idle.set()
+    async def _heed_failures(self, stop: asyncio.Event) -> None:
+        if failed := await self._hand.failed():
+            self._rewind(failed.offsets)
+            await self._wait_out(failed.why, stop)
+        if failure := self._offsets.failure():
+            await self._wait_out(failure, stop)
+            self._offsets.owe({})
 
     async def _poll(self, stop: asyncio.Event) -> Batches:
         poll = asyncio.create_task(self._consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS), name="poll")
@@ -132,17 +129,16 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         except Unavailable as again:
             await self._wait_out(again, stop)
 
-    async def _take(self, batches: Batches) -> None:
+    async def _effects(self, batches: Batches) -> None:
         for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
             await self._ingest.batch(part)
-        self._offsets.owe({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
 
-    def _rewind(self, batches: Batches) -> None:
-        """Read *batches* again next time: their effects are not known to be durable."""
+    def _rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read again from *offsets*, next time: what came of the records there is not known to be durable."""
         mine = self._consumer.assignment()
-        for tp, records in batches.items():
-            if tp in mine and records:
-                self._consumer.seek(tp, records[0].offset)
+        for tp, offset in offsets.items():
+            if tp in mine:
+                self._consumer.seek(tp, offset)
 
     async def _wait_out(self, exc: Unavailable, stop: asyncio.Event) -> None:
         """Pause all partitions until Postgres answers; polling goes on, or Kafka would take us for dead."""
@@ -151,7 +147,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         while not stop.is_set():
             self._consumer.pause(*self._consumer.assignment())
             try:
-                self._rewind(await self._consumer.getmany(timeout_ms=round(AWAY_PAUSE * 1000)))
+                records = await self._consumer.getmany(timeout_ms=round(AWAY_PAUSE * 1000))
+                self._rewind({tp: some[0].offset for tp, some in records.items() if some})
             except KafkaError:  # it comes again once we read in earnest
                 await clock.wait(stop, AWAY_PAUSE)
             try:

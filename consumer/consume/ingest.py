@@ -18,6 +18,7 @@ from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
+from consumer.consume.turns import Turns
 from consumer.decide.judge import judge
 from consumer.decide.model import Reason
 from consumer.errors import DataRefused, StoreUnavailable
@@ -60,9 +61,12 @@ class Ingest:
     metrics: Metrics
     announce: Callable[[], None]  # says that something is due
     future_tolerance: dt.timedelta
+    turns: Turns = field(default_factory=Turns)
 
     async def batch(self, records: Sequence[KafkaRecord]) -> Tally:
         """Take *records*, in offset order within each partition, to their effects; return when all are durable.
+
+        Several may be taken at once, if begun in the order of reading.
 
         Raises:
             StoreUnavailable: Postgres is away; some effects may have been written, and repeating adds nothing.
@@ -72,7 +76,8 @@ class Ingest:
         tally = Tally(records=len(records))
         sifted = self._sift(records, tally)
         try:
-            rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
+            async with self.turns.at({one.key for one in sifted.wanted}):
+                rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
             await self.dead_letters.send(rejected)
             tally.reasons += sifted.reasons()
         finally:  # what was written stays written, though the batch may be taken again

@@ -5,22 +5,48 @@ from tests.mutants.mutant import Mutant
 WRITE = "consumer/store/sql/outbox/write.sql"
 CLAIM = "consumer/store/sql/deliveries/claim.sql"
 RECORD = "consumer/store/sql/deliveries/record.sql"
-FETCH = "consumer/consume/fetch.py"
+HAND = "consumer/consume/hand.py"
+TURNS = "consumer/consume/turns.py"
 INGEST = "consumer/consume/ingest.py"
 
 MUTANTS = [
     Mutant(
-        FETCH,
-        """        for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
-            await self._ingest.batch(part)
-        self._offsets.owe({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
+        HAND,
+        """        task = asyncio.create_task(self._effects(batches), name="batch")
 """,
         """        self._offsets.owe({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
-        for part in bounded([record for records in batches.values() for record in records], FETCH_BYTES):
-            await self._ingest.batch(part)
+        task = asyncio.create_task(self._effects(batches), name="batch")
 """,
         "offsets are committed before the write: a kill between the two loses events",
         by="killed at write.before",
+    ),
+    Mutant(
+        HAND,
+        "return task.done() and not task.cancelled() and task.exception() is None",
+        "return task.done()",
+        "a batch that failed counts as written, and its offsets are committed",
+        by="integration/test_hand.py",
+    ),
+    Mutant(
+        HAND,
+        "                    offsets.setdefault(tp, records[0].offset)",
+        "                    offsets[tp] = records[0].offset",
+        "of two batches that failed only the second is read again",
+        by="integration/test_hand.py",
+    ),
+    Mutant(
+        TURNS,
+        "before = [one for others, one in self._taken if not keys.isdisjoint(others)]",
+        "before = [one for others, one in self._taken if keys == others and not keys]",
+        "a record is judged while the one before it is still being written",
+        by="integration/test_turns.py",
+    ),
+    Mutant(
+        TURNS,
+        "                if not await asyncio.shield(one):",
+        "                if await asyncio.shield(one) is None:",
+        "a record is judged, though the one before it was not written",
+        by="integration/test_turns.py",
     ),
     Mutant(
         WRITE,
