@@ -11,6 +11,8 @@ from pydantic.functional_validators import BeforeValidator
 from schemas import amounts
 from schemas.model import Model
 
+_PER_CENT: Final = -2  # decimal places
+
 
 class ThresholdType(StrEnum):
     """What a threshold compares; the two old names are the reference product's deprecated aliases."""
@@ -92,6 +94,11 @@ class Threshold(Model):
     def is_percentage(self) -> bool:
         """Whether it is a part of the allowance."""
         return self.type.canonical is ThresholdType.USAGE_PERCENTAGE
+
+    @functools.cached_property
+    def share(self) -> Decimal | None:
+        """Of a percentage: what part of the allowance it is, exactly: two digits further, not divided; else None."""
+        return amounts.EXACT.scaleb(self.value, _PER_CENT) if self.is_percentage else None
 
     @functools.cached_property
     def identity(self) -> str:

@@ -1,11 +1,13 @@
 """Offsets of what is durable, committed beside the batches that follow.
 
 Waiting for Kafka's answer would be a third of a small batch's time. Nothing depends on it: what is not committed is
-read again, and makes nothing twice. One commit is in flight; what becomes durable meanwhile goes with the next.
+read again, and makes nothing twice. One commit is in flight, ten a second at most; what becomes durable meanwhile goes
+with the next.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
@@ -14,6 +16,7 @@ from consumer import clock, log
 from consumer.consume.kafka import COMMIT_TIMEOUT, translated
 from consumer.errors import Unavailable
 
+COMMIT_PAUSE: Final = 0.1  # seconds between two: what a crash repeats; one for each small batch costs as much as it
 logger = log.get("consume")
 
 
@@ -29,6 +32,7 @@ class Offsets:
         self._consumer = consumer
         self._owed: dict[TopicPartition, int] = {}
         self._commit: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()  # somebody waits for what is owed
         self.done: dict[TopicPartition, int] = {}
         self.moved_at: dict[TopicPartition, float] = {}
 
@@ -50,8 +54,9 @@ class Offsets:
         return None
 
     async def ended(self) -> None:
-        """Return when no commit is in flight."""
+        """Return when nothing is owed, or a commit has failed."""
         if self._commit is not None:
+            self._now.set()
             await asyncio.wait({self._commit})
 
     def forget(self, revoked: Iterable[TopicPartition]) -> None:
@@ -66,6 +71,7 @@ class Offsets:
             self._commit.cancel()
 
     async def _run(self) -> None:
+        self._now.clear()
         while self._owed:
             offsets, self._owed = self._owed, {}
             try:
@@ -73,6 +79,7 @@ class Offsets:
             except Unavailable:
                 self._owed = offsets | self._owed
                 raise
+            await clock.wait(self._now, COMMIT_PAUSE)
 
     async def _once(self, offsets: Mapping[TopicPartition, int]) -> None:
         mine = self._consumer.assignment()

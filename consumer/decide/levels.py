@@ -8,7 +8,6 @@ from schemas.amounts import EXACT
 from schemas.thresholds import Threshold, ThresholdType
 
 _HUNDRED: Final = Decimal(100)
-_PER_CENT: Final = -2  # decimal places
 
 
 def unknown(threshold: Threshold, level: Level) -> Reason | None:
@@ -25,12 +24,13 @@ def unknown(threshold: Threshold, level: Level) -> Reason | None:
 def line(threshold: Threshold, level: Level) -> Decimal:
     """Return the amount at which *threshold* is reached: of usage from below, of the balance from above.
 
-    A percentage of the allowance exactly: two digits further, not divided. Call it only where `unknown` is None.
+    Of an allowance a part, exactly. Call it only where `unknown` is None.
     """
-    if not threshold.is_percentage:
+    share = threshold.share
+    if share is None:
         return threshold.value
     assert level.allowance is not None  # noqa: S101 - `unknown` said so
-    return EXACT.scaleb(EXACT.multiply(threshold.value, level.allowance), _PER_CENT)
+    return EXACT.multiply(share, level.allowance)
 
 
 def reached(threshold: Threshold, level: Level) -> bool:

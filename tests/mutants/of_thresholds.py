@@ -8,7 +8,7 @@ LEVELS = "consumer/decide/levels.py"
 MUTANTS = [
     Mutant(LEVELS, "level.usage >= line", "level.usage > line", "exactly 100 % does not cut off"),
     Mutant(LEVELS, "level.balance <= line", "level.balance < line", "reached is passed"),
-    Mutant(LEVELS, "_PER_CENT: Final = -2", "_PER_CENT: Final = -3", "80 % is reached at 8 %"),
+    Mutant("schemas/thresholds.py", "_PER_CENT: Final = -2", "_PER_CENT: Final = -3", "80 % is reached at 8 %"),
     Mutant(LEVELS, "allowance <= 0 else", "allowance < 0 else", "any usage is 100 % of an allowance of 0"),
     Mutant(
         LEVELS,
