@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test mutants fuzz faults soak bench bench-api fix schemas lock clean
+.PHONY: help demo test mutants fuzz faults soak bench bench-api bench-growth fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ bench: $(VENV)/.test ## how fast each stage is beside the floor of its libraries
 
 bench-api: $(VENV)/.test ## what a page of events costs among a million, filter by filter (ARGS=100000 for fewer)
 	$(BIN)/python -m tests.bench.api $(ARGS)
+
+bench-growth: $(VENV)/.test ## what grows with entitlements, rules, channels, history and processes, and how much (ARGS=rules RUNS=3 SCALE=0.01)
+	$(BIN)/python -m tests.bench.growth $(ARGS)
 
 fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .

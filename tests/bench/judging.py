@@ -129,14 +129,14 @@ def values(load: Load) -> Iterator[tuple[int, bytes]]:
 
     What has fired falls back: so its next record is judged too, as in life, where usage goes on from there.
     """
-    template = _template({"native": native, "openmeter": openmeter}[load.of]())
+    made = template({"native": native, "openmeter": openmeter}[load.of]())
     every = 1000 // load.fires
     entitlements = load.records // len(LINES) if every == 1 else ENTITLEMENTS
     for n in range(load.records):
         one, turn = n % entitlements, n // entitlements
         usage = LINES[turn] if every == 1 else 60 if (one + turn) % every == 0 else 5
         said = {b"ns": one % NAMESPACES, b"ent": one, b"feature": one // NAMESPACES % RULES, b"usage": usage}
-        yield one, template % (said | {b"at": b"%02d:%02d" % (turn // 60, turn % 60)})
+        yield one, made % (said | {b"at": b"%02d:%02d" % (turn // 60, turn % 60)})
 
 
 def native() -> bytes:
@@ -153,7 +153,7 @@ def openmeter() -> bytes:
     return openmeter_record(value, **about).replace(b"llm_tokens", b"feature-@feature@")
 
 
-def _template(record: bytes) -> bytes:
+def template(record: bytes) -> bytes:
     text = record.replace(b"%", b"%%")
     for name, kind in ((b"ns", b"d"), (b"ent", b"d"), (b"feature", b"d"), (b"usage", b"d"), (b"at", b"b")):
         text = text.replace(b"@%b@" % name, b"%%(%b)%b" % (name, kind))

@@ -81,11 +81,14 @@ class Process:
         """Return the first line called *event*, once it is there."""
         async with asyncio.timeout(seconds):
             while True:
-                for line in _lines(self.log):
-                    if line.get("event") == event:
-                        return line
+                if found := self.lines(event):
+                    return found[0]
                 assert self._process.poll() is None, self.log.read_text()[-2000:]
                 await clock.wait(asyncio.Event(), LOOK)
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines called *event* so far."""
+        return [line for line in _lines(self.log) if line.get("event") == event]
 
     @property
     def cpu(self) -> float:
