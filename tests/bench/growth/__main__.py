@@ -4,7 +4,8 @@ ARGS="entitlements rules"   some of: entitlements, rules, channels, history, all
 RUNS=3                      of all of it; medians and their spread are shown
 SCALE=0.01                  of the sizes, for a trial
 
-Growth is the cost at the largest size over that at the smallest. A figure beyond what is wanted fails nothing: only
+Growth is the cost at the largest size over that at the smallest, each over what the machine took just then for
+something that does not grow. A figure beyond what is wanted fails nothing: only
 what must hold does, such as counts of events and webhooks, and that there is no deadlock.
 """
 

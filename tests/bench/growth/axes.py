@@ -7,7 +7,7 @@ from consumer import clock
 from tests.bench.delivering import receivers
 from tests.bench.growth import costs, fills
 from tests.bench.growth.costs import Reading, Row, connected, reading
-from tests.bench.growth.figures import COSTS, MEMORY, Figure, Step, growth, step
+from tests.bench.growth.figures import ALL_DUE, COSTS, MEMORY, Figure, Step, growth, step
 from tests.bench.growth.sizes import CHANNELS, DELIVERIES, ENTITLEMENTS, ROWS, RULES, World, say
 from tests.bench.growth.world import NAMESPACES, SPEAKING, configured, sights
 from tests.bench.judging import NOBODY, read
@@ -70,9 +70,9 @@ async def channels(place: Place) -> tuple[list[Step], list[Figure]]:
             row = await measured(deployment, topic, world)
             async with costs.due(deployment, count):
                 every = await costs.of_claims(deployment)
-            row |= {f"all_due_{name}": value for name, value in every.items()}
+            row |= {f"{ALL_DUE}{name}": value for name, value in every.items()}
             steps.append(step("channels", count, row))
-    all_due = [f"all_due_{name}" for name in ("claim_ms", "recorded_ms")]
+    all_due = [f"{ALL_DUE}{name}" for name in ("claim_ms", "recorded_ms")]
     return steps, growth("channels", steps[0], steps[-1], [*COSTS, "channels_ms", *all_due])
 
 

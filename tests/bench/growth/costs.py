@@ -1,4 +1,8 @@
-"""What a record, a claim and a page of a list cost in a world as it is."""
+"""What a record, a claim and a page of a list cost in a world as it is.
+
+Beside each, in turn with it, something that does not grow: the bare loop on the same records, a series that Postgres
+counts. The machine is not the same from minute to minute, and growth is a ratio over minutes.
+"""
 
 import contextlib
 import datetime as dt
@@ -21,13 +25,15 @@ from tests.bench.growth import fills
 from tests.bench.growth.sizes import SLICE, World
 from tests.bench.growth.world import Records, known, produce, sights
 from tests.bench.judging import read
-from tests.bench.place import PARTITIONS, service
+from tests.bench.place import PARTITIONS, bare, service
 from tests.service import Deployment
 
 SLICES = 4  # the first warms up
 CLAIMED, ROUNDS, WARM_UP = 100, 40, 5
 LEASE = dt.timedelta(seconds=30)
 REQUESTS = 40
+SERIES = "SELECT count(*) FROM generate_series(1, 20000) n"
+LISTS = {"events_ms": "/events", "rules_ms": "/rules?pageSize=1", "channels_ms": "/channels?pageSize=1"}
 Row = dict[str, float]
 
 
@@ -72,7 +78,7 @@ async def of_records(
 ) -> Row:
     """Return what a record of an entitlement that is known costs a new process, and what that holds in the end.
 
-    The process sees every entitlement first, which is not counted.
+    The process sees every entitlement first, which is not counted; it is paused while the bare loop reads.
     """
     begin = topic.position
     seen = topic.send(sights(world, turn))
@@ -91,17 +97,28 @@ async def of_records(
         await process.logged("partitions.assigned")
         first, position = await read(topic.consumer, topic.topic, process, begin, seen)
         found: list[Row] = []
+        floor: list[Row] = []
         for n in range(SLICES):
             row, position = await read(topic.consumer, topic.topic, process, position, seen + (n + 1) * size)
             found.append(row)
+            process.pause()
+            floor.append(await beside(topic, seen + n * size, size))
+            process.go_on()
         memory = process.memory
     assert await _events(deployment) - events == fires
     return {
         "record_us": round(median(one["cpu_us"] for one in found[1:]), 1),
+        "bare_us": round(median(one["cpu_us"] for one in floor[1:]), 2),
         "rate": round(median(one["rate"] for one in found[1:])),
         "first_sight_us": round(first["cpu_us"], 1),
         "consume_mib": round(memory),
     }
+
+
+async def beside(topic: Reading, begin: int, size: int) -> Row:
+    """Return what the bare loop does with the *size* records from *begin* on, or nearly all of them."""
+    first, last = (position // PARTITIONS for position in (begin, begin + size))
+    return await bare("consume", topic.bootstrap, topic.topic, first, last - (last - first) // 20, PARTITIONS)
 
 
 async def _events(deployment: Deployment) -> int:
@@ -123,42 +140,41 @@ async def due(deployment: Deployment, on: int) -> AsyncIterator[None]:
 
 async def of_claims(deployment: Deployment) -> Row:
     """Return what it takes to claim a hundred deliveries of what is due, and to record them."""
-    names = ("look", "claim", "recorded")
+    names = ("look", "leased", "recorded", "claims_beside")
     taken: dict[str, list[float]] = {name: [] for name in names}
     database = await Database.connect(deployment.environment["TOLLBELL_DATABASE_URL"], size=2)
-    for _ in range(ROUNDS + WARM_UP):
-        at = [clock.monotonic()]
-        found = [one.id for one in await deliveries.due_channels(database) if one.due_in <= 0]
-        at.append(clock.monotonic())
-        chosen = random.sample(found, min(len(found), CLAIMED))
-        claimed = await deliveries.claim(database, dict.fromkeys(chosen, CLAIMED // len(chosen)), LEASE)
-        at.append(clock.monotonic())
-        assert len(claimed) == CLAIMED
-        outcome = Outcome(kind=OutcomeClass.STATUS, started_at=clock.now(), duration_ms=12, status=200, body="ok")
-        await deliveries.record(database, [Ended(one, outcome, Delivered()) for one in claimed])
-        at.append(clock.monotonic())
-        for name, before, after in zip(names, at, at[1:], strict=False):
-            taken[name].append((after - before) * 1000)
+    async with connected(deployment) as connection:
+        for _ in range(ROUNDS + WARM_UP):
+            at = [clock.monotonic()]
+            found = [one.id for one in await deliveries.due_channels(database) if one.due_in <= 0]
+            at.append(clock.monotonic())
+            chosen = random.sample(found, min(len(found), CLAIMED))
+            claimed = await deliveries.claim(database, dict.fromkeys(chosen, CLAIMED // len(chosen)), LEASE)
+            at.append(clock.monotonic())
+            assert len(claimed) == CLAIMED
+            outcome = Outcome(kind=OutcomeClass.STATUS, started_at=clock.now(), duration_ms=12, status=200, body="ok")
+            await deliveries.record(database, [Ended(one, outcome, Delivered()) for one in claimed])
+            at.append(clock.monotonic())
+            await connection.execute(SERIES)
+            at.append(clock.monotonic())
+            for name, before, after in zip(names, at, at[1:], strict=False):
+                taken[name].append((after - before) * 1000)
     await database.close()
     row = {f"{name}_ms": round(median(ms[WARM_UP:]), 2) for name, ms in taken.items()}
-    return row | {"claim_ms": round(row["look_ms"] + row["claim_ms"], 2)}
+    return row | {"claim_ms": round(row["look_ms"] + row["leased_ms"], 2)}
 
 
 async def of_pages(deployment: Deployment) -> Row:
     """Return what the first pages of lists take over HTTP: of events, of a rule's, of rules and of channels."""
-    async with connected(deployment) as connection:
-        rule = (await rules(connection))[0]
-    paths = {
-        "events_ms": "/events",
-        "of_rule_ms": f"/events?rule={rule}",
-        "rules_ms": "/rules?pageSize=1",
-        "channels_ms": "/channels?pageSize=1",
-    }
-    taken: dict[str, list[float]] = {name: [] for name in paths}
     with service(deployment, "--only", "serve") as process:
         await process.logged("role.ready")
         port = (await process.logged("http.listening"))["port"]
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with (
+            connected(deployment) as connection,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        ):
+            paths = LISTS | {"of_rule_ms": f"/events?rule={(await rules(connection))[0]}"}
+            taken: dict[str, list[float]] = {name: [] for name in (*paths, "pages_beside_ms")}
             for _ in range(REQUESTS + WARM_UP):
                 for name, path in paths.items():
                     at = clock.monotonic()
@@ -166,9 +182,11 @@ async def of_pages(deployment: Deployment) -> Row:
                         said = await answered.text()
                     assert answered.status == 200, (path, said)
                     taken[name].append((clock.monotonic() - at) * 1000)
-        return {name: round(median(ms[WARM_UP:]), 2) for name, ms in taken.items()} | {
-            "serve_mib": round(process.memory)
-        }
+                at = clock.monotonic()
+                await connection.execute(SERIES)
+                taken["pages_beside_ms"].append((clock.monotonic() - at) * 1000)
+        medians = {name: round(median(ms[WARM_UP:]), 2) for name, ms in taken.items()}
+        return medians | {"serve_mib": round(process.memory)}
 
 
 async def channels(connection: asyncpg.Connection) -> list[str]:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import asyncpg
 
 from consumer import clock
-from tests.bench.delivering import receivers
+from tests.bench.delivering import OF_A_CHANNEL, receivers
 from tests.bench.growth import costs, fills
 from tests.bench.growth.axes import prepared
 from tests.bench.growth.costs import Reading, Row, connected
 from tests.bench.growth.figures import Figure, Step, growth, step
 from tests.bench.growth.sizes import DELIVERIES, SLICE, World
 from tests.bench.growth.world import Records, known, sights
-from tests.bench.place import LOOK, PARTITIONS, Place, Process, service
+from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, service
 from tests.service import Deployment
 
 COUNTS = (1, 2, 4)
@@ -94,7 +94,8 @@ async def _consume(place: Place) -> list[Step]:
                 await _read(topic, topic.send(sights(world)))
                 for process in running:
                     process.pause()
-                target = topic.send(_values(world))
+                begin, target = topic.position, topic.send(_values(world))
+                floor = await costs.beside(topic, begin, target - begin)
                 for process in running:
                     process.go_on()
                 async with sampled(deployment) as locks:
@@ -102,7 +103,9 @@ async def _consume(place: Place) -> list[Step]:
                     await _read(topic, target)
                     cpu, seconds = used(running) - cpu, clock.monotonic() - began
             made = target - world.entitlements
-            row = await _row(deployment, locks, {"record_us": cpu / made * 1e6, "rate": made / seconds})
+            row = await _row(
+                deployment, locks, {"record_us": cpu / made * 1e6, "bare_us": floor["cpu_us"], "rate": made / seconds}
+            )
             steps.append(step("consume", count, row))
     return steps
 
@@ -132,7 +135,10 @@ async def _deliver(place: Place) -> list[Step]:
     """What is due appears at once, when all are there and wait."""
     steps: list[Step] = []
     async with receivers() as to, prepared(place, World(channels=CHANNELS), to.url) as (deployment, _):
+        urls = [to.url(n) for n in range(CHANNELS)]
         for count in COUNTS:
+            floor = await bare("post", DELIVERIES // 2, CHANNELS * OF_A_CHANNEL, "-", *urls)
+            await to.arrivals()
             with started(deployment, "deliver", count) as running:
                 for process in running:
                     await process.logged("app.started")
@@ -147,7 +153,7 @@ async def _deliver(place: Place) -> list[Step]:
             arrivals = dict(await to.arrivals())
             assert len(arrivals) == DELIVERIES
             seconds = max(arrivals.values()) - min(arrivals.values())
-            figures = {"delivery_us": cpu / DELIVERIES * 1e6, "rate": DELIVERIES / seconds}
+            figures = {"delivery_us": cpu / DELIVERIES * 1e6, "bare_us": floor["cpu_us"], "rate": DELIVERIES / seconds}
             steps.append(step("deliver", count, await _row(deployment, locks, figures)))
     return steps
 
