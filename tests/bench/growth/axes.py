@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from consumer import clock
 from tests.bench.delivering import receivers
 from tests.bench.growth import costs, fills
-from tests.bench.growth.costs import Reading, Row, connected, reading
+from tests.bench.growth.costs import REMEMBERED, Reading, Row, connected, reading
 from tests.bench.growth.figures import ALL_DUE, COSTS, MEMORY, Figure, Step, growth, step
 from tests.bench.growth.sizes import CHANNELS, DELIVERIES, ENTITLEMENTS, ROWS, RULES, World, say
 from tests.bench.growth.world import NAMESPACES, SPEAKING, configured, sights
@@ -14,7 +14,6 @@ from tests.bench.judging import NOBODY, read
 from tests.bench.place import PARTITIONS, Place, service
 from tests.service import Deployment
 
-REMEMBERED = {"TOLLBELL_CONSUME_MEMORY_ENTITLEMENTS": "2000000"}
 DUE_ON = 10  # channels
 
 
@@ -23,7 +22,7 @@ async def prepared(
     place: Place, world: World, url: Callable[[int], str] = lambda _: NOBODY
 ) -> AsyncIterator[tuple[Deployment, Reading]]:
     """Give a deployment of *world*, and its topic."""
-    async with place.deployment(PARTITIONS, **REMEMBERED) as deployment, reading(deployment) as topic:
+    async with place.deployment(PARTITIONS, **{REMEMBERED: "2000000"}) as deployment, reading(deployment) as topic:
         await configured(deployment, world, url)
         yield deployment, topic
 
@@ -36,19 +35,16 @@ async def measured(deployment: Deployment, topic: Reading, world: World, turn: i
 
 
 async def entitlements(place: Place) -> tuple[list[Step], list[Figure]]:
-    """More and more of them in one deployment; in the end, five times as many as are remembered."""
+    """More and more of them in one deployment, all remembered; in the end, what it costs where one is not."""
     steps: list[Step] = []
     async with prepared(place, World()) as (deployment, topic):
         for turn, count in enumerate(ENTITLEMENTS):
             row = await measured(deployment, topic, World(entitlements=count), turn)
             steps.append(step("entitlements", count, row))
-        last = World(entitlements=ENTITLEMENTS[-1])
-        fewer = {name: str(last.entitlements // 5) for name in REMEMBERED}
-        beyond = await costs.of_records(deployment, topic, last, len(ENTITLEMENTS), **fewer)
-        steps.append(step("not remembered", last.entitlements, beyond))
-    figures = growth("entitlements", steps[0], steps[2], COSTS)
-    figures += growth("entitlements, a fifth of them remembered", steps[0], steps[3], ["record_us"])
-    return steps, [*figures, Figure("entitlements: consume_mib", steps[2].row["consume_mib"], MEMORY)]
+        stranger = await costs.of_strangers(deployment, topic, World(entitlements=ENTITLEMENTS[-1]), len(ENTITLEMENTS))
+    figures = growth("entitlements", steps[0], steps[-1], COSTS)
+    figures.append(Figure("entitlements: record_us of one that is not remembered", stranger))
+    return steps, [*figures, Figure("entitlements: consume_mib", steps[-1].row["consume_mib"], MEMORY)]
 
 
 async def rules(place: Place) -> tuple[list[Step], list[Figure]]:

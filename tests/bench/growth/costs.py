@@ -9,6 +9,7 @@ import datetime as dt
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import median
 
 import aiohttp
@@ -28,6 +29,7 @@ from tests.bench.judging import read
 from tests.bench.place import PARTITIONS, bare, service
 from tests.service import Deployment
 
+REMEMBERED = "TOLLBELL_CONSUME_MEMORY_ENTITLEMENTS"
 SLICES = 4  # the first warms up
 CLAIMED, ROUNDS, WARM_UP = 100, 40, 5
 LEASE = dt.timedelta(seconds=30)
@@ -74,7 +76,7 @@ async def connected(deployment: Deployment) -> AsyncIterator[asyncpg.Connection]
 
 
 async def of_records(
-    deployment: Deployment, topic: Reading, world: World, turn: int = 0, *, only: str = "consume", **settings: str
+    deployment: Deployment, topic: Reading, world: World, turn: int = 0, *, only: str = "consume"
 ) -> Row:
     """Return what a record of an entitlement that is known costs a new process, and what that holds in the end.
 
@@ -93,7 +95,7 @@ async def of_records(
     until = topic.send(values())
     size = (until - seen) // SLICES
     events = await _events(deployment)
-    with service(replace(deployment, environment=deployment.environment | settings), "--only", only) as process:
+    with service(deployment, "--only", only) as process:
         await process.logged("partitions.assigned")
         first, position = await read(topic.consumer, topic.topic, process, begin, seen)
         found: list[Row] = []
@@ -113,6 +115,19 @@ async def of_records(
         "first_sight_us": round(first["cpu_us"], 1),
         "consume_mib": round(memory),
     }
+
+
+async def of_strangers(deployment: Deployment, topic: Reading, world: World, turn: int) -> float:
+    """Return what a record costs whose entitlement Postgres knows and the process does not: few are remembered."""
+    environment = deployment.environment | {REMEMBERED: str(SLICE // 20)}
+    records = sights(world, turn)
+    begin, middle = topic.position, topic.send(islice(records, SLICE // 4))
+    until = topic.send(islice(records, SLICE // 4))
+    with service(replace(deployment, environment=environment), "--only", "consume") as process:
+        await process.logged("partitions.assigned")
+        _, position = await read(topic.consumer, topic.topic, process, begin, middle)
+        row, _ = await read(topic.consumer, topic.topic, process, position, until)
+    return round(row["cpu_us"], 1)
 
 
 async def beside(topic: Reading, begin: int, size: int) -> Row:
