@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from consumer.decide.model import (
     NO_MARKS,
+    NO_RESETS,
     NO_SIGHTS,
     Document,
     Judgement,
@@ -74,7 +75,7 @@ def end(rules: Sequence[Rule], source: PeriodEnd, document: Document) -> Judgeme
         for rule in rules
         if isinstance(rule.spec, ResetSpec)
     ]
-    after = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=frozenset())
+    after = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS)
     return Judgement(after, tuple(resets), tuple((reset.rule.type, reset.reason) for reset in resets))
 
 
@@ -157,7 +158,7 @@ def _in_period(rules: Sequence[Rule], document: Document, snapshot: Snapshot) ->
         ended=False,
         as_of=None,
         marks=NO_MARKS,
-        resets=frozenset(),
+        resets=NO_RESETS,
         sights=_still_known(rules, document),
     )
 

@@ -76,9 +76,10 @@ Sights = Mapping[
     RuleId, Mapping[str, int]
 ]  # rule → Threshold.identity → catalog revision under which it was first seen
 NO_SIGHTS: Sights = {}
+NO_RESETS: frozenset[RuleId] = frozenset()  # one object: an empty one has 216 bytes, and nearly every document has it
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, gc=False):
     """The memory of one entitlement; written by compare-and-set on `version`.
 
     Attributes:
@@ -103,11 +104,11 @@ class Document(msgspec.Struct, frozen=True):
     deleted_at: dt.datetime | None = None
     active_to: dt.datetime | None = None
     marks: Marks = msgspec.field(default_factory=lambda: NO_MARKS)
-    resets: frozenset[RuleId] = frozenset()
+    resets: frozenset[RuleId] = NO_RESETS
     sights: Sights = msgspec.field(default_factory=lambda: NO_SIGHTS)
 
 
-class InvoiceDocument(msgspec.Struct, frozen=True):
+class InvoiceDocument(msgspec.Struct, frozen=True, gc=False):
     """The memory of one invoice; written by compare-and-set on `version`.
 
     Attributes:

@@ -1,15 +1,19 @@
 """The memory of entitlements and invoices: documents loaded, and remembered as committed statements left them."""
 
+import datetime as dt
+import functools
 import json
-from collections import OrderedDict
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from itertools import islice
+from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 import msgspec
 
 from consumer.decide.model import (
     NO_MARKS,
+    NO_RESETS,
     NO_SIGHTS,
     UNSEEN,
     UNSEEN_INVOICE,
@@ -53,24 +57,25 @@ def key_of(source: SourceEvent) -> MemoryKey:
     """Return whose memory *source* is judged on."""
     if isinstance(source, Invoice):
         return InvoiceKey(source.namespace, source.invoice_id)
-    return EntitlementKey(source.namespace, source.entitlement_id)
+    return EntitlementKey(sys.intern(source.namespace), source.entitlement_id)
 
 
 class Standings:
     """Where entitlements stand, as far as it is known: none need be. Of what is equal, one object is kept.
 
     Attributes:
-        known: by (namespace, id), which is equal to an `EntitlementKey`; for looking, not for writing.
+        known: by (namespace, id), which is equal to an `EntitlementKey`; for looking, not for writing. None where that
+            is not known, and only the key is kept.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._catalog: object = None
-        self.known: dict[tuple[str, str], Standing] = {}
+        self.known: dict[tuple[str, str], Standing | None] = {}
         self._shared: dict[Standing, Standing] = {}
         self._whys: dict[tuple[tuple[RuleType, Reason], ...], Why] = {}
 
-    def under(self, catalog: object) -> dict[tuple[str, str], Standing]:
+    def under(self, catalog: object) -> Mapping[tuple[str, str], Standing | None]:
         """Return what is known under the rules of *catalog*: nothing, where it is another than before."""
         if catalog is not self._catalog:
             self._catalog = catalog
@@ -94,13 +99,19 @@ class Standings:
         if found is None:
             return
         self.known[seen.key] = self._shared.setdefault(found, found)
-        if len(self.known) > self._limit:
-            del self.known[next(iter(self.known))]
+        _bound(self.known, self._limit)
 
     def drop(self, key: MemoryKey) -> None:
         """Forget where *key* stands: its next record is judged."""
         if isinstance(key, EntitlementKey):
             self.known.pop(key, None)
+
+    def forget(self, key: MemoryKey) -> None:
+        """Do the same, and keep *key* itself for where it will stand: so a document and a standing share it."""
+        if isinstance(key, EntitlementKey):
+            self.known.pop(key, None)
+            self.known[key] = None
+            _bound(self.known, self._limit)
 
     def clear(self) -> None:
         """Forget all."""
@@ -122,7 +133,7 @@ class Memory:
     def __init__(self, database: Database, *, limit: int) -> None:
         self._database = database
         self._limit = limit
-        self._documents: OrderedDict[MemoryKey, AnyDocument] = OrderedDict()
+        self._documents: dict[MemoryKey, AnyDocument] = {}  # the one judged last is the last
         self.age = 0
         self.standings = Standings(limit)
 
@@ -140,7 +151,6 @@ class Memory:
         invoices: list[InvoiceKey] = []
         for key in dict.fromkeys(keys):
             if (document := self._documents.get(key)) is not None:
-                self._documents.move_to_end(key)
                 found[key] = document
             elif isinstance(key, InvoiceKey):
                 invoices.append(key)
@@ -168,13 +178,12 @@ class Memory:
         return found
 
     def remember(self, documents: Mapping[MemoryKey, AnyDocument]) -> None:
-        """Keep *documents* as committed; the longest unused go where there are too many."""
+        """Keep *documents* as committed; those judged longest ago go where there are too many."""
         for key, document in documents.items():
+            self._documents.pop(key, None)
             self._documents[key] = document
-            self._documents.move_to_end(key)
-            self.standings.drop(key)
-        while len(self._documents) > self._limit:
-            self._documents.popitem(last=False)
+            self.standings.forget(key)
+        _bound(self._documents, self._limit)
 
     def forget(self, keys: Iterable[MemoryKey] | None = None) -> None:
         """Drop the documents of *keys*; all of them for None: partitions moved, or an outcome is unknown."""
@@ -188,6 +197,16 @@ class Memory:
             self.standings.drop(key)
 
 
+def _bound(entries: dict[Any, Any], limit: int) -> None:
+    """Drop the oldest of *entries* where there are more than *limit*: an eighth at once.
+
+    One by one, each search for the oldest would begin with all that were dropped before.
+    """
+    if len(entries) > limit:
+        for key in list(islice(entries, len(entries) - limit + limit // 8)):
+            del entries[key]
+
+
 def marks_json(marks: Marks) -> str:
     """Return *marks* as they are stored."""
     return _encoder.encode(marks).decode()
@@ -197,16 +216,26 @@ def document_of(row: asyncpg.Record) -> Document:
     """Return the document of a row of `entitlement`, its JSON columns as text."""
     return Document(
         version=row["version"],
-        period_from=row["period_from"],
-        period_to=row["period_to"],
+        period_from=_shared(row["period_from"]),
+        period_to=_shared(row["period_to"]),
         ended=row["ended"],
         as_of=row["as_of"],
         deleted_at=row["deleted_at"],
         active_to=row["active_to"],
         marks=_marks(row["marks"]),
-        resets=frozenset(RuleId(rule) for rule in json.loads(row["resets"])),
+        resets=_resets(row["resets"]),
         sights=_sights(row["sights"]),
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(time: dt.datetime) -> dt.datetime:
+    """Return the one object for what is equal: entitlements share their periods."""
+    return time
+
+
+def _resets(text: str) -> frozenset[RuleId]:
+    return NO_RESETS if text == "[]" else frozenset(RuleId(rule) for rule in json.loads(text))
 
 
 def _marks(text: str) -> Marks:

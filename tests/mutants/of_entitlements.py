@@ -39,7 +39,7 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "ended=True, as_of=None, marks=NO_MARKS, resets=frozenset()",
+        "ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS",
         "ended=True, as_of=None, marks=NO_MARKS",
         "what was told of the ended period stays in the document",
     ),
@@ -148,7 +148,7 @@ MUTANTS = [
     Mutant(ENTITLEMENTS, "        ended=False,\n", "", "a period begun after the clock's end is over at once"),
     Mutant(ENTITLEMENTS, "        as_of=None,\n", "", "records of a new period are late by those of the old one"),
     Mutant(ENTITLEMENTS, "        marks=NO_MARKS,\n", "", "nothing fires in the second period"),
-    Mutant(ENTITLEMENTS, "        resets=frozenset(),\n", "", "of two resets the second is not told"),
+    Mutant(ENTITLEMENTS, "        resets=NO_RESETS,\n", "", "of two resets the second is not told"),
     Mutant(
         ENTITLEMENTS,
         "sights=_still_known(rules, document),",
