@@ -56,16 +56,13 @@ class Attempts:
         return replace(delivery, rendered=await rendered.keep(self.database, delivery.event_id, delivery.format, body))
 
     async def attempt(self, delivery: Claimed) -> Ended:
-        """Make one attempt at *delivery*, which is `prepared`; return it when it is recorded."""
+        """Make one attempt at *delivery*, which is `prepared`; return how it ended, which is yet to be `recorded`."""
         request = self._request(delivery)
         try:
             outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
         except asyncio.CancelledError:
             # The drain's deadline, which cancels once: whether the receiver has it is unknown, and that is recorded.
             outcome = _unsent(OutcomeClass.INTERRUPTED, "stopped before an answer came: this replica is shutting down")
-        return await self._ended(delivery, outcome)
-
-    async def _ended(self, delivery: Claimed, outcome: Outcome) -> Ended:
         decided = verdict(
             outcome,
             step=delivery.step,
@@ -73,13 +70,16 @@ class Attempts:
             schedule=delivery.retry_schedule or self.schedule,
             jitter=clock.jitter(),
         )
-        ended = Ended(delivery, outcome, decided)
+        return Ended(delivery, outcome, decided)
+
+    async def recorded(self, ended: Ended) -> None:
+        """Return when *ended* is durable; count and log it then."""
         await self.recorder.record(ended)
+        delivery, outcome = ended.delivery, ended.outcome
         self.metrics.attempt("success" if outcome.is_success else outcome.kind.value, outcome.duration_ms / 1000)
         if outcome.is_success:
             self.metrics.arrived(max((clock.now() - delivery.recorded_at).total_seconds(), 0.0))
-        _say(delivery, outcome, decided)
-        return ended
+        _say(delivery, outcome, ended.verdict)
 
     def _request(self, delivery: Claimed) -> WebhookRequest | Outcome:
         body = delivery.rendered if delivery.rendered is not None else _render(delivery)

@@ -16,7 +16,7 @@ from consumer.errors import DataRefused, StoreFailed, TollbellError, Unavailable
 from consumer.metrics import Metrics
 from consumer.store import deliveries
 from consumer.store.database import Database
-from consumer.store.deliveries import Claimed, DueChannel
+from consumer.store.deliveries import Claimed, DueChannel, Ended
 
 # Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
 LOOK_AGAIN: Final = 0.02
@@ -158,32 +158,55 @@ class Dispatch:
         task.add_done_callback(self._tasks.discard)
 
     async def _run_one(self, delivery: Claimed, asked_at: float) -> None:
-        channel = delivery.channel_id
+        """Attempt *delivery*, record that, and let another one have its slot.
+
+        A success is recorded beside the next attempt: the slot need not wait for Postgres. After anything else it does:
+        who is to pause must not be claimed from. As many may wait for their record as may be in flight, not more.
+        """
+        with contextlib.ExitStack() as slot:
+            slot.callback(self._free, delivery.channel_id)
+            ended = await self._attempted(delivery, asked_at)
+            if ended is None:
+                return
+            self._see(ended)
+            if ended.outcome.is_success and len(self._tasks) < 2 * self._limits.total:
+                slot.close()
+            await self._attempts.recorded(ended)
+            if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
+                self._wake.set()  # due before the next poll: ask anew when
+
+    async def _attempted(self, delivery: Claimed, asked_at: float) -> Ended | None:
+        """Attempt *delivery*; None where that may not be: it is handed back."""
         try:
             if (prepared := await self._prepared(delivery)) is None:
-                return
-            delivery = prepared
+                return None
             # The lease is the database's; by our own clock it began at the latest when we asked for it.
             if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():
                 await deliveries.hand_back(self._database, [delivery])
-                return
-            ended = await self._attempts.attempt(delivery)
-            # Not the class alone: who answers at once and never ends its body, or just in time, holds a slot as long.
-            if ended.outcome.kind is OutcomeClass.TIMEOUT or ended.outcome.duration_ms >= self._slow_ms:
-                self._slow.add(channel)
-            else:
-                self._slow.discard(channel)
-            if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
-                self._wake.set()  # due before the next poll: ask anew when
+                return None
+            return await self._attempts.attempt(prepared)
         except (Unavailable, DataRefused) as exc:
             logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
-        finally:
-            self._in_flight[channel] -= 1
-            if not self._in_flight[channel]:
-                del self._in_flight[channel]
-                self._namespaces.pop(channel, None)
-            if self._has_more:
-                self._wake.set()
+            return None
+
+    def _see(self, ended: Ended) -> None:
+        """See whether the channel is a slow one.
+
+        By more than the class: who answers at once and never ends its body, or just in time, holds a slot as long.
+        """
+        channel = ended.delivery.channel_id
+        if ended.outcome.kind is OutcomeClass.TIMEOUT or ended.outcome.duration_ms >= self._slow_ms:
+            self._slow.add(channel)
+        else:
+            self._slow.discard(channel)
+
+    def _free(self, channel: str) -> None:
+        self._in_flight[channel] -= 1
+        if not self._in_flight[channel]:
+            del self._in_flight[channel]
+            self._namespaces.pop(channel, None)
+        if self._has_more:
+            self._wake.set()
 
     async def _prepared(self, delivery: Claimed) -> Claimed | None:
         """Return *delivery* with its body; None where Postgres fails to keep that: it is handed back, and held."""

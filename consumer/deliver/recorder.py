@@ -27,7 +27,7 @@ class Waiting:
 
 
 class Recorder:
-    """Writes ended attempts. Bounded by what is in flight: a slot is free only when its attempt is recorded."""
+    """Writes ended attempts. Bounded by the dispatcher, which lets as many wait for it as it lets be in flight."""
 
     def __init__(self, database: Database, heed: Callable[[Recorded], Awaitable[None]]) -> None:
         self._database = database
