@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import datetime as dt
 import random
-from collections import Counter
 from typing import Final
 
 from consumer import clock, log
-from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
-from consumer.deliver.slots import Limits, allot
+from consumer.deliver.slots import Limits
+from consumer.deliver.taken import Leased, Taken
 from consumer.errors import DataRefused, StoreFailed, TollbellError, Unavailable
 from consumer.metrics import Metrics
 from consumer.store import deliveries
@@ -23,7 +22,6 @@ LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 HOLD: Final = 5.0  # seconds a channel is left alone whose statement Postgres has failed
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
-SLOW_PART: Final = 0.5  # of the timeout; an attempt that takes that long makes its channel a slow one
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
 
@@ -50,14 +48,10 @@ class Dispatch:
         self._metrics = metrics
         self._limits = limits
         self._timeout = timeout
-        self._slow_ms = timeout.total_seconds() * 1000 * SLOW_PART
         self._lease = timeout + LEASE_MARGIN
-        self._in_flight: Counter[str] = Counter()
-        self._namespaces: dict[str, str] = {}
-        self._slow: set[str] = set()
+        self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
         self._held: dict[str, float] = {}  # until when (monotonic)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._has_more = False
         self._next_due = POLL
         self._look_again = LOOK_AGAIN
         self._wake = wake
@@ -69,23 +63,33 @@ class Dispatch:
         Raises:
             StoreUnavailable: Postgres cannot be reached.
         """
+        await self._hand_back()
         channels = await self._channels()
         due = [channel for channel in channels if channel.due_in <= 0]
         self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
         random.shuffle(due)  # the order is the fairness: no channel is always first
-        slots = allot(due, self._in_flight, self._slow, self._limits, self._namespaces)
-        # A channel that is due and got fewer slots than it might use has more: look again when a slot is free.
-        self._has_more = bool(due)
-        if not slots:
+        allotted = self._taken.allot(due)
+        if not (slots := allotted.slots):
             return
-        self._namespaces.update({channel.id: channel.namespace for channel in due})
         asked_at = clock.monotonic()
         claimed = await self._claim(slots)
-        self._has_more = len(claimed) == sum(slots.values()) or len(slots) < len(due)
         self._metrics.interrupted(sum(one.was_lost for one in claimed))
         self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
-        for one in claimed:
-            self._start(one, asked_at)
+        for leased in self._taken.take(claimed, asked_at, allotted):
+            self._start(leased)
+
+    async def _hand_back(self) -> None:
+        """Hand back what was claimed ahead of a slot, and is not to be sent now.
+
+        Raises:
+            StoreUnavailable: Postgres cannot be reached; call again, or their leases run out.
+        """
+        if unsent := self._taken.unsent[:]:
+            try:
+                await deliveries.hand_back(self._database, unsent)
+            except (StoreFailed, DataRefused) as exc:  # for one's sake, perhaps: the leases of all of them run out
+                logger.failed("deliver.not_handed_back", exc, deliveries=len(unsent))
+            del self._taken.unsent[: len(unsent)]
 
     async def _channels(self) -> list[DueChannel]:
         """Return the channels with something due, now or later, but those that are held."""
@@ -140,7 +144,15 @@ class Dispatch:
             await clock.wait(self._wake, max(min(POLL * (1 + clock.jitter() / 4), self._next_due), 0.001))
 
     async def drain(self, deadline: float) -> None:
-        """Let what is in flight end until *deadline* (monotonic); then stop it, and record it as interrupted."""
+        """Hand back what is ahead, and let what is in flight end until *deadline* (monotonic).
+
+        Then stop it, and record it as interrupted.
+        """
+        self._taken.stop()
+        try:
+            await self._hand_back()
+        except Unavailable as exc:
+            logger.warning("deliver.not_handed_back", deliveries=len(self._taken.unsent), error=str(exc))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=max(deadline - clock.monotonic(), 0))
         for task in self._tasks:
@@ -151,29 +163,34 @@ class Dispatch:
                     await asyncio.wait(self._tasks)
                 await self._attempts.recorder.flushed()
 
-    def _start(self, delivery: Claimed, asked_at: float) -> None:
-        self._in_flight[delivery.channel_id] += 1
-        task = asyncio.create_task(self._run_one(delivery, asked_at), name=f"delivery-{delivery.id}")
+    def _start(self, leased: Leased) -> None:
+        task = asyncio.create_task(self._run_one(leased), name=f"delivery-{leased.delivery.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_one(self, delivery: Claimed, asked_at: float) -> None:
-        """Attempt *delivery*, record that, and let another one have its slot.
+    async def _run_one(self, leased: Leased) -> None:
+        """Attempt a delivery, record that, and let another one have its slot.
 
         A success is recorded beside the next attempt: the slot need not wait for Postgres. After anything else it does:
         who is to pause must not be claimed from. As many may wait for their record as may be in flight, not more.
         """
         with contextlib.ExitStack() as slot:
-            slot.callback(self._free, delivery.channel_id)
-            ended = await self._attempted(delivery, asked_at)
+            slot.callback(self._free, leased.delivery.channel_id)
+            ended = await self._attempted(leased.delivery, leased.asked_at)
             if ended is None:
                 return
-            self._see(ended)
+            self._taken.see(ended)
             if ended.outcome.is_success and len(self._tasks) < 2 * self._limits.total:
                 slot.close()
             await self._attempts.recorded(ended)
             if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
                 self._wake.set()  # due before the next poll: ask anew when
+
+    def _free(self, channel: str) -> None:
+        if (following := self._taken.free(channel, clock.monotonic())) is not None:
+            self._start(following)
+        if self._taken.wants_more or self._taken.unsent:
+            self._wake.set()
 
     async def _attempted(self, delivery: Claimed, asked_at: float) -> Ended | None:
         """Attempt *delivery*; None where that may not be: it is handed back."""
@@ -188,25 +205,6 @@ class Dispatch:
         except (Unavailable, DataRefused) as exc:
             logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
             return None
-
-    def _see(self, ended: Ended) -> None:
-        """See whether the channel is a slow one.
-
-        By more than the class: who answers at once and never ends its body, or just in time, holds a slot as long.
-        """
-        channel = ended.delivery.channel_id
-        if ended.outcome.kind is OutcomeClass.TIMEOUT or ended.outcome.duration_ms >= self._slow_ms:
-            self._slow.add(channel)
-        else:
-            self._slow.discard(channel)
-
-    def _free(self, channel: str) -> None:
-        self._in_flight[channel] -= 1
-        if not self._in_flight[channel]:
-            del self._in_flight[channel]
-            self._namespaces.pop(channel, None)
-        if self._has_more:
-            self._wake.set()
 
     async def _prepared(self, delivery: Claimed) -> Claimed | None:
         """Return *delivery* with its body; None where Postgres fails to keep that: it is handed back, and held."""

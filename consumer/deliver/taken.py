@@ -1,0 +1,153 @@
+"""What this process has claimed: in flight, or ahead of a slot. No await and no clock, like `slots`.
+
+Ahead are deliveries of channels that work and have more due than slots. When an attempt ends, its slot is the next
+one's at once: it does not stand empty for a look, a claim, and whatever else the loop has to do before them.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from consumer.decide.outcome import OutcomeClass
+from consumer.deliver.slots import Limits, allot
+from consumer.store.deliveries import Claimed, DueChannel, Ended
+
+SLOW_PART: Final = 0.5  # of the timeout; an attempt that takes that long makes its channel a slow one
+AHEAD_SECONDS: Final = 1.0  # what is older is handed back: its channel may have been changed, paused or disabled
+QUICK_MS: Final = AHEAD_SECONDS * 1000 / 2  # who takes longer than that would let it grow old
+SOME_OF: Final = 16  # of so many in flight one that is free is worth a claim: at most 6 % of the slots wait for it
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A claimed delivery, and when it was asked for (monotonic): its lease began then at the earliest."""
+
+    delivery: Claimed
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Allotted:
+    """How many may be claimed of each channel: to start at once, and ahead of a slot."""
+
+    now: Mapping[str, int]
+    ahead: Mapping[str, int]
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Both."""
+        return dict(Counter(self.now) + Counter(self.ahead))
+
+
+class Taken:
+    """Who has which slot, and who is next.
+
+    Attributes:
+        unsent: claimed and not to be sent: to be handed back, and then cleared.
+        wants_more: a claim is worth its while: set when slots are free, or little is left ahead, of who has more due.
+    """
+
+    def __init__(self, limits: Limits, *, timeout_seconds: float) -> None:
+        self.unsent: list[Claimed] = []
+        self.wants_more = False
+        self._limits = limits
+        self._slow_ms = timeout_seconds * 1000 * SLOW_PART
+        self._in_flight: Counter[str] = Counter()
+        self._ahead: defaultdict[str, deque[Leased]] = defaultdict(deque)
+        self._namespaces: dict[str, str] = {}
+        self._slow: set[str] = set()
+        self._well: set[str] = set()
+        self._more: dict[str, int] = {}  # of who has more due: so few in flight are too few
+        self._is_full = False
+        self._freed: Counter[str] = Counter()  # since the last allotment
+        self._running = 0  # in flight, of all channels
+        self._left = self._few = 0  # ahead, of all channels; and when that is little
+
+    def allot(self, due: Sequence[DueChannel]) -> Allotted:
+        """Return how many deliveries of each channel of *due* may be claimed."""
+        most = {channel.id: channel.concurrency or self._limits.channel for channel in due}
+        now = allot(due, self._in_flight, self._slow, self._limits, self._namespaces)
+        self._is_full = any(id_ not in now and self._in_flight[id_] < most[id_] for id_ in most)
+        self._well.intersection_update(most)
+        ahead: dict[str, int] = {}
+        if not self._is_full:  # else a slot that gets free is somebody else's
+            works = [channel for channel in due if channel.id in self._well and channel.most is None]
+            waiting = {channel: len(leased) for channel, leased in self._ahead.items()}
+            ahead = allot(works, waiting, (), self._limits, self._namespaces)
+        self._namespaces.update({channel.id: channel.namespace for channel in due if channel.id in now})
+        self._more = {id_: count // 2 for id_, count in most.items()}
+        self._freed.clear()
+        self.wants_more = False
+        return Allotted(now, ahead)
+
+    def take(self, claimed: Sequence[Claimed], asked_at: float, allotted: Allotted) -> list[Leased]:
+        """Take what was *claimed* for *allotted*; return what is to start now. The rest is ahead."""
+        asked, given = allotted.slots, Counter(one.channel_id for one in claimed)
+        self._more = {id_: few for id_, few in self._more.items() if given[id_] == asked.get(id_, 0)}
+        room = Counter(allotted.now) + self._freed
+        starting: list[Leased] = []
+        for one in claimed:
+            if room[one.channel_id] > 0:
+                room[one.channel_id] -= 1
+                self._in_flight[one.channel_id] += 1
+                self._running += 1
+                starting.append(Leased(one, asked_at))
+            elif one.channel_id in self._well:
+                self._ahead[one.channel_id].append(Leased(one, asked_at))
+                self._left += 1
+            else:  # it has failed meanwhile
+                self.unsent.append(one)
+        self._few = self._left // 2
+        return starting
+
+    def see(self, ended: Ended) -> None:
+        """See how the channel fares: of one that does not work, or is slow, nothing is kept ahead.
+
+        Slow by more than the class: who answers at once and never ends its body, or just in time, holds a slot as long.
+        """
+        channel, outcome = ended.delivery.channel_id, ended.outcome
+        is_slow = outcome.kind is OutcomeClass.TIMEOUT or outcome.duration_ms >= self._slow_ms
+        (self._slow.add if is_slow else self._slow.discard)(channel)
+        if outcome.is_success and outcome.duration_ms <= QUICK_MS:
+            self._well.add(channel)
+        else:
+            self._well.discard(channel)
+            self._withdraw(channel)
+
+    def free(self, channel: str, now: float) -> Leased | None:
+        """Let go of a slot of *channel*; return what has it now, if anything: it is to start."""
+        if (following := self._following(channel, now)) is not None:
+            self.wants_more |= self._left <= self._few and channel in self._more
+            return following
+        self._in_flight[channel] -= 1
+        if not (left := self._in_flight[channel]):
+            del self._in_flight[channel]
+            self._namespaces.pop(channel, None)
+        self._running -= 1
+        self._freed[channel] += 1
+        are_some = self._freed.total() * SOME_OF >= self._running
+        has_more = channel in self._more
+        self.wants_more |= (has_more and left <= self._more[channel]) or (are_some and (has_more or self._is_full))
+        return None
+
+    def stop(self) -> None:
+        """Keep nothing ahead: it is all `unsent`."""
+        for channel in list(self._ahead):
+            self._withdraw(channel)
+
+    def _following(self, channel: str, now: float) -> Leased | None:
+        ahead = self._ahead.get(channel)
+        while ahead:
+            leased = ahead.popleft()
+            self._left -= 1
+            if now - leased.asked_at <= AHEAD_SECONDS:
+                return leased
+            self.unsent.append(leased.delivery)
+        self._ahead.pop(channel, None)
+        return None
+
+    def _withdraw(self, channel: str) -> None:
+        ahead = self._ahead.pop(channel, ())
+        self._left -= len(ahead)
+        self.unsent.extend(leased.delivery for leased in ahead)

@@ -1,0 +1,193 @@
+"""Who has which slot, and who is next: claimed ahead of channels that work, handed back where it may not be sent."""
+
+import uuid
+from collections.abc import Sequence
+
+import pytest
+
+from consumer.decide.outcome import Outcome, OutcomeClass
+from consumer.decide.verdict import Delivered, GiveUp
+from consumer.deliver.slots import Limits
+from consumer.deliver.taken import AHEAD_SECONDS, Allotted, Leased, Taken
+from consumer.store.deliveries import Claimed, DueChannel, Ended
+from tests.factories import NOW
+
+
+def due(*names: str, most: int | None = None, concurrency: int | None = None) -> list[DueChannel]:
+    return [DueChannel(name, "default", 0.0, concurrency, most) for name in names]
+
+
+def claimed(channel: str, count: int) -> list[Claimed]:
+    return [
+        Claimed(
+            id=n,
+            event_id=f"{channel}-{n}",
+            channel_id=channel,
+            token=uuid.UUID(int=n),
+            number=1,
+            step=0,
+            interrupted=0,
+            round=1,
+            was_lost=False,
+            payload=b"{}",
+            recorded_at=NOW,
+            url="https://example.com",
+            format="openmeter",
+            headers=None,
+            signing_secret=b"",
+            retry_schedule=None,
+            rendered=None,
+        )
+        for n in range(count)
+    ]
+
+
+def ended(channel: str, *, status: int = 200, duration_ms: int = 10) -> Ended:
+    what = Outcome(kind=OutcomeClass.STATUS, started_at=NOW, status=status, duration_ms=duration_ms)
+    return Ended(claimed(channel, 1)[0], what, Delivered() if status == 200 else GiveUp())
+
+
+def taken(*, total: int = 16, channel: int = 4) -> Taken:
+    return Taken(Limits(total, channel), timeout_seconds=15)
+
+
+def claim(of: Taken, channels: Sequence[DueChannel], *, most: int = 100) -> list[Leased]:
+    """Claim all that is allotted, at most so many of each; return what starts. It is second 0."""
+    allotted = of.allot(channels)
+    return of.take(
+        [one for channel, count in allotted.slots.items() for one in claimed(channel, min(count, most))], 0, allotted
+    )
+
+
+def busy(**limits: int) -> Taken:
+    """A channel that works, with all its slots taken and as many deliveries ahead."""
+    one = taken(**limits)
+    one.see(ended("a"))
+    assert len(claim(one, due("a"))) == 4
+    return one
+
+
+def test_a_channel_that_works_has_as_many_ahead_as_it_has_slots() -> None:
+    one = taken()
+    before = one.allot(due("a"))
+    one.see(ended("a"))
+
+    assert (before.now, before.ahead) == ({"a": 4}, {})
+    assert one.allot(due("a")) == Allotted({"a": 4}, {"a": 4})
+    assert one.allot(due("a", concurrency=2)) == Allotted({"a": 2}, {"a": 2})
+
+
+@pytest.mark.parametrize("last", [ended("a", status=503), ended("a", duration_ms=501), ended("b")])
+def test_one_that_failed_or_took_long_or_is_new_has_nothing_ahead(last: Ended) -> None:
+    one = taken()
+    one.see(last)
+
+    assert one.allot(due("a")).ahead == {}
+
+
+def test_neither_has_one_with_a_rate_or_a_probe() -> None:
+    one = taken()
+    one.see(ended("a"))
+
+    assert one.allot(due("a", most=3)) == Allotted({"a": 3}, {})
+
+
+def test_nothing_is_ahead_while_somebody_waits_for_a_slot() -> None:
+    one = taken(total=4)
+    one.see(ended("a"))
+    claim(one, due("a"))
+
+    assert one.allot(due("a", "b")) == Allotted({}, {})
+
+
+def test_a_slot_that_gets_free_is_the_next_ones_at_once_and_then_nobodys() -> None:
+    one = busy()
+
+    following = [one.free("a", 0.5) for _ in range(5)]
+
+    assert [leased.delivery.id for leased in following if leased] == [4, 5, 6, 7]
+    assert following[4] is None
+    assert one.allot(due("a")).now == {"a": 1}
+
+
+def test_what_waited_too_long_is_handed_back_instead() -> None:
+    one = busy()
+
+    assert one.free("a", AHEAD_SECONDS + 0.1) is None
+    assert [delivery.id for delivery in one.unsent] == [4, 5, 6, 7]
+
+
+def test_after_a_failure_what_is_ahead_is_handed_back_and_what_comes_of_a_claim_too() -> None:
+    one = busy()
+    assert one.free("a", 0)
+    allotted = one.allot(due("a"))
+
+    one.see(ended("a", status=503))
+    starting = one.take(claimed("a", 1), 0, allotted)
+
+    assert (allotted, starting) == (Allotted({}, {"a": 1}), [])
+    assert [delivery.id for delivery in one.unsent] == [5, 6, 7, 0]
+    assert one.free("a", 0) is None
+
+
+def test_at_the_stop_all_that_is_ahead_is_handed_back() -> None:
+    one = busy()
+
+    one.stop()
+
+    assert len(one.unsent) == 4
+    assert one.free("a", 0) is None
+
+
+def test_a_slot_that_gets_free_during_the_claim_is_filled_by_it() -> None:
+    one = taken()
+    claim(one, due("a"))
+    one.see(ended("a"))
+    allotted = one.allot(due("a"))
+    one.free("a", 0)
+
+    starting = one.take(claimed("a", 3), 0, allotted)
+
+    assert (len(starting), one.allot(due("a"))) == (1, Allotted({}, {"a": 2}))
+
+
+def test_more_is_wanted_of_who_has_more_when_little_is_ahead() -> None:
+    one = busy()
+    wanted = []
+    for _ in range(4):
+        one.free("a", 0)
+        wanted.append(one.wants_more)
+
+    assert wanted == [False, True, True, True]
+
+
+def test_more_is_wanted_of_nobody_who_gave_less_than_was_asked() -> None:
+    one = taken()
+    claim(one, due("a"), most=3)
+
+    one.free("a", 0)
+
+    assert not one.wants_more
+
+
+def test_more_is_wanted_when_half_of_a_channels_slots_are_free_or_some_of_all() -> None:
+    few, many = taken(total=64, channel=32), taken(total=64, channel=32)
+    claim(few, due("a", concurrency=4))
+    claim(few, due("b"))
+    claim(many, due("a", "b"))
+    wanted = []
+    for one, channel in ((few, "a"), (few, "a"), (many, "a"), (many, "b"), (many, "a"), (many, "a")):
+        one.free(channel, 0)
+        wanted.append(one.wants_more)
+
+    assert wanted == [False, False, False, False, False, True]
+
+
+def test_who_found_no_slot_is_claimed_for_when_some_of_others_are_free() -> None:
+    one = taken(total=4)
+    claim(one, due("a"), most=4)
+    assert one.allot(due("b")) == Allotted({}, {})
+
+    one.free("a", 0)
+
+    assert one.wants_more
