@@ -70,6 +70,21 @@ def test_what_a_producer_wrote_stays_in_its_line_and_moves_no_cursor(
         assert json.loads(line)["error"] == hostile
 
 
+def test_what_json_has_no_text_for_is_in_its_line_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", "json")
+
+    logger.info("record.dead_lettered", half="\ud800", large=2**70, error=ValueError("why"), of={"a": Secret("hush")})
+
+    (line,) = lines(capsys)
+    said = json.loads(line)
+    assert {name: said[name] for name in ("large", "error", "of")} == {
+        "large": 2**70,
+        "error": "why",
+        "of": {"a": "***"},
+    }
+    assert "ud800" in line
+
+
 @pytest.mark.parametrize("fmt", ["json", "text"])
 def test_a_secret_is_masked_wherever_it_stands(capsys: pytest.CaptureFixture[str], fmt: log.Format) -> None:
     log.configure("info", fmt)
