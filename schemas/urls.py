@@ -70,6 +70,7 @@ def host(url: str) -> str:
     return parts["host"] if parts else ""
 
 
+@functools.lru_cache(maxsize=1024)  # said of each attempt, likewise
 def redacted(url: str) -> str:
     """Return scheme, host and port of *url* alone, for logs: paths and queries of webhooks are often secrets."""
     parts = _URL.fullmatch(url)

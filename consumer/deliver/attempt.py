@@ -92,14 +92,14 @@ class Attempts:
                 for sealed in (delivery.signing_secret, *delivery.old_secrets)
             ]
             sealed = delivery.headers
-            opened = self.cipher.decrypt(sealed, row=f"{row}/headers").reveal() if sealed else "{}"
+            opened = json.loads(self.cipher.decrypt(sealed, row=f"{row}/headers").reveal()) if sealed else {}
         except Refused as exc:
             return _unsent(OutcomeClass.REQUEST, str(exc))
         return WebhookRequest(
             url=delivery.url,
             webhook_id=delivery.event_id,
             body=body,
-            headers={name: Secret(value) for name, value in json.loads(opened).items()},
+            headers={name: Secret(value) for name, value in opened.items()},
             secrets=secrets,
         )
 

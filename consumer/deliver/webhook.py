@@ -208,6 +208,8 @@ async def _body(response: aiohttp.ClientResponse, until: float) -> bytes:
     """
     read = bytearray()
     try:
+        if response.content.is_eof():  # it came with the head, as short ones do: nothing is waited for
+            return response.content.read_nowait(KEPT_BYTES)
         async with asyncio.timeout_at(until):
             while len(read) < READ_LIMIT_BYTES:
                 chunk = await response.content.read(READ_LIMIT_BYTES - len(read))
