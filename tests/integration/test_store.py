@@ -12,10 +12,25 @@ import pytest
 from consumer import ids
 from consumer.errors import DataRefused
 from consumer.store import outbox, queries
-from consumer.store.database import Database
+from consumer.store.database import SETTINGS, Database
 from consumer.store.memory import EntitlementKey, Memory
 from consumer.store.outbox import Result
 from tests.one_rule import KEY, LEASE, configure, make_change, scalar
+from tests.plans import EXPLAIN, Plan
+
+CHANNELS = """
+    INSERT INTO channel (id, namespace, type, name, url, format, signing_secret)
+    SELECT 'c' || n, 'default', 'WEBHOOK', 'Hook', 'http://127.0.0.1/', 'openmeter', 's' FROM generate_series(0, 9) n;
+    INSERT INTO channel_pace (channel_id) SELECT id FROM channel
+"""
+ENDED = """
+    INSERT INTO delivery (event_id, channel_id, namespace, state, ended_at)
+    SELECT n, 'c' || n % 10, 'default', 'SUCCESS', now() FROM generate_series(1, $1::int) n
+"""
+DUE = """
+    INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
+    SELECT 'due-' || n, 'c' || n % 10, 'default', 'PENDING', now() FROM generate_series(1, $1::int) n
+"""
 
 
 @pytest.mark.usefixtures("store")
@@ -29,19 +44,23 @@ async def test_every_statement_prepares_on_a_migrated_database(database: str) ->
 
 
 @pytest.mark.usefixtures("store")
-async def test_the_claim_uses_the_index_of_due_deliveries(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    await connection.execute("""
-        INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
-        SELECT n, 'c' || n % 50, 'default', 'PENDING', now() FROM generate_series(1, 20000) n
-    """)
-    await connection.execute("ANALYZE delivery")
+async def test_a_claim_reads_what_it_leases_however_many_deliveries_there_have_been(database: str) -> None:
+    connection = await asyncpg.connect(database, server_settings=SETTINGS)
+    await connection.execute(CHANNELS)
+    await connection.execute(ENDED, 80_000)
+    await connection.execute(DUE, 4_000)
+    await connection.execute("ANALYZE")
     query = queries.load("deliveries/claim")
-    given = {"channels": ["c1", "c2"], "free": [8, 8], "lease": LEASE, "free_interruptions": 5, "burst_seconds": 0.1}
+    given = {"channels": [f"c{n}" for n in range(10)], "free": [10] * 10, "lease": LEASE, "free_interruptions": 5}
 
-    plan = json.dumps(await (await connection.prepare(query.sql)).explain(*query.arguments(given)))
+    (explained,) = json.loads(
+        await connection.fetchval(EXPLAIN + query.sql, *query.arguments(given | {"burst_seconds": 0.1}))
+    )
 
-    assert '"Index Name": "delivery_due"' in plan
+    plan = Plan("deliveries/claim", "", explained["Plan"], explained["Execution Time"])
+    assert "delivery_due" in plan.indexes
+    assert plan.rows_read < 1000
+    assert await connection.fetchval("SELECT count(*) FROM delivery WHERE token IS NOT NULL") == 100
     await connection.close()
 
 

@@ -91,8 +91,8 @@ MUTANTS = [
     ),
     Mutant(
         CLAIM,
-        "                AND b.due_at IS NOT NULL)",
-        "                AND b.due_at IS NULL)",
+        "                AND b.due_at IS NOT NULL))",
+        "                AND b.due_at IS NULL))",
         "a recovery is sent before what it recovers from",
         by="integration/test_rearm.py",
     ),
