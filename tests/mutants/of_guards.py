@@ -91,8 +91,8 @@ MUTANTS = [
     ),
     Mutant(
         CLAIM,
-        "                AND b.due_at IS NOT NULL))",
-        "                AND b.due_at IS NULL))",
+        "                AND b.due_at IS NOT NULL\n",
+        "                AND b.due_at IS NULL\n",
         "a recovery is sent before what it recovers from",
         by="integration/test_rearm.py",
     ),

@@ -1,8 +1,8 @@
 -- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
 -- locked by another is skipped, and a leased one is not due before its lease has run out.
 -- A delivery that waits for another one is left until that has ended, however.
--- How many there are to pick, the planner cannot know, and takes a part of the table for it: behind an OR no anti-join
--- with all that is due is made of the question who waits, and by an array no walk along the key of what is updated.
+-- How many there are to pick, the planner cannot know, and takes a part of the table for it: of a subquery with LIMIT it
+-- makes no anti-join with all that is due, and by an array it takes no walk along the key to what is updated.
 -- (A claim of 100 from 10 channels, 4,000 due: 87,863 rows read at 300,000 deliveries, and more with more; now 662.)
 -- One past its channel's `expire_after` is left to the sweep, but for what a person resent.
 -- A channel with a rate gives out the slots that are free by now, over all replicas; one whose breaker is open and whose
@@ -62,12 +62,13 @@ picked AS MATERIALIZED (
                OR d.never_expires
                OR d.resend_asked
                OR d.created_at + s.expire_after > clock_timestamp())
-          AND (d.waits_for IS NULL OR NOT EXISTS (
-              SELECT 1
+          AND (d.waits_for IS NULL OR (
+              SELECT true
               FROM delivery b
               WHERE b.event_id = d.waits_for
                 AND b.channel_id = d.channel_id
-                AND b.due_at IS NOT NULL))
+                AND b.due_at IS NOT NULL
+              LIMIT 1) IS NULL)
         ORDER BY d.due_at, d.id
         LIMIT s.free
         FOR UPDATE SKIP LOCKED

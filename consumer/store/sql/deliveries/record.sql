@@ -176,13 +176,14 @@ SELECT EXISTS (
            SELECT 1
            FROM moved m
            WHERE m.state = 'RESENDING'
+              -- By LIMIT a look for each: EXISTS would be a hash of all that is due.
               OR (m.due_at IS NULL
-                  AND EXISTS (
-                      SELECT 1
-                      FROM delivery w
-                      WHERE w.waits_for = m.event_id
-                        AND w.channel_id = m.channel_id
-                        AND w.due_at IS NOT NULL))) AS is_freeing,
+                  AND (SELECT true
+                       FROM delivery w
+                       WHERE w.waits_for = m.event_id
+                         AND w.channel_id = m.channel_id
+                         AND w.due_at IS NOT NULL
+                       LIMIT 1))) AS is_freeing,
        f.channel_id, f.downs, f.opened, f.failures, f.failing_since, f.failing_for, f.events, f.is_probe, f.has_closed
 FROM (SELECT 1) AS always
 LEFT JOIN fared f ON true
