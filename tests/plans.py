@@ -49,7 +49,7 @@ class Plan:
     @property
     def rows_read(self) -> int:
         """The rows that scans looked at, whether or not they were wanted."""
-        scans = [node for node in self.ran if "Scan" in node["Node Type"] and "Plans" not in node]
+        scans = [node for node in self.ran if "Scan" in node["Node Type"] and _reads(node)]
         return round(sum(node["Actual Loops"] * sum(node.get(kind, 0) for kind in _READ) for node in scans))
 
     @property
@@ -63,6 +63,11 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for child in node.get("Plans", []):
         yield from nodes(child)
+
+
+def _reads(scan: dict[str, Any]) -> bool:
+    """Whether *scan* looks at rows itself: what is below it, if anything, answers a question for each of them."""
+    return all(below["Parent Relationship"] in {"SubPlan", "InitPlan"} for below in scan.get("Plans", []))
 
 
 def _of_table(index: str) -> str:

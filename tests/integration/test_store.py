@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import hashlib
-import json
 
 import asyncpg
 import msgspec
@@ -12,26 +11,10 @@ import pytest
 from consumer import ids
 from consumer.errors import DataRefused
 from consumer.store import outbox, queries
-from consumer.store.database import SETTINGS, Database
+from consumer.store.database import Database
 from consumer.store.memory import EntitlementKey, Memory
 from consumer.store.outbox import Result
-from tests.factories import NOW
-from tests.one_rule import KEY, LEASE, configure, make_change, scalar
-from tests.plans import EXPLAIN, Plan
-
-CHANNELS = """
-    INSERT INTO channel (id, namespace, type, name, url, format, signing_secret)
-    SELECT 'c' || n, 'default', 'WEBHOOK', 'Hook', 'http://127.0.0.1/', 'openmeter', 's' FROM generate_series(0, 9) n;
-    INSERT INTO channel_pace (channel_id) SELECT id FROM channel
-"""
-ENDED = """
-    INSERT INTO delivery (event_id, channel_id, namespace, state, ended_at)
-    SELECT n, 'c' || n % 10, 'default', 'SUCCESS', now() FROM generate_series(1, $1::int) n
-"""
-DUE = """
-    INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
-    SELECT 'due-' || n, 'c' || n % 10, 'default', 'PENDING', now() FROM generate_series(1, $1::int) n
-"""
+from tests.one_rule import KEY, configure, make_change, scalar
 
 
 @pytest.mark.usefixtures("store")
@@ -42,46 +25,6 @@ async def test_every_statement_prepares_on_a_migrated_database(database: str) ->
 
     assert len(prepared) == len(queries.names()) > 0
     await connection.close()
-
-
-@pytest.mark.usefixtures("store")
-async def test_claim_and_record_read_what_they_are_about_however_many_deliveries_there_are(database: str) -> None:
-    connection = await asyncpg.connect(database, server_settings=SETTINGS)
-    await connection.execute(CHANNELS)
-    await connection.execute(ENDED, 80_000)
-    await connection.execute(DUE, 4_000)
-    await connection.execute("ANALYZE")
-    channels = {"channels": [f"c{n}" for n in range(10)], "free": [10] * 10}
-
-    claim = await explained(
-        connection, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1
-    )
-    leased = await connection.fetch("SELECT id, token FROM delivery WHERE token IS NOT NULL")
-    record = await explained(connection, "deliveries/record", **successes(leased), max_events=10)
-
-    assert len(leased) == await connection.fetchval("SELECT count(*) FROM delivery WHERE attempts = 1") == 100
-    assert ("delivery_due" in claim.indexes, "delivery_waiting" in record.indexes) == (True, True)
-    assert claim.rows_read < 1000
-    assert record.rows_read < 2000
-    await connection.close()
-
-
-async def explained(connection: asyncpg.Connection, name: str, **arguments: object) -> Plan:
-    """Run the statement *name*; return what it read."""
-    query = queries.load(name)
-    (made,) = json.loads(await connection.fetchval(EXPLAIN + query.sql, *query.arguments(arguments)))
-    return Plan(name, "", made["Plan"], made["Execution Time"])
-
-
-def successes(leased: list[asyncpg.Record]) -> dict[str, list[object]]:
-    """Return the arguments of `record` for a 200 to each."""
-    of_each: dict[str, object] = {
-        "rounds": 1, "numbers": 1, "started": NOW, "outcomes": "status", "statuses": 200, "durations": 12,
-        "details": "", "bodies": "ok", "delivered": True, "delays": None, "spends": True, "pauses": None,
-        "disables": None, "answered": True, "failed": False,
-    }  # fmt: skip
-    named = {"ids": [row["id"] for row in leased], "tokens": [row["token"] for row in leased]}
-    return named | {name: [value] * len(leased) for name, value in of_each.items()}
 
 
 async def test_memory_comes_back_as_it_was_written(store: Database) -> None:

@@ -57,7 +57,7 @@ picked AS MATERIALIZED (
         SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts
         FROM delivery d
         WHERE d.channel_id = s.channel_id
-          AND d.due_at <= clock_timestamp()
+          AND d.due_at <= statement_timestamp()           -- stable: an index ends there, not at the last one due ever
           AND (s.expire_after IS NULL
                OR d.never_expires
                OR d.resend_asked

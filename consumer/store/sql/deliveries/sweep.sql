@@ -23,7 +23,7 @@ WITH candidate AS MATERIALIZED (
     (SELECT d.id
      FROM delivery d
      WHERE d.due_at IS NOT NULL
-       AND d.round_from < clock_timestamp() - @longest_round::interval
+       AND d.round_from < statement_timestamp() - @longest_round::interval    -- stable: an index ends there
        AND (d.token IS NULL OR d.due_at < clock_timestamp())
        AND NOT d.resend_asked
      ORDER BY d.round_from

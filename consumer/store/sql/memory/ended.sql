@@ -7,7 +7,7 @@ WHERE NOT e.ended
   AND e.deleted_at IS NULL
   AND e.shown_at < e.period_to
   AND (e.active_to IS NULL OR e.active_to > e.period_to)
-  AND e.period_to <= clock_timestamp() - @delay::interval
+  AND e.period_to <= statement_timestamp() - @delay::interval    -- stable: an index ends there, not at the last live one
 ORDER BY e.period_to
 LIMIT @limit::int
 FOR UPDATE SKIP LOCKED

@@ -1,0 +1,123 @@
+"""What the statements of every second read: what they are about, however much else there is."""
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from consumer.store import queries
+from consumer.store.database import SETTINGS
+from tests.factories import NOW
+from tests.one_rule import LEASE
+from tests.plans import EXPLAIN, Plan
+
+CHANNELS = """
+    INSERT INTO channel (id, namespace, type, name, url, format, signing_secret)
+    SELECT 'c' || n, 'default', 'WEBHOOK', 'Hook', 'http://127.0.0.1/', 'openmeter', 's' FROM generate_series(0, 9) n;
+    INSERT INTO channel_pace (channel_id) SELECT id FROM channel
+"""
+ENDED = """
+    INSERT INTO delivery (event_id, channel_id, namespace, state, ended_at)
+    SELECT n, 'c' || n % 10, 'default', 'SUCCESS', now() FROM generate_series(1, $1::int) n
+"""
+DUE = """
+    INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
+    SELECT 'due-' || n, 'c' || n % 10, 'default', 'PENDING', now() FROM generate_series(1, $1::int) n
+"""
+LATER = """
+    INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
+    SELECT 'later-' || n, 'c0', 'default', 'SENDING', now() + interval '1 hour' FROM generate_series(1, $1::int) n
+"""
+LIVE = """
+    INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks)
+    SELECT 'default', n, 1, now() - interval '1 day', now() + n * interval '1 second', '{}', '{}'
+    FROM generate_series(1, $1::int) n
+"""
+
+
+@pytest.fixture
+async def explaining(store: object, database: str) -> AsyncIterator[asyncpg.Connection]:
+    """Give a connection with the service's settings, to a database with ten channels."""
+    assert store is not None
+    connection = await asyncpg.connect(database, server_settings=SETTINGS)
+    await connection.execute(CHANNELS)
+    yield connection
+    await connection.close()
+
+
+async def test_a_claim_does_not_read_what_is_due_later(explaining: asyncpg.Connection) -> None:
+    await explaining.execute(LATER, 10_000)
+    await explaining.execute(DUE, 30)
+    await explaining.execute("ANALYZE")
+
+    claim = await explained(
+        explaining,
+        "deliveries/claim",
+        channels=["c0"],
+        free=[8],
+        lease=LEASE,
+        free_interruptions=5,
+        burst_seconds=0.1,
+    )
+
+    assert await explaining.fetchval("SELECT count(*) FROM delivery WHERE token IS NOT NULL") == 3
+    assert claim.rows_read < 100
+
+
+async def test_the_sweep_reads_nothing_where_nothing_is_over(explaining: asyncpg.Connection) -> None:
+    await explaining.execute(DUE, 10_000)
+    await explaining.execute("ANALYZE")
+
+    sweep = await explained(explaining, "deliveries/sweep", longest_round=dt.timedelta(days=3), limit=1000)
+
+    assert sweep.rows_read < 100
+
+
+async def test_the_clock_reads_no_period_that_goes_on(explaining: asyncpg.Connection) -> None:
+    await explaining.execute(LIVE, 10_000)
+    await explaining.execute("ANALYZE")
+
+    ended = await explained(explaining, "memory/ended", delay=LEASE, limit=1000)
+
+    assert ended.indexes == {"entitlement_ends"}
+    assert ended.rows_read < 100
+
+
+async def test_claim_and_record_read_what_they_are_about_however_many_deliveries_there_are(
+    explaining: asyncpg.Connection,
+) -> None:
+    await explaining.execute(ENDED, 80_000)
+    await explaining.execute(DUE, 4_000)
+    await explaining.execute("ANALYZE")
+    channels = {"channels": [f"c{n}" for n in range(10)], "free": [10] * 10}
+
+    claim = await explained(
+        explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1
+    )
+    leased = await explaining.fetch("SELECT id, token FROM delivery WHERE token IS NOT NULL")
+    record = await explained(explaining, "deliveries/record", **successes(leased), max_events=10)
+
+    assert len(leased) == await explaining.fetchval("SELECT count(*) FROM delivery WHERE attempts = 1") == 100
+    assert ("delivery_due" in claim.indexes, "delivery_waiting" in record.indexes) == (True, True)
+    assert claim.rows_read < 1000
+    assert record.rows_read < 2000
+
+
+async def explained(connection: asyncpg.Connection, name: str, **arguments: object) -> Plan:
+    """Run the statement *name*; return what it read."""
+    query = queries.load(name)
+    (made,) = json.loads(await connection.fetchval(EXPLAIN + query.sql, *query.arguments(arguments)))
+    return Plan(name, "", made["Plan"], made["Execution Time"])
+
+
+def successes(leased: list[asyncpg.Record]) -> dict[str, list[object]]:
+    """Return the arguments of `record` for a 200 to each."""
+    of_each: dict[str, object] = {
+        "rounds": 1, "numbers": 1, "started": NOW, "outcomes": "status", "statuses": 200, "durations": 12,
+        "details": "", "bodies": "ok", "delivered": True, "delays": None, "spends": True, "pauses": None,
+        "disables": None, "answered": True, "failed": False,
+    }  # fmt: skip
+    named = {"ids": [row["id"] for row in leased], "tokens": [row["token"] for row in leased]}
+    return named | {name: [value] * len(leased) for name, value in of_each.items()}
