@@ -135,7 +135,7 @@ class Settings(BaseModel):
 
     consume_future_tolerance: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=5)
     consume_period_end_delay: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=1)
-    consume_memory_entitlements: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
+    consume_memory_entitlements: Annotated[int, Field(ge=0, le=10_000_000)] = 1_000_000
 
     api_tokens: Annotated[tuple[Token, ...], BeforeValidator(_tokens)] = ()
     http_listen: Annotated[Listen, BeforeValidator(_listen)] = Listen(host="127.0.0.1", port=8080)

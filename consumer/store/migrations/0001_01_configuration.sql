@@ -30,6 +30,7 @@ CREATE TABLE channel (
     deleted_at      timestamptz
 );
 CREATE UNIQUE INDEX channel_key_unique ON channel (namespace, key) WHERE deleted_at IS NULL;
+CREATE INDEX channel_by_namespace ON channel (namespace);
 
 -- How a channel fares: when it may send next, and how long it has failed. A row each, made with the channel; apart from
 -- it because it is written at the pace of attempts, and a channel is wide.
@@ -74,6 +75,7 @@ CREATE TABLE rule (
     deleted_at timestamptz
 );
 CREATE UNIQUE INDEX rule_key_unique ON rule (namespace, key) WHERE deleted_at IS NULL;
+CREATE INDEX rule_by_namespace ON rule (namespace);
 
 CREATE TABLE rule_channel (
     rule_id    text NOT NULL REFERENCES rule,
