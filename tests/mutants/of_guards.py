@@ -7,6 +7,7 @@ CLAIM = "consumer/store/sql/deliveries/claim.sql"
 RECORD = "consumer/store/sql/deliveries/record.sql"
 HAND = "consumer/consume/hand.py"
 TURNS = "consumer/consume/turns.py"
+TAKEN = "consumer/deliver/taken.py"
 INGEST = "consumer/consume/ingest.py"
 
 MUTANTS = [
@@ -82,6 +83,41 @@ MUTANTS = [
         "if clock.monotonic() < asked_at:",
         "who wakes up with a lease that has run out sends what another has sent",
         by="woken with a claim",
+    ),
+    Mutant(
+        TAKEN,
+        "            if now - leased.asked_at <= AHEAD_SECONDS:\n",
+        "            if now >= leased.asked_at:\n",
+        "what was claimed ahead is sent however long ago that was: to a channel that was disabled since",
+        by="unit/test_taken.py",
+    ),
+    Mutant(
+        TAKEN,
+        "channel.id in self._well and channel.most is None]",
+        "channel.id in self._well]",
+        "a channel gets ahead more than its rate allows",
+        by="unit/test_taken.py",
+    ),
+    Mutant(
+        TAKEN,
+        "        if not self._is_full:  # else",
+        "        if due:  # else",
+        "a busy channel keeps slots that others wait for",
+        by="unit/test_taken.py",
+    ),
+    Mutant(
+        TAKEN,
+        "            self._well.discard(channel)\n            self._withdraw(channel)\n",
+        "            self._well.discard(channel)\n",
+        "a channel that has failed gets what was claimed ahead, one after the other",
+        by="unit/test_taken.py",
+    ),
+    Mutant(
+        "consumer/deliver/dispatch.py",
+        "            if ended.outcome.is_success and len(self._tasks)",
+        "            if len(self._tasks)",
+        "a channel that has failed is sent to before that is recorded, and the breaker sees it",
+        by="integration/test_slots_of_a_channel.py",
     ),
     Mutant(
         "consumer/decide/entitlements.py",

@@ -95,8 +95,9 @@ def test_neither_has_one_with_a_rate_or_a_probe() -> None:
 def test_nothing_is_ahead_while_somebody_waits_for_a_slot() -> None:
     one = taken(total=4)
     one.see(ended("a"))
-    claim(one, due("a"))
+    claim(one, due("a"), most=4)
 
+    assert one.allot(due("a")) == Allotted({}, {"a": 4})
     assert one.allot(due("a", "b")) == Allotted({}, {})
 
 
