@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from consumer import clock, encryption, log, loop
+from consumer import clock, encryption, ids, log, loop
 from consumer.config import Settings
 from consumer.consume.kafka import Kafka
 from consumer.consume.role import Consume, Reading
@@ -33,6 +33,8 @@ from consumer.store.listen import listen
 
 LOOK_EVERY: Final = 2.0
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
+# The same where the process delivers itself: others need but help. Each of them would look for what it has taken.
+ASK_FOR_HELP_EVERY: Final = 0.05
 logger = log.get("app")
 
 
@@ -83,6 +85,7 @@ class App:
         self._stop_at = float("inf")
         self._due = asyncio.Event()  # something may be due: wakes this process' deliverer
         self._announced = asyncio.Event()  # something is due: other processes' deliverers are to be told
+        self._id = ids.new()  # by which it knows its own notifications
 
     def stop(self) -> None:
         """Begin the drain."""
@@ -118,7 +121,7 @@ class App:
         try:
             async with (
                 loop.beside(
-                    loop.every(lambda: self._tell(database), ANNOUNCE_EVERY, name="announce"),
+                    loop.every(lambda: self._tell(database), self._announce_every, name="announce"),
                     retention.run(),
                 ),
                 asyncio.TaskGroup() as tasks,
@@ -214,10 +217,14 @@ class App:
         """Notify other processes once, of however many batches were announced."""
         await self._announced.wait()
         self._announced.clear()
-        await outbox.notify(database)
+        await outbox.notify(database, sender=self._id)
+
+    @property
+    def _announce_every(self) -> float:
+        return ASK_FOR_HELP_EVERY if Role.DELIVER in self._roles else ANNOUNCE_EVERY
 
     def _listener(self, events: dict[str, asyncio.Event]) -> Callable[[], Coroutine[None, None, None]]:
-        return lambda: listen(self._settings.database_url.reveal(), events)
+        return lambda: listen(self._settings.database_url.reveal(), events, own=self._id)
 
     # --- deliver -------------------------------------------------------------------------------------------------
 

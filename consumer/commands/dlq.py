@@ -104,7 +104,7 @@ async def _replay(read: Settings) -> None:
             tally = await ingest.batch([_original(letter) for letter in letters])
             records += tally.records
             events += tally.events
-        await outbox.notify(database)
+        await outbox.notify(database, sender="")
     click.echo(f"{records} dead letters judged, {events} events made, {rejected.count} still cannot be understood")
 
 

@@ -14,8 +14,8 @@ from consumer.store.database import CONNECT_TIMEOUT, SETTINGS, translated
 HEARTBEAT: Final = 10.0  # seconds; asyncpg does not notice a dead peer until a command is run
 
 
-async def listen(url: str, events: Mapping[str, asyncio.Event]) -> None:
-    """Set the event of a channel at every notification, and all of them at once after connecting.
+async def listen(url: str, events: Mapping[str, asyncio.Event], *, own: str) -> None:
+    """Set the event of a channel at every notification but those that say *own*, and all at once after connecting.
 
     Returns when the connection is lost: call it again. Notifications sent while nobody was connected are lost: hence
     "all at once", and the callers' polls.
@@ -35,7 +35,7 @@ async def listen(url: str, events: Mapping[str, asyncio.Event]) -> None:
         connection.add_termination_listener(lambda _: lost.set())
         with contextlib.suppress(StoreUnavailable), translated():
             for channel, event in events.items():
-                await connection.add_listener(channel, _setter(event))
+                await connection.add_listener(channel, _setter(event, own))
             for event in events.values():
                 event.set()
             while not await clock.wait(lost, HEARTBEAT):
@@ -44,8 +44,9 @@ async def listen(url: str, events: Mapping[str, asyncio.Event]) -> None:
         connection.terminate()
 
 
-def _setter(event: asyncio.Event) -> Callable[..., None]:
-    def on_notification(*_: object) -> None:
-        event.set()
+def _setter(event: asyncio.Event, own: str) -> Callable[..., None]:
+    def on_notification(_connection: object, _pid: int, _channel: str, sender: object) -> None:
+        if sender != own:
+            event.set()
 
     return on_notification

@@ -215,10 +215,12 @@ async def write_sample(database: Database, namespace: str, event: NewSample) -> 
     return row is not None
 
 
-async def notify(database: Database) -> None:
-    """Tell all deliverers that something is due. Call it after the commit, at most once in a few milliseconds.
+async def notify(database: Database, *, sender: str) -> None:
+    """Tell all deliverers, but that of *sender*, that something is due.
+
+    Call it after the commit, at most once in a few milliseconds.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached; deliverers poll.
     """
-    await database.rows("outbox/notify")
+    await database.rows("outbox/notify", sender=sender)

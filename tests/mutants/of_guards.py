@@ -120,6 +120,13 @@ MUTANTS = [
         by="integration/test_slots_of_a_channel.py",
     ),
     Mutant(
+        "consumer/store/listen.py",
+        "        if sender != own:",
+        "        if sender == own:",
+        "nobody is woken by another process: what is due waits for the poll",
+        by="integration/test_listen.py",
+    ),
+    Mutant(
         "consumer/decide/entitlements.py",
         "is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of",
         "is_late = False",

@@ -75,7 +75,7 @@ async def _sent(call: Call, rule: Rule, feature: FeatureRef, channel_id: str | N
     )
     if not await outbox.write_sample(database, call.namespace, made):
         raise conflict("it was disabled or deleted a moment ago")
-    await outbox.notify(database)
+    await outbox.notify(database, sender="")
     event = await history.get(database, call.namespace, event_id)
     assert event is not None  # noqa: S101 - it was written a line above
     return bodies.answer((await events.shown_events(call, [event]))[0], HTTPStatus.CREATED)
