@@ -33,6 +33,7 @@ from schemas.rules import RuleType
 
 MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
 PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
+PARTS_AT_ONCE: Final = 4  # of all batches in hand: the other connections are for what else the process does
 logger = log.get("consume")
 
 
@@ -62,6 +63,7 @@ class Ingest:
     announce: Callable[[], None]  # says that something is due
     future_tolerance: dt.timedelta
     turns: Turns = field(default_factory=Turns)
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS_AT_ONCE))
 
     async def batch(self, records: Sequence[KafkaRecord]) -> Tally:
         """Take *records*, in offset order within each partition, to their effects; return when all are durable.
@@ -105,11 +107,15 @@ class Ingest:
 
     async def _write_all(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
         """Judge and write *wanted*, some while Postgres writes others: no two of these parts share an entitlement."""
-        done = await asyncio.gather(*(self._write(part, tally) for part in apart(wanted)), return_exceptions=True)
+        done = await asyncio.gather(*(self._write_part(part, tally) for part in apart(wanted)), return_exceptions=True)
         for one in done:  # all have ended: what is raised here is taken again, and nothing goes on meanwhile
             if isinstance(one, BaseException):
                 raise one
         return [letter for part in done if isinstance(part, list) for letter in part]
+
+    async def _write_part(self, part: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
+        async with self.room:
+            return await self._write(part, tally)
 
     async def _write(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
         """Judge and write *wanted*; halve what Postgres refuses until the bad record is alone; return those."""
