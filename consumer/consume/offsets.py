@@ -31,27 +31,31 @@ class Offsets:
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
         self._owed: dict[TopicPartition, int] = {}
-        self._commit: asyncio.Task[None] | None = None
+        self._commit: asyncio.Task[None] | None = None  # in flight, or failed and not heeded yet
         self._now = asyncio.Event()  # somebody waits for what is owed
         self.done: dict[TopicPartition, int] = {}
         self.moved_at: dict[TopicPartition, float] = {}
 
     def owe(self, durable: Mapping[TopicPartition, int]) -> None:
-        """Have *durable* committed: every effect of the records before these offsets is. Begins to, if nothing is."""
+        """Have *durable* committed: every effect of the records before these offsets is.
+
+        Begins to, unless it does already, or a `failure` is still to be heeded.
+        """
         self._owed.update(durable)
-        if self._owed and (self._commit is None or self._commit.done()):
+        if self._owed and self._commit is None:
+            self._now.clear()
             self._commit = asyncio.create_task(self._run(), name="commit")
 
     def failure(self) -> Unavailable | None:
-        """Return why the last commit failed, if it has, once; what it was to commit is still owed."""
+        """Return why the last commit failed, if it has, once; what it was to commit is owed until `owe` is called."""
         if self._commit is None or not self._commit.done():
             return None
-        ended, self._commit = self._commit, None
+        failed, self._commit = self._commit, None
         try:
-            ended.result()
+            failed.result()
         except Unavailable as exc:
             return exc
-        return None
+        raise AssertionError("a commit that has ended well is not kept")
 
     async def ended(self) -> None:
         """Return when nothing is owed, or a commit has failed."""
@@ -71,7 +75,6 @@ class Offsets:
             self._commit.cancel()
 
     async def _run(self) -> None:
-        self._now.clear()
         while self._owed:
             offsets, self._owed = self._owed, {}
             try:
@@ -80,6 +83,7 @@ class Offsets:
                 self._owed = offsets | self._owed
                 raise
             await clock.wait(self._now, COMMIT_PAUSE)
+        self._commit = None
 
     async def _once(self, offsets: Mapping[TopicPartition, int]) -> None:
         mine = self._consumer.assignment()

@@ -5,12 +5,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumer.consume import offsets
 from consumer.consume.hand import Hand
 from consumer.consume.held import Batches
 from consumer.consume.offsets import Offsets
-from consumer.errors import StoreUnavailable
+from consumer.errors import SourceUnavailable, StoreUnavailable
 from consumer.servers.contracts import Broker
 from tests.conftest import MakeTopic, Produce
 
@@ -39,38 +41,38 @@ class Work:
 
 
 @asynccontextmanager
-async def reading(kafka: Broker, topic: str) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+async def three_batches(
+    kafka: Broker, make_topic: MakeTopic, produce: Produce
+) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition, list[Batches]]]:
+    """Give a consumer that has read six records of a partition, two by two."""
+    await produce(topic := await make_topic(1), *[b"%d" % n for n in range(6)], partition=0)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka.bootstrap, group_id=topic, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     async with consumer:
         consumer.assign([tp := TopicPartition(topic, 0)])
-        yield consumer, tp
+        yield consumer, tp, [await consumer.getmany(timeout_ms=10_000, max_records=2) for _ in range(3)]
 
 
 async def test_what_was_read_later_and_is_written_first_is_committed_with_what_was_read_before(
     kafka: Broker, make_topic: MakeTopic, produce: Produce
 ) -> None:
-    topic = await make_topic(1)
-    await produce(topic, *[b"%d" % n for n in range(6)], partition=0)
-    async with reading(kafka, topic) as (consumer, tp):
-        work = Work()
-        hand = Hand(work, offsets := Offsets(consumer))
-        first, second, third = [await consumer.getmany(timeout_ms=10_000, max_records=2) for _ in range(3)]
+    async with three_batches(kafka, make_topic, produce) as (consumer, tp, (first, second, third)):
+        hand = Hand(work := Work(), owing := Offsets(consumer))
 
         await hand.take(first)
         taking = asyncio.create_task(hand.take(second))
         await work.end(2)
         await asyncio.wait({taking}, timeout=0.1)
         is_full = not taking.done()
-        await offsets.ended()
+        await owing.ended()
         early = await consumer.committed(tp)
         await work.end(0)
         await taking
         await hand.take(third)
         await work.end(4)
         await hand.ended()
-        await offsets.ended()
+        await owing.ended()
 
         assert is_full
         assert early is None
@@ -80,12 +82,8 @@ async def test_what_was_read_later_and_is_written_first_is_committed_with_what_w
 async def test_what_has_failed_is_read_again_and_all_that_was_read_after_it(
     kafka: Broker, make_topic: MakeTopic, produce: Produce
 ) -> None:
-    topic = await make_topic(1)
-    await produce(topic, *[b"%d" % n for n in range(6)], partition=0)
-    async with reading(kafka, topic) as (consumer, tp):
-        work = Work()
-        hand = Hand(work, offsets := Offsets(consumer))
-        first, second, third = [await consumer.getmany(timeout_ms=10_000, max_records=2) for _ in range(3)]
+    async with three_batches(kafka, make_topic, produce) as (consumer, tp, (first, second, third)):
+        hand = Hand(work := Work(), owing := Offsets(consumer))
         await hand.take(first)
         await work.end(0)
         await hand.ended()
@@ -95,9 +93,30 @@ async def test_what_has_failed_is_read_again_and_all_that_was_read_after_it(
         await work.end(2, away := StoreUnavailable("away"))
         await taking
         failed = await hand.failed()
-        await offsets.ended()
+        await owing.ended()
 
         assert failed is not None
         assert (failed.why, failed.offsets) == (away, {tp: 2})
         assert await consumer.committed(tp) == 2
         assert await hand.failed() is None
+
+
+async def test_a_commit_that_failed_is_told_though_more_is_owed_since_and_all_of_it_goes_with_the_next(
+    kafka: Broker, make_topic: MakeTopic, produce: Produce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with three_batches(kafka, make_topic, produce) as (consumer, tp, _):
+        owing = Offsets(consumer)
+        with monkeypatch.context() as patch:
+            patch.setattr(offsets, "COMMIT_TIMEOUT", 0)
+            owing.owe({tp: 2})
+            await owing.ended()
+        owing.owe({tp: 4})
+        await owing.ended()
+        failure, again = owing.failure(), owing.failure()
+
+        owing.owe({})
+        await owing.ended()
+
+        assert isinstance(failure, SourceUnavailable)
+        assert again is None
+        assert (owing.failure(), await consumer.committed(tp)) == (None, 4)

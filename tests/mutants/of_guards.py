@@ -36,6 +36,13 @@ MUTANTS = [
         by="integration/test_hand.py",
     ),
     Mutant(
+        "consumer/consume/offsets.py",
+        "        if self._owed and self._commit is None:\n",
+        "        if self._owed and (self._commit is None or self._commit.done()):\n",
+        "a commit that failed is forgotten over the next one: nobody waits until Kafka is back",
+        by="integration/test_hand.py",
+    ),
+    Mutant(
         TURNS,
         "before = [one for others, one in self._taken if not keys.isdisjoint(others)]",
         "before = [one for others, one in self._taken if keys == others and not keys]",
