@@ -1,9 +1,12 @@
-"""The one loop: run a step again and again, wait between, and outlive what a step may meet."""
+"""The one loop: run a step again and again, wait between, and outlive what a step may meet.
+
+And the one place where any exception is caught: `survived`.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Final
+from typing import Final, TypeVar
 
 from consumer import clock, log
 from consumer.errors import DataRefused, Refused, StoreFailed, Unavailable
@@ -11,7 +14,24 @@ from consumer.errors import DataRefused, Refused, StoreFailed, Unavailable
 CANCEL_AGAIN: Final = 1.0  # seconds: a cancellation may be lost on the way down
 FIRST_PAUSE: Final = 0.2  # seconds after a failure; doubled with each further one
 LONGEST_PAUSE: Final = 5.0
+T = TypeVar("T")
 logger = log.get("loop")
+
+
+async def survived(
+    work: Awaitable[T], event: str, /, *, foreseen: tuple[type[Exception], ...], **fields: object
+) -> T | Exception:
+    """Return what *work* returns, or what it raises that nobody has foreseen: a mistake of ours must not end others.
+
+    That is logged as *event*, with *fields* and its traceback, and counted. What is *foreseen* is raised.
+    """
+    try:
+        return await work
+    except foreseen:
+        raise
+    except Exception as exc:  # noqa: BLE001 - what is foreseen is above; the rest is an open set
+        logger.failure(event, exc, **fields)
+        return exc
 
 
 async def every(
@@ -35,19 +55,14 @@ async def every(
     while stop is None or not stop.is_set():
         pause = seconds * (1 + clock.jitter() / 10)
         try:
-            await once()
+            met = await survived(once(), "loop.failed", foreseen=(Unavailable, DataRefused, Refused), name=name)
         except (Unavailable, DataRefused) as exc:
             _say(name, exc, is_first=not failures)
             failures += 1
-        except Refused:
-            raise
-        except Exception as exc:  # noqa: BLE001 - a duty that breaks must not end the others; it is logged as ours
-            failures += 1
-            logger.failure("loop.failed", exc, name=name)
         else:
-            if failures:
+            if failures and not isinstance(met, Exception):
                 logger.info("loop.resumed", name=name, failures=failures)
-            failures = 0
+            failures = failures + 1 if isinstance(met, Exception) else 0
         if failures:
             pause = max(pause, min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE))
         if wake is None or failures:

@@ -19,7 +19,7 @@ import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver
 
-from consumer import addresses, clock, log
+from consumer import addresses, clock, loop
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.deliver import signing
 from consumer.deliver.bounded import AnswerTooLong, BoundedSocket
@@ -33,8 +33,8 @@ READ_LIMIT_BYTES: Final = 16_384  # more, and it is cheaper to connect again tha
 KEPT_BYTES: Final = 4_096  # of each response, for a person
 RETRY_AFTER_LIMIT: Final = 200  # characters; the longest date of RFC 9110 has 33
 DETAIL_LIMIT: Final = 200
+FORESEEN: Final = (aiohttp.ClientError, OSError, ValueError)  # what an exchange may raise
 _COPIED_BYTES: Final = 2**20  # aiohttp warns about, and blocks the loop for, larger bodies given as bytes
-logger = log.get("deliver")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +121,15 @@ class Webhook:
             raise RuntimeError("not open: use `async with`")
         started_at, start = clock.now(), clock.monotonic()
         until = asyncio.get_running_loop().time() + self._timeout_seconds
+        exchange = _exchange(self._session, request, int(started_at.timestamp()), until)
+        to = urls.redacted(request.url)
         try:
-            answer = await _exchange(self._session, request, int(started_at.timestamp()), until)
-        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            # What aiohttp makes of hostile bytes is an open set; and neither may a mistake of ours hide among them.
+            met = await loop.survived(exchange, "webhook.unforeseen", foreseen=FORESEEN, to=to)
+        except FORESEEN as problem:
             answer = _failure(problem)
-        # The rest: what aiohttp makes of hostile bytes is an open set, and one receiver must not end the others; but
-        # neither may a mistake of ours hide among them, so it is logged as one.
-        except Exception as problem:  # noqa: BLE001
-            logger.failure("webhook.unforeseen", problem, to=urls.redacted(request.url))
-            answer = _unforeseen(problem)
+        else:
+            answer = _unforeseen(met) if isinstance(met, Exception) else met
         return Outcome(
             kind=answer.kind,
             started_at=started_at,

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
-from consumer import clock, ids, log
+from consumer import clock, ids, log, loop
 from consumer.addresses import Network
 from consumer.encryption import Cipher
 from consumer.errors import DataRefused, Refused, StoreUnavailable
@@ -22,6 +22,9 @@ from consumer.store.database import Database
 
 PREFIX: Final = "/api/v1"
 MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters
+FORESEEN: Final = (Problem, Refused, DataRefused, StoreUnavailable)  # what work may raise: each is answered
+AWAY: Final = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
+OURS: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
 logger = log.get("api")
 T = TypeVar("T")
 
@@ -105,26 +108,22 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
     async def handle(request: web.Request) -> web.StreamResponse:
         started, request_id = clock.monotonic(), ids.new()
         namespace = ""
-        try:
+
+        async def work() -> web.StreamResponse:
+            nonlocal namespace
             access = gate.admit(request.headers)
             namespace = access.namespace
             if operation.writes:
                 access.check_write()
             _check_ids(request.match_info)
-            answered = await operation.work(Call(served, access, request))
-        except Problem as problem:
-            answered = problems.response(problem, request_id)
-        except Refused as exc:
-            answered = problems.response(problems.conflict(str(exc)), request_id)
-        except DataRefused as exc:
-            answered = problems.response(problems.conflict(_clash(exc)), request_id)
-        except StoreUnavailable:
-            away = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
-            answered = problems.response(away, request_id)
-        except Exception as exc:  # noqa: BLE001 - a mistake of ours: counted and logged as such, and its caller is told
-            logger.failure("api.unforeseen", exc, operation=operation.name, request_id=request_id)
-            ours = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
-            answered = problems.response(ours, request_id)
+            return await operation.work(Call(served, access, request))
+
+        said = {"operation": operation.name, "request_id": request_id}
+        try:
+            met = await loop.survived(work(), "api.unforeseen", foreseen=FORESEEN, **said)
+        except FORESEEN as exc:
+            met = exc
+        answered = met if isinstance(met, web.StreamResponse) else problems.response(_problem(met), request_id)
         answered.headers["cache-control"] = "no-store"
         duration = clock.monotonic() - started
         metrics.api(operation.name, answered.status)
@@ -148,6 +147,21 @@ def _check_ids(named: Mapping[str, str]) -> None:
     for what, which in named.items():
         if len(which) > MAX_ID_LENGTH or not (which.isascii() and which.isprintable()):
             raise problems.not_found(what, ascii(which[:MAX_ID_LENGTH]))
+
+
+def _problem(exc: Exception) -> Problem:
+    """Return what is answered to *exc*."""
+    match exc:
+        case Problem():
+            return exc
+        case Refused():
+            return problems.conflict(str(exc))
+        case DataRefused():
+            return problems.conflict(_clash(exc))
+        case StoreUnavailable():
+            return AWAY
+        case _:
+            return OURS
 
 
 def _clash(exc: DataRefused) -> str:
