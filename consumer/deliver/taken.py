@@ -108,7 +108,10 @@ class Taken:
         """
         channel, outcome = ended.delivery.channel_id, ended.outcome
         is_slow = outcome.kind is OutcomeClass.TIMEOUT or outcome.duration_ms >= self._slow_ms
-        (self._slow.add if is_slow else self._slow.discard)(channel)
+        if is_slow:
+            self._slow.add(channel)
+        else:
+            self._slow.discard(channel)
         if outcome.is_success and outcome.duration_ms <= QUICK_MS:
             self._well.add(channel)
         else:
