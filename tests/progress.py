@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from consumer import clock
 from consumer.servers.contracts import Broker
 
+WAITING = "datname = current_database() AND wait_event_type = 'Lock'"  # in pg_stat_activity
+
 
 async def read_to_the_end(kafka: Broker, group: str, topic: str, seconds: float = 60) -> None:
     """Return once *group* has committed the end of every partition of *topic*."""
@@ -36,5 +38,16 @@ async def nothing_open(database: str, seconds: float = 120) -> None:
         async with asyncio.timeout(seconds):
             while await connection.fetchval("SELECT count(*) FROM delivery WHERE due_at IS NOT NULL"):
                 await clock.wait(asyncio.Event(), 0.2)
+    finally:
+        await connection.close()
+
+
+async def somebody_waits(database: str, seconds: float = 30) -> None:
+    """Return once a statement waits for another's lock."""
+    connection = await asyncpg.connect(database)
+    try:
+        async with asyncio.timeout(seconds):
+            while not await connection.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {WAITING}"):  # noqa: S608
+                await clock.wait(asyncio.Event(), 0.02)
     finally:
         await connection.close()

@@ -15,8 +15,8 @@ from consumer import clock
 from consumer.store.intervals import lowest_id
 from tests.bench.bare import BODY
 from tests.bench.place import LOOK, Place, bare, execute, service
+from tests.bench.rules import hook
 from tests.service import ROOT, Deployment
-from tests.verification import SECRET
 from tests.webhooks import Authority
 
 ROUNDS = 5
@@ -104,10 +104,7 @@ async def receivers(delay: float = 0, *, certificate: Path | None = None) -> Asy
 
 async def configured(deployment: Deployment, urls: list[str]) -> list[str]:
     """Apply a channel for each of *urls*; return their ids, in order."""
-    channels = [
-        {"key": f"hook-{n}", "type": "WEBHOOK", "name": "Hook", "url": url, "signingSecret": SECRET}
-        for n, url in enumerate(urls)
-    ]
+    channels = [hook(f"hook-{n}", url) for n, url in enumerate(urls)]
     applied = await deployment.apply(json.dumps({"namespace": "default", "channels": channels, "rules": []}))
     assert applied.status == 0, applied.err
     connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])

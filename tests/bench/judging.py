@@ -15,9 +15,9 @@ from confluent_kafka import Producer
 
 from consumer import clock
 from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, service
+from tests.bench.rules import hook, quota
 from tests.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
 from tests.service import Deployment
-from tests.verification import SECRET
 
 ENTITLEMENTS, NAMESPACES, RULES = 100_000, 20, 10  # rules of each namespace: one for each of ten features
 SLICES = 6
@@ -106,20 +106,9 @@ def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]])
 
 async def configured(deployment: Deployment) -> None:
     """Apply 200 rules in 20 namespaces."""
-    lines = [{"type": "usage_percentage", "value": line} for line in LINES]
-    channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": NOBODY, "signingSecret": SECRET}
+    channel = hook("hook", NOBODY)
     for n in range(NAMESPACES):
-        rules = [
-            {
-                "key": f"quota-{feature}",
-                "type": "entitlements.balance.threshold",
-                "name": "Quota",
-                "channels": ["hook"],
-                "features": [f"feature-{feature}"],
-                "thresholds": lines,
-            }
-            for feature in range(RULES)
-        ]
+        rules = [quota(f"quota-{one}", "hook", f"feature-{one}", LINES) for one in range(RULES)]
         applied = await deployment.apply(json.dumps({"namespace": f"ns-{n}", "channels": [channel], "rules": rules}))
         assert applied.status == 0, applied.err
 

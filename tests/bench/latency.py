@@ -13,8 +13,8 @@ import asyncpg
 from consumer import clock
 from tests.bench.delivering import Receivers, receivers
 from tests.bench.place import LOOK, Place, service
+from tests.bench.rules import hook, quota
 from tests.service import ROOT, Deployment
-from tests.verification import SECRET
 
 CHANNELS = 50  # each with a rule for a feature of its own
 WARM_UP = 3.0  # seconds that are not counted
@@ -98,27 +98,8 @@ async def expected(deployment: Deployment, load: Load) -> dict[str, float]:
 
 async def configured(deployment: Deployment, to: Receivers, holes: int) -> None:
     """Apply a channel and a rule for each feature; the first *holes* are never answered."""
-    channels = [
-        {
-            "key": f"hook-{n}",
-            "type": "WEBHOOK",
-            "name": "Hook",
-            "url": to.url(n, "/hole" if n < holes else "/hook"),
-            "signingSecret": SECRET,
-        }
-        for n in range(CHANNELS)
-    ]
-    rules = [
-        {
-            "key": f"quota-{n}",
-            "type": "entitlements.balance.threshold",
-            "name": "Quota",
-            "channels": [f"hook-{n}"],
-            "features": [f"f{n}"],
-            "thresholds": [{"type": "usage_percentage", "value": 80}],
-        }
-        for n in range(CHANNELS)
-    ]
+    channels = [hook(f"hook-{n}", to.url(n, "/hole" if n < holes else "/hook")) for n in range(CHANNELS)]
+    rules = [quota(f"quota-{n}", f"hook-{n}", f"f{n}", [80]) for n in range(CHANNELS)]
     applied = await deployment.apply(json.dumps({"namespace": "default", "channels": channels, "rules": rules}))
     assert applied.status == 0, applied.err
 

@@ -1,6 +1,5 @@
 """Every reason of a judgement, brought about by records on a topic, and seen in /metrics: so often, and no other."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -8,11 +7,11 @@ from collections.abc import Sequence
 import asyncpg
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer import clock
 from consumer.decide.model import Reason
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import invoice_record, native_record, openmeter_record, reset_record
 from tests.fakes import Receiver
+from tests.progress import somebody_waits
 from tests.service import Replica
 from tests.verification import SECRET
 
@@ -158,21 +157,10 @@ async def test_a_rule_disabled_between_judgement_and_write_makes_nothing(
             await editor.execute("UPDATE catalog SET revision = revision + 1")
             await editor.execute("UPDATE rule SET disabled = true WHERE key = 'plain'")
             await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], of("plain", 80))
-            await _waiting(deployment.environment["TOLLBELL_DATABASE_URL"])
+            await somebody_waits(deployment.environment["TOLLBELL_DATABASE_URL"])
 
         await replica.reaches("tollbell_judgements_total", 1, rule_type=THRESHOLD, reason="rule_gone")
         await replica.reaches("tollbell_records_total", 1)
         assert await judged(replica) == Counter({(THRESHOLD, "rule_gone"): 1})
         assert await editor.fetchval("SELECT count(*) FROM event") == 0
     await editor.close()
-
-
-async def _waiting(url: str) -> None:
-    """Return once a statement waits for another's lock."""
-    looking = await asyncpg.connect(url)
-    async with asyncio.timeout(30):
-        while not await looking.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        ):
-            await clock.wait(asyncio.Event(), 0.02)
-    await looking.close()

@@ -7,32 +7,28 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from consumer import clock
+from consumer.consume.ingest import Ingest, Tally
 from consumer.errors import StoreUnavailable
 from consumer.store.database import Database
 from tests.integration.test_glances import at, ingest, take
 from tests.one_rule import configure, scalar
+from tests.progress import WAITING, somebody_waits
 
-WAITING = "datname = current_database() AND wait_event_type = 'Lock'"
 EVENTS = "SELECT array_agg(action ORDER BY id) FROM event"
 
 
 @asynccontextmanager
-async def rules_locked(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Hold every rule: who would write an event of one waits for as long as the body lasts."""
+async def held(to: Ingest, url: str) -> AsyncIterator[tuple[asyncpg.Connection, asyncio.Task[Tally]]]:
+    """Give a batch whose event waits to be written, for as long as the body lasts: somebody holds its rule."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
             await connection.execute("SELECT FROM rule FOR UPDATE")
-            yield connection
+            batch = asyncio.create_task(take(to, at(0, 85)))
+            await somebody_waits(url)
+            yield connection, batch
     finally:
         await connection.close()
-
-
-async def has_somebody_waiting(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
-        while not await connection.fetchval(f"SELECT count(*) FROM pg_stat_activity WHERE {WAITING}"):  # noqa: S608
-            await clock.wait(asyncio.Event(), 0.02)
 
 
 async def test_a_record_is_judged_after_the_one_before_it_though_that_is_still_being_written(
@@ -41,9 +37,7 @@ async def test_a_record_is_judged_after_the_one_before_it_though_that_is_still_b
     await configure(store, "hook", notifyOn=["triggered", "recovered"])
     to = await ingest(store)
 
-    async with rules_locked(database) as holder:
-        first = asyncio.create_task(take(to, at(0, 85)))
-        await has_somebody_waiting(holder)
+    async with held(to, database) as (_, first):
         second = asyncio.create_task(take(to, at(1, 10)))
         other = await take(to, at(1, 10, "ent-2"))
         is_waiting = not second.done()
@@ -59,9 +53,7 @@ async def test_where_a_batch_fails_the_one_after_it_about_the_same_entitlement_d
     await configure(store, "hook", notifyOn=["triggered", "recovered"])
     to = await ingest(store)
 
-    async with rules_locked(database) as holder:
-        first = asyncio.create_task(take(to, at(0, 85)))
-        await has_somebody_waiting(holder)
+    async with held(to, database) as (holder, first):
         second = asyncio.create_task(take(to, at(1, 10)))
         await holder.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {WAITING}")  # noqa: S608
         with pytest.raises(StoreUnavailable, match="terminating connection"):

@@ -13,8 +13,8 @@ from tests.bench import judging
 from tests.bench.growth.sizes import World
 from tests.bench.judging import LINES, NOBODY
 from tests.bench.place import PARTITIONS
+from tests.bench.rules import hook, quota
 from tests.service import Deployment
-from tests.verification import SECRET
 
 NAMESPACES = 10
 SPEAKING = NAMESPACES - 1  # have records
@@ -28,28 +28,10 @@ Records = Iterator[tuple[int, bytes]]
 async def configured(deployment: Deployment, world: World, url: Callable[[int], str] = lambda _: NOBODY) -> None:
     """Apply a file for each namespace."""
     rules, channels = world.rules // NAMESPACES, world.channels // NAMESPACES
-    lines = [{"type": "usage_percentage", "value": line} for line in LINES]
     for n, namespace in enumerate(["default", *(f"ns-{n}" for n in range(SPEAKING))]):
-        hooks = [
-            {
-                "key": f"hook-{one}",
-                "type": "WEBHOOK",
-                "name": "Hook",
-                "url": url(n * channels + one),
-                "signingSecret": SECRET,
-            }
-            for one in range(channels)
-        ]
+        hooks = [hook(f"hook-{one}", url(n * channels + one)) for one in range(channels)]
         quotas = [
-            {
-                "key": f"quota-{one}",
-                "type": "entitlements.balance.threshold",
-                "name": "Quota",
-                "channels": [f"hook-{one % channels}"],
-                "features": [f"feature-{one}"],
-                "thresholds": lines,
-                "emit": "highest",
-            }
+            quota(f"quota-{one}", f"hook-{one % channels}", f"feature-{one}", LINES, emit="highest")
             for one in range(rules)
         ]
         applied = await deployment.apply(json.dumps({"namespace": namespace, "channels": hooks, "rules": quotas}))
