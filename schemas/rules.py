@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, StringConstraints, TypeAdapter, model_va
 
 from schemas.events import ThresholdPart, threshold_part
 from schemas.model import Key, Metadata, Model, Name
-from schemas.thresholds import Threshold
+from schemas.thresholds import Line, Threshold
 
 RuleId = NewType("RuleId", str)
 MAX_THRESHOLDS: Final = 100
@@ -100,6 +100,11 @@ class BalanceThresholdSpec(Model):
         for threshold in self.thresholds:
             found.setdefault(threshold.identity, threshold)
         return found
+
+    @functools.cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The distinct thresholds, to be judged by."""
+        return tuple(threshold.line for threshold in self.distinct.values())
 
     @functools.cached_property
     def parts(self) -> list[ThresholdPart]:

@@ -3,7 +3,7 @@
 import functools
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import PlainSerializer, WithJsonSchema, model_validator
 from pydantic.functional_validators import BeforeValidator
@@ -86,22 +86,32 @@ class Threshold(Model):
         return self
 
     @functools.cached_property
-    def is_balance(self) -> bool:
-        """Whether it is reached from above."""
-        return self.type.canonical is ThresholdType.BALANCE_VALUE
-
-    @functools.cached_property
-    def is_percentage(self) -> bool:
-        """Whether it is a part of the allowance."""
-        return self.type.canonical is ThresholdType.USAGE_PERCENTAGE
-
-    @functools.cached_property
-    def share(self) -> Decimal | None:
-        """Of a percentage: what part of the allowance it is, exactly: two digits further, not divided; else None."""
-        return amounts.EXACT.scaleb(self.value, _PER_CENT) if self.is_percentage else None
-
-    @functools.cached_property
     def identity(self) -> str:
         """Canonical type and exact value: the same for `80`, `80.0` and `PERCENT 80`; part of an event's identity."""
         value = amounts.EXACT.normalize(self.value.copy_abs())  # never below 0; -0 is 0
         return f"{self.type.canonical}:{value:f}"
+
+    @property
+    def line(self) -> "Line":
+        """The same, to be judged by."""
+        kind = self.type.canonical
+        share = amounts.EXACT.scaleb(self.value, _PER_CENT) if kind is ThresholdType.USAGE_PERCENTAGE else None
+        return Line(self.identity, kind is ThresholdType.BALANCE_VALUE, self.value, share, self)
+
+
+class Line(NamedTuple):
+    """A threshold as it is judged: to read a model's fields costs more than to compare what is in them.
+
+    Attributes:
+        identity: the threshold's.
+        is_balance: whether it is reached from above.
+        value: as written.
+        share: of a percentage: what part of the allowance it is, exactly: two digits further, not divided; else None.
+        threshold: whose line it is.
+    """
+
+    identity: str
+    is_balance: bool
+    value: Decimal
+    share: Decimal | None
+    threshold: Threshold

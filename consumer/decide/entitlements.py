@@ -9,9 +9,9 @@ new period   arms anew: marks empty; itself a reset
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from consumer.decide.model import (
@@ -33,15 +33,14 @@ _NONE: Final[Mapping[str, Mark]] = {}
 _UNSEEN: Final[Mapping[str, int]] = {}
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What the rules make of a record, one after the other."""
 
-    occurrences: list[Occurrence] = field(default_factory=list)
-    reasons: list[tuple[RuleType, Reason]] = field(default_factory=list)
-    marks: dict[RuleId, Mapping[str, Mark]] = field(default_factory=dict)
-    sights: dict[RuleId, Mapping[str, int]] = field(default_factory=dict)
-    resets: set[RuleId] = field(default_factory=set)
+    occurrences: list[Occurrence] = []
+    reasons: list[tuple[RuleType, Reason]] = []
+    marks: dict[RuleId, Mapping[str, Mark]] = {}
+    sights: dict[RuleId, Mapping[str, int]] = {}
+    resets: set[RuleId] = set()
     is_watched: bool = False  # a rule that looks back has a mark
 
 
@@ -95,15 +94,16 @@ def _by_rules(rules: Sequence[Rule], snapshot: Snapshot, before: Document, seen:
 def _by_thresholds(
     found: _Found, rule: Rule, spec: BalanceThresholdSpec, snapshot: Snapshot, before: Document, *, is_late: bool
 ) -> None:
-    known = balance_threshold.Known(before.marks.get(rule.id, _NONE), before.sights.get(rule.id, _UNSEEN))
+    rule_id, rule_type = rule.id, spec.type
+    known = balance_threshold.Known(before.marks.get(rule_id, _NONE), before.sights.get(rule_id, _UNSEEN))
     finding = balance_threshold.judge(rule, spec, snapshot, known, is_late=is_late)
-    found.reasons.extend((rule.type, reason) for reason in finding.reasons)
-    found.occurrences.extend(finding.crossings)
-    found.is_watched |= spec.looks_back and bool(finding.marks)
+    found.reasons += [(rule_type, reason) for reason in finding.reasons]
+    found.occurrences += finding.crossings
+    found.is_watched |= bool(finding.marks) and spec.looks_back
     if finding.marks is not known.marks:
-        found.marks[rule.id] = finding.marks
+        found.marks[rule_id] = finding.marks
     if finding.sights is not known.sights:
-        found.sights[rule.id] = finding.sights
+        found.sights[rule_id] = finding.sights
 
 
 def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, seen: Document) -> None:

@@ -24,10 +24,10 @@ def judge(rules: Sequence[Rule], source: SourceEvent, document: AnyDocument) -> 
         return invoices.judge(rules, source, document)
     assert isinstance(document, Document)  # noqa: S101 - likewise
     match source:
-        case Unmetered():
-            return Judgement(document, (), tuple((rule.type, Reason.NOT_METERED) for rule in rules))
         case Snapshot():
             return entitlements.judge(rules, source, document)
+        case Unmetered():
+            return Judgement(document, (), tuple((rule.type, Reason.NOT_METERED) for rule in rules))
         case PeriodEnd():
             return entitlements.end(rules, source, document)
         case _:

@@ -1,62 +1,51 @@
 """The only definition of "reached". Exact: multiplied, never divided, in a context that traps anything inexact."""
 
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final
 
 from consumer.decide.model import Level, Reason
 from schemas.amounts import EXACT
-from schemas.thresholds import Threshold, ThresholdType
+from schemas.thresholds import Line
 
 _HUNDRED: Final = Decimal(100)
 
 
-def unknown(threshold: Threshold, level: Level) -> Reason | None:
-    """Return why *threshold* cannot be judged at *level*, or None where it can.
+def amount(line: Line, level: Level) -> Decimal | None:
+    """Return the amount at which *line* is reached: of usage from below, of the balance from above.
 
-    A percentage of an allowance of zero or less has no meaning; a missing amount is never taken for 0.
+    Of an allowance a part, exactly; None where there is no part: it is not known, or zero or less.
     """
-    usage, allowance, balance = level
-    if threshold.is_percentage:
-        return Reason.NO_ALLOWANCE if usage is None or allowance is None or allowance <= 0 else None
-    return Reason.NO_BALANCE if (balance if threshold.is_balance else usage) is None else None
+    if line.share is None:
+        return line.value
+    allowance = level.allowance
+    return None if allowance is None or allowance <= 0 else EXACT.multiply(line.share, allowance)
 
 
-def line(threshold: Threshold, level: Level) -> Decimal:
-    """Return the amount at which *threshold* is reached: of usage from below, of the balance from above.
+def reached(line: Line, level: Level) -> bool | None:
+    """Return whether *level* has reached *line*: exactly 100 % of the allowance has reached 100 %.
 
-    Of an allowance a part, exactly. Call it only where `unknown` is None.
+    None where it can't be judged: a missing amount is never taken for 0.
     """
-    share = threshold.share
-    if share is None:
-        return threshold.value
-    assert level.allowance is not None  # noqa: S101 - `unknown` said so
-    return EXACT.multiply(share, level.allowance)
+    shown = level.balance if line.is_balance else level.usage
+    needed = amount(line, level)
+    if shown is None or needed is None:
+        return None
+    return shown <= needed if line.is_balance else shown >= needed
 
 
-def reached(threshold: Threshold, level: Level) -> bool:
-    """Return whether *level* has reached *threshold*: exactly 100 % of the allowance has reached 100 %.
-
-    Call it only where `unknown` is None.
-    """
-    if threshold.is_balance:
-        assert level.balance is not None  # noqa: S101 - `unknown` said so
-        return level.balance <= line(threshold, level)
-    assert level.usage is not None  # noqa: S101 - `unknown` said so
-    return level.usage >= line(threshold, level)
+def lacks(line: Line) -> Reason:
+    """Return why *line* can't be judged, where `reached` is None."""
+    return Reason.NO_BALANCE if line.share is None else Reason.NO_ALLOWANCE
 
 
-def advancement(threshold: Threshold, level: Level) -> tuple[int, Decimal, int]:
-    """Return what thresholds reached at once are ordered by: usage kinds by absolute level, then balance falling.
+def advancement(line: Line, level: Level) -> tuple[int, Decimal, int]:
+    """Return what lines reached at once are ordered by: usage kinds by absolute level, then balance falling.
 
     On a tie of levels the value comes before the percentage, so that the percentage is the most advanced.
     """
-    match threshold.type:
-        case ThresholdType.USAGE_PERCENTAGE | ThresholdType.PERCENT:
-            allowance = level.allowance if level.allowance is not None else _HUNDRED
-            return (0, EXACT.multiply(threshold.value, allowance), 1)
-        case ThresholdType.USAGE_VALUE | ThresholdType.NUMBER:
-            return (0, EXACT.multiply(threshold.value, _HUNDRED), 0)
-        case ThresholdType.BALANCE_VALUE:
-            return (1, EXACT.minus(threshold.value), 0)
-        case _:
-            assert_never(threshold.type)
+    if line.is_balance:
+        return (1, EXACT.minus(line.value), 0)
+    if line.share is None:
+        return (0, EXACT.multiply(line.value, _HUNDRED), 0)
+    allowance = level.allowance if level.allowance is not None else _HUNDRED
+    return (0, EXACT.multiply(line.value, allowance), 1)

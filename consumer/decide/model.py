@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -127,8 +126,7 @@ UNSEEN = Document()
 UNSEEN_INVOICE = InvoiceDocument()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
+class Crossing(msgspec.Struct, frozen=True, kw_only=True):
     """A threshold that fires or recovers: what an event is made of, before it has an id."""
 
     rule: Rule
@@ -140,8 +138,7 @@ class Crossing:
     also_crossed: tuple[Threshold, ...] = ()  # fired at the same record, and told by this event alone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True, kw_only=True):
     """A new usage period, shown by a record or by the clock."""
 
     rule: Rule
@@ -152,8 +149,7 @@ class Reset:
     action: Action = Action.TRIGGERED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceChange:
+class InvoiceChange(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice that was created, or changed its state; *previous* is the state before, None where none is known."""
 
     rule: Rule

@@ -17,7 +17,7 @@ from consumer.decide.model import Document, Level, Reason
 from schemas.glance import Glance, Number
 from schemas.rules import BalanceThresholdSpec, Rule, RuleType
 from schemas.sources import Snapshot
-from schemas.thresholds import Threshold
+from schemas.thresholds import Line
 
 _FAR: Final = 10**39  # beyond every amount
 _LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -96,24 +96,23 @@ def standing(
 
 def _lines(rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Number]:
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    lines: dict[str, Number] = {}
-    for threshold in _thresholds(rules):
-        if levels.unknown(threshold, level):
+    found: dict[str, Decimal] = {}
+    for line in _judged(rules):
+        is_reached, amount = levels.reached(line, level), levels.amount(line, level)
+        if is_reached is None or amount is None:
             continue
-        line = _number(levels.line(threshold, level))
-        is_reached = levels.reached(threshold, level)
-        if threshold.is_balance:
+        if line.is_balance:
             name, nearest = ("balance_to", min) if is_reached else ("balance_above", max)
         else:
             name, nearest = ("usage_from", max) if is_reached else ("usage_below", min)
-        lines[name] = nearest(lines.get(name, line), line)
-    return lines
+        found[name] = nearest(found[name], amount) if name in found else amount
+    return {name: _number(amount) for name, amount in found.items()}
 
 
-def _thresholds(rules: Sequence[Rule]) -> Iterator[Threshold]:
+def _judged(rules: Sequence[Rule]) -> Iterator[Line]:
     for rule in rules:
-        if isinstance(rule.spec, BalanceThresholdSpec):
-            yield from rule.spec.distinct.values()
+        if type(rule.spec) is BalanceThresholdSpec:  # isinstance asks pydantic's metaclass, which is slow
+            yield from rule.spec.lines
 
 
 def _number(line: Decimal) -> Number:

@@ -63,13 +63,13 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "found.is_watched |= spec.looks_back and bool(finding.marks)",
+        "found.is_watched |= bool(finding.marks) and spec.looks_back",
         "found.is_watched |= bool(finding.marks)",
         "every record of a plain rule that has fired is written",
     ),
     Mutant(
         ENTITLEMENTS,
-        "found.is_watched |= spec.looks_back and bool(finding.marks)",
+        "found.is_watched |= bool(finding.marks) and spec.looks_back",
         "found.is_watched |= spec.looks_back",
         "every record is written before anything has fired",
     ),

@@ -6,11 +6,11 @@ import pytest
 
 from consumer.decide import levels
 from consumer.decide.model import Level, Reason
-from schemas.thresholds import Threshold, ThresholdType
+from schemas.thresholds import Line, Threshold, ThresholdType
 
 
-def threshold(kind: str, value: object) -> Threshold:
-    return Threshold(type=ThresholdType(kind), value=value)
+def line(kind: str, value: object) -> Line:
+    return Threshold(type=ThresholdType(kind), value=value).line
 
 
 def level(usage: object = None, allowance: object = None, balance: object = None) -> Level:
@@ -51,7 +51,7 @@ def level(usage: object = None, allowance: object = None, balance: object = None
     ],
 )
 def test_a_threshold_is_reached_at_its_exact_level(kind: str, value: object, at: Level, is_reached: bool) -> None:
-    assert levels.reached(threshold(kind, value), at) is is_reached
+    assert levels.reached(line(kind, value), at) is is_reached
 
 
 @pytest.mark.parametrize(
@@ -76,21 +76,24 @@ def test_a_threshold_is_reached_at_its_exact_level(kind: str, value: object, at:
     ],
 )
 def test_what_is_not_known_is_not_judged(kind: str, at: Level, why: Reason | None) -> None:
-    assert levels.unknown(threshold(kind, 50), at) is why
+    one = line(kind, 50)
+
+    assert (levels.reached(one, at) is None) is (why is not None)
+    assert why in {None, levels.lacks(one)}
 
 
 def test_thresholds_reached_at_once_come_in_rising_order() -> None:
     at = level(usage=1000, allowance=200, balance=0)
     rising = (
-        threshold("usage_value", 1),
-        threshold("usage_percentage", 25),  # 50 of 200
-        threshold("usage_value", 100),
-        threshold("usage_percentage", 50),  # 100 too: on a tie the percentage is the more advanced
-        threshold("NUMBER", 199),
-        threshold("PERCENT", 100),
-        threshold("balance_value", "9" * 38),
-        threshold("balance_value", "9" * 37 + "8"),
-        threshold("balance_value", 0),
+        line("usage_value", 1),
+        line("usage_percentage", 25),  # 50 of 200
+        line("usage_value", 100),
+        line("usage_percentage", 50),  # 100 too: on a tie the percentage is the more advanced
+        line("NUMBER", 199),
+        line("PERCENT", 100),
+        line("balance_value", "9" * 38),
+        line("balance_value", "9" * 37 + "8"),
+        line("balance_value", 0),
     )
 
     backwards = rising[::-1]
@@ -102,4 +105,4 @@ def test_thresholds_reached_at_once_come_in_rising_order() -> None:
 def test_without_an_allowance_there_is_an_order_all_the_same() -> None:
     at = level(usage=1000)
 
-    assert levels.advancement(threshold("usage_percentage", 1), at) < levels.advancement(threshold("NUMBER", 2), at)
+    assert levels.advancement(line("usage_percentage", 1), at) < levels.advancement(line("NUMBER", 2), at)

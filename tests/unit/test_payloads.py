@@ -1,6 +1,5 @@
 """What makes it the same event; and the body, frozen, with every digit."""
 
-import dataclasses
 import datetime as dt
 import json
 from decimal import Decimal
@@ -8,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Crossing, Reason
@@ -34,11 +34,11 @@ def crossing(kind: str = "usage_percentage", value: object = 80, rule: str = "ru
 
 
 def renamed(one: Crossing, **changed: Any) -> Crossing:
-    return dataclasses.replace(one, rule=one.rule.model_copy(update=changed))
+    return replace(one, rule=one.rule.model_copy(update=changed))
 
 
 def episode(number: int, action: Action = Action.TRIGGERED) -> Crossing:
-    return dataclasses.replace(crossing(), episode=number, action=action)
+    return replace(crossing(), episode=number, action=action)
 
 
 RECOVERED = Action.RECOVERED
@@ -48,7 +48,7 @@ SAME = [
     crossing(value="8E+1"),
     # not the rule's other settings
     renamed(crossing(), name="Other", channels=("channel-9",)),
-    dataclasses.replace(crossing(), rule=make_rule(percents=[50, 80], features=["llm_tokens"])),
+    replace(crossing(), rule=make_rule(percents=[50, 80], features=["llm_tokens"])),
     # not the record, its time or its levels; nor the period's end
     crossing(minute=5),
     crossing(allowance=7),

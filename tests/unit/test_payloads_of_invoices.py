@@ -1,12 +1,12 @@
 """What makes it the same invoice event, and its body."""
 
-import dataclasses
 import datetime as dt
 import json
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN_INVOICE, InvoiceChange, Reason
@@ -39,10 +39,10 @@ def updated(rule: str = "rule-1", **invoice: Any) -> InvoiceChange:
     [
         # created: once for rule and invoice, whichever record shows it
         (created(), created(minute=5, state="paid", event_id="other", source="other")),
-        (created(), dataclasses.replace(created(), previous="gathering")),
+        (created(), replace(created(), previous="gathering")),
         # updated: the record that comes again, whatever was before it and whatever the rule says
-        (updated(), dataclasses.replace(updated(), previous=None)),
-        (updated(), dataclasses.replace(updated(), rule=rule_of("invoice.updated", statuses=["draft"]))),
+        (updated(), replace(updated(), previous=None)),
+        (updated(), replace(updated(), rule=rule_of("invoice.updated", statuses=["draft"]))),
         (updated(), updated(minute=5, event_id="e-0")),
     ],
 )

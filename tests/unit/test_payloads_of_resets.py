@@ -1,12 +1,12 @@
 """What makes it the same reset, and its body."""
 
-import dataclasses
 import datetime as dt
 import json
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Reason, Reset
@@ -34,12 +34,12 @@ def reset(rule: str = "rule-1", start: dt.datetime = PERIOD[0], **snapshot: Any)
 
 SAME = [
     # whichever kind, and whoever says when
-    dataclasses.replace(reset(), reason=Reason.RESET_AUTOMATIC, at=NOW),
+    replace(reset(), reason=Reason.RESET_AUTOMATIC, at=NOW),
     # whatever shows it: another record, the clock
     reset(minute=5, reset_at=NOW),
-    dataclasses.replace(reset(), source=make_period_end()),
+    replace(reset(), source=make_period_end()),
     # not the rule's other settings
-    dataclasses.replace(reset(), rule=reset_rule(features=["llm_tokens"])),
+    replace(reset(), rule=reset_rule(features=["llm_tokens"])),
     # the same moment in another offset
     reset(start=PERIOD[0].astimezone(dt.timezone(dt.timedelta(0)))),
 ]
@@ -73,7 +73,7 @@ def test_nothing_must_be_told_before_a_reset() -> None:
 
 
 def test_a_reset_is_of_the_moment_at_which_the_new_period_begins() -> None:
-    assert occurred_at(dataclasses.replace(reset(), at=NOW)) == PERIOD[0]
+    assert occurred_at(replace(reset(), at=NOW)) == PERIOD[0]
 
 
 def body(record: bytes, *features: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_the_first_threshold_is_reached_at_the_level_that_the_sample_says(thresh
     assert isinstance(occurrence, Crossing)
     value = body(occurrence)["data"]["value"]
     amounts = [Decimal(value[name]) for name in ("usage", "totalAvailableGrantAmount", "balance")]
-    assert reached(occurrence.threshold, Level(*amounts))
+    assert reached(occurrence.threshold.line, Level(*amounts))
     assert min(value["balance"], value["overage"]) == 0
 
 

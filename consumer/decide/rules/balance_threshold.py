@@ -14,19 +14,18 @@ one learns of it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from consumer.decide import levels
 from consumer.decide.model import Crossing, Level, Mark, Reason
 from schemas.events import Action
-from schemas.rules import BalanceThresholdSpec, Rule
+from schemas.rules import BalanceThresholdSpec, Rule, Since
 from schemas.sources import Snapshot
-from schemas.thresholds import Threshold
+from schemas.thresholds import Line
 
 
 class Known(NamedTuple):
@@ -48,7 +47,6 @@ class Finding(NamedTuple):
 class _Step(NamedTuple):
     """What becomes of one threshold: why, and its mark where that changed."""
 
-    threshold: Threshold
     reason: Reason
     mark: Mark | None = None
     sight: int | None = None  # the revision under which it is seen, where this is the first time
@@ -57,12 +55,23 @@ class _Step(NamedTuple):
 class _At(NamedTuple):
     """What all thresholds of a rule are judged on."""
 
-    rule: Rule
     spec: BalanceThresholdSpec
+    ignoring: Mapping[str, Since]
     snapshot: Snapshot
     level: Level
     known: Known
     is_late: bool
+
+
+class _Moved(NamedTuple):
+    """A threshold whose mark has changed."""
+
+    line: Line
+    reason: Reason
+    mark: Mark
+
+
+_STAYS: Final = {reason: _Step(reason) for reason in Reason}  # nearly all steps: made once
 
 
 def judge(
@@ -83,114 +92,118 @@ def judge(
         is_late: whether a newer record has spoken already: then only what has no mark may fire.
     """
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    at = _At(rule, spec, snapshot, level, known, is_late)
-    steps = [_step(at, threshold) for threshold in spec.distinct.values()]
-    seen = {step.threshold.identity: step.sight for step in steps if step.sight is not None}
-    sights = {**known.sights, **seen} if seen else known.sights
-    changed = {step.threshold.identity: step.mark for step in steps if step.mark is not None}
-    if not changed:
-        return Finding(known.marks, sights, (), tuple([step.reason for step in steps]))
-    risen = [step for step in steps if step.reason in {Reason.FIRST_CROSSING, Reason.REARMED}]
-    risen.sort(key=lambda step: levels.advancement(step.threshold, level))
-    fallen = [step for step in steps if step.reason is Reason.RECOVERED]
-    fallen.sort(key=lambda step: levels.advancement(step.threshold, level), reverse=True)
-    told = _highest(rule, snapshot, risen) if spec.emit == "highest" else _each(rule, snapshot, risen)
-    recovered = _each(rule, snapshot, fallen, Action.RECOVERED)
+    at, lines = _At(spec, rule.ignoring, snapshot, level, known, is_late), spec.lines
+    steps = [_step(at, line) for line in lines]
+    reasons = tuple([step.reason for step in steps])
+    sights = _sights(known, lines, steps) if at.ignoring else known.sights
+    stepped = zip(lines, steps, strict=True)
+    moved = [_Moved(line, step.reason, step.mark) for line, step in stepped if step.mark is not None]
+    if not moved:
+        return Finding(known.marks, sights, (), reasons)
+    marks = {**known.marks, **{line.identity: mark for line, _, mark in moved}}
+    if spec.emit == "each":
+        return Finding(marks, sights, _each(rule, at, moved), reasons)
+    told = _highest(rule, at, moved)
     silent = {one.identity for crossing in told for one in crossing.also_crossed}
-    reasons = (Reason.ALSO_CROSSED if step.threshold.identity in silent else step.reason for step in steps)
-    untold = {identity: msgspec.structs.replace(changed[identity], is_told=False) for identity in silent}
-    return Finding({**known.marks, **changed, **untold}, sights, (*told, *recovered), tuple(reasons))
+    marks |= {identity: replace(marks[identity], is_told=False) for identity in silent}
+    said = [
+        Reason.ALSO_CROSSED if line.identity in silent else reason for line, reason in zip(lines, reasons, strict=True)
+    ]
+    return Finding(marks, sights, told, tuple(said))
 
 
-def _step(at: _At, threshold: Threshold) -> _Step:
-    rule, spec, snapshot, level, known, is_late = at
-    if reason := levels.unknown(threshold, level):
-        return _Step(threshold, reason)
-    identity = threshold.identity
+def _sights(known: Known, lines: Sequence[Line], steps: Sequence[_Step]) -> Mapping[str, int]:
+    stepped = zip(lines, steps, strict=True)
+    seen = {line.identity: step.sight for line, step in stepped if step.sight is not None}
+    return {**known.sights, **seen} if seen else known.sights
+
+
+def _step(at: _At, line: Line) -> _Step:
+    spec, ignoring, snapshot, level, known, _ = at
+    is_reached = levels.reached(line, level)
+    if is_reached is None:
+        return _STAYS[levels.lacks(line)]
+    identity = line.identity
     mark = known.marks.get(identity)
-    is_reached = levels.reached(threshold, level)
-    since = rule.ignoring.get(identity)
+    since = ignoring.get(identity)
     sight = None if since is None or known.sights.get(identity) == since.revision else since.revision
     ignores = sight is not None and since is not None and snapshot.period_from < since.at
     if is_reached and ignores and (mark is None or (mark.state == "clear" and spec.rearm == "recovery")):
         episode = mark.episode if mark is not None else 0
-        ignored = Mark("ignored", episode, snapshot.calculated_at, _shown(threshold, snapshot), is_told=False)
-        step = _Step(threshold, Reason.IGNORED_ON_CREATE, ignored)
+        ignored = Mark("ignored", episode, snapshot.calculated_at, _shown(line, level), is_told=False)
+        step = _Step(Reason.IGNORED_ON_CREATE, ignored)
     elif mark is not None:
-        step = _moved(spec, threshold, snapshot, mark, is_reached=is_reached, is_late=is_late)
+        step = _followed(at, line, mark, is_reached=is_reached)
     elif not is_reached:
-        step = _Step(threshold, Reason.BELOW)
+        step = _STAYS[Reason.BELOW]
     else:
-        step = _Step(threshold, Reason.FIRST_CROSSING, _fired(threshold, snapshot, 1))
+        step = _Step(Reason.FIRST_CROSSING, _fired(at, line, 1))
     return step if sight is None else step._replace(sight=sight)
 
 
-def _moved(
-    spec: BalanceThresholdSpec,
-    threshold: Threshold,
-    snapshot: Snapshot,
-    mark: Mark,
-    *,
-    is_reached: bool,
-    is_late: bool,
-) -> _Step:
+def _followed(at: _At, line: Line, mark: Mark, *, is_reached: bool) -> _Step:
     """Return what becomes of a threshold that has fired, or was ignored, in this period before."""
+    spec = at.spec
     if is_reached and (mark.state != "clear" or spec.rearm == "period"):
         has_fired = mark.state != "ignored" and mark.episode > 0
-        return _Step(threshold, Reason.ALREADY_FIRED if has_fired else Reason.IGNORED_ON_CREATE)
+        return _STAYS[Reason.ALREADY_FIRED if has_fired else Reason.IGNORED_ON_CREATE]
     # What is ignored has no recovery to tell.
     is_followed = spec.rearm == "recovery" if mark.state == "ignored" else spec.looks_back
     if not is_reached and (mark.state == "clear" or not is_followed):
-        return _Step(threshold, Reason.BELOW)
-    if is_late:
-        return _Step(threshold, Reason.LATE)
+        return _STAYS[Reason.BELOW]
+    if at.is_late:
+        return _STAYS[Reason.LATE]
     if is_reached:
-        return _Step(threshold, Reason.REARMED, _fired(threshold, snapshot, mark.episode + 1))
-    cleared = Mark("clear", mark.episode, snapshot.calculated_at, _shown(threshold, snapshot))
+        return _Step(Reason.REARMED, _fired(at, line, mark.episode + 1))
+    cleared = Mark("clear", mark.episode, at.snapshot.calculated_at, _shown(line, at.level))
     is_told = spec.tells_recovery and mark.is_told
-    return _Step(threshold, Reason.RECOVERED if is_told else Reason.BELOW, cleared)
+    return _Step(Reason.RECOVERED if is_told else Reason.BELOW, cleared)
 
 
-def _each(
-    rule: Rule,
-    snapshot: Snapshot,
-    steps: Sequence[_Step],
-    action: Action = Action.TRIGGERED,
-) -> tuple[Crossing, ...]:
-    return tuple(_crossing(rule, snapshot, step, action) for step in steps)
+def _each(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ...]:
+    """Return a crossing for each that is told: first what has risen, in rising order, then what has fallen."""
+    risen, fallen = _risen(at, moved), [one for one in moved if one.reason is Reason.RECOVERED]
+    if len(fallen) > 1:
+        fallen.sort(key=lambda one: levels.advancement(one.line, at.level), reverse=True)
+    return (
+        *[_crossing(rule, at.snapshot, one, Action.TRIGGERED) for one in risen],
+        *[_crossing(rule, at.snapshot, one, Action.RECOVERED) for one in fallen],
+    )
 
 
-def _highest(rule: Rule, snapshot: Snapshot, risen: Sequence[_Step]) -> tuple[Crossing, ...]:
-    """Return the most advanced of each kind, with the others in `also_crossed`; *risen* is in rising order."""
+def _highest(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ...]:
+    """Return the most advanced of each kind, with the others in `also_crossed`."""
     told: list[Crossing] = []
-    for _, kind in groupby(risen, key=lambda step: step.threshold.is_balance):
+    for _, kind in groupby(_risen(at, moved), key=lambda one: one.line.is_balance):
         *others, top = kind
-        also = tuple(step.threshold for step in others)
-        told.append(replace(_crossing(rule, snapshot, top, Action.TRIGGERED), also_crossed=also))
+        also = tuple(one.line.threshold for one in others)
+        told.append(replace(_crossing(rule, at.snapshot, top, Action.TRIGGERED), also_crossed=also))
     return tuple(told)
 
 
-def _crossing(rule: Rule, snapshot: Snapshot, step: _Step, action: Action) -> Crossing:
+def _risen(at: _At, moved: Sequence[_Moved]) -> list[_Moved]:
+    risen = [one for one in moved if one.reason is Reason.FIRST_CROSSING or one.reason is Reason.REARMED]
+    if len(risen) > 1:
+        risen.sort(key=lambda one: levels.advancement(one.line, at.level))
+    return risen
+
+
+def _crossing(rule: Rule, snapshot: Snapshot, moved: _Moved, action: Action) -> Crossing:
     return Crossing(
         rule=rule,
-        threshold=step.threshold,
-        episode=_episode(step),
+        threshold=moved.line.threshold,
+        episode=moved.mark.episode,
         snapshot=snapshot,
-        reason=step.reason,
+        reason=moved.reason,
         action=action,
     )
 
 
-def _episode(step: _Step) -> int:
-    assert step.mark is not None  # noqa: S101 - what is told has changed its mark
-    return step.mark.episode
+def _fired(at: _At, line: Line, episode: int) -> Mark:
+    return Mark("fired", episode, at.snapshot.calculated_at, _shown(line, at.level))
 
 
-def _fired(threshold: Threshold, snapshot: Snapshot, episode: int) -> Mark:
-    return Mark("fired", episode, snapshot.calculated_at, _shown(threshold, snapshot))
-
-
-def _shown(threshold: Threshold, snapshot: Snapshot) -> Decimal:
-    shown = snapshot.balance if threshold.is_balance else snapshot.usage
+def _shown(line: Line, level: Level) -> Decimal:
+    shown = level.balance if line.is_balance else level.usage
     assert shown is not None  # noqa: S101 - it was compared
     return shown
