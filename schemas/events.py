@@ -241,6 +241,6 @@ def feature_refs(features: Sequence[str] | None, about: About) -> list[FeatureRe
     """Return a rule's *features*; the one that *about* is of is completed with id and key."""
     if features is None:
         return None
-    seen = {str(name) for name in (about.feature.get("id"), about.feature.get("key")) if name}
-    known = FeatureRef(str(about.feature.get("id") or about.feature["key"]), str(about.feature["key"]))
-    return [known if name in seen else FeatureRef(name, name) for name in features]
+    id_, key = about.feature.get("id"), about.feature["key"]
+    known = FeatureRef(id_ or key, key)
+    return [known if name in (id_, key) else FeatureRef(name, name) for name in features]

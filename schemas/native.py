@@ -211,6 +211,8 @@ class _NativeOrigin:
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:
     """Return *members* without its nulls: what is absent stays out of a payload."""
+    if None not in members.values():
+        return members
     return {name: member for name, member in members.items() if member is not None}
 
 

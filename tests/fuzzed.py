@@ -24,7 +24,7 @@ from consumer.decide.payloads import freeze
 from consumer.decide.standing import Standing, Why, standing, stands
 from consumer.deliver import formats, signing
 from consumer.errors import ConfigInvalid
-from consumer.store.memory import EntitlementKey
+from consumer.store.memory import EntitlementKey, key_of
 from schemas import times
 from schemas.channels import Format
 from schemas.glance import look
@@ -149,7 +149,7 @@ def _says_twice(value: bytes) -> bool:
 
 
 def _payloads(source: SourceEvent) -> Iterator[bytes]:
-    wanted = Wanted(kafka_record(), source, RULES[:3] if isinstance(source, Snapshot) else RULES[3:])
+    wanted = Wanted(kafka_record(), key_of(source), source, RULES[:3] if isinstance(source, Snapshot) else RULES[3:])
     unseen = UNSEEN if isinstance(wanted.key, EntitlementKey) else UNSEEN_INVOICE
     (folded,) = fold([wanted], {wanted.key: unseen}).values()
     for occurrence, _ in folded.occurrences:

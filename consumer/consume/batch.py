@@ -2,15 +2,15 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiokafka import ConsumerRecord
+from msgspec import Struct
 
 from consumer.decide.judge import judge
 from consumer.decide.model import AnyDocument, Occurrence, Reason
 from consumer.decide.payloads import freeze, identity, occurred_at, preceding
-from consumer.store.memory import MemoryKey, key_of
+from consumer.store.memory import MemoryKey
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
 from schemas.events import FeatureRef
@@ -22,30 +22,24 @@ KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 _LATEST_MS = 253_402_300_799_999  # the end of year 9999: a producer may claim any 64-bit timestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A record that some rule is about."""
+class Wanted(Struct, frozen=True):
+    """A record that some rule is about; *key*: whose memory it is judged on."""
 
     record: KafkaRecord
+    key: MemoryKey
     source: SourceEvent
     rules: Sequence[Rule]
     seen: Glance | None = None
 
-    @property
-    def key(self) -> MemoryKey:
-        """Whose memory it is judged on."""
-        return key_of(self.source)
 
-
-@dataclass(slots=True)
-class Folded:
+class Folded(Struct):
     """One key's records of a batch, judged one after the other: what one fired, the next one knows."""
 
     before: AnyDocument
     document: AnyDocument
-    wanted: list[Wanted] = field(default_factory=list)
-    occurrences: list[tuple[Occurrence, KafkaRecord]] = field(default_factory=list)
-    reasons: list[tuple[RuleType, Reason]] = field(default_factory=list)
+    wanted: list[Wanted] = []
+    occurrences: list[tuple[Occurrence, KafkaRecord]] = []
+    reasons: list[tuple[RuleType, Reason]] = []
     shown_by: SourceEvent | None = None  # the record that last changed the document
     last: tuple[tuple[RuleType, Reason], ...] = ()  # the last record's reasons
 
@@ -72,8 +66,8 @@ def fold(
             state.shown_by = one.source
         state.wanted.append(one)
         if judgement.occurrences:
-            state.occurrences.extend((occurrence, one.record) for occurrence in judgement.occurrences)
-        state.reasons.extend(judgement.reasons)
+            state.occurrences += [(occurrence, one.record) for occurrence in judgement.occurrences]
+        state.reasons += judgement.reasons
         state.last = judgement.reasons
     return folded
 
@@ -82,7 +76,7 @@ def change(key: MemoryKey, folded: Folded, new_id: Callable[[], str]) -> Change:
     """Return what is to be written of *folded*, its events with ids from *new_id*, their payloads frozen."""
     shown = folded.shown_by
     about = events.encode(shown.origin.about()) if isinstance(shown, Snapshot) else b"{}"
-    made = tuple(new_event(occurrence, new_id(), _got_at(record)) for occurrence, record in folded.occurrences)
+    made = tuple([new_event(occurrence, new_id(), _got_at(record)) for occurrence, record in folded.occurrences])
     feature = (
         FeatureRef(shown.feature_id, shown.feature_key) if isinstance(shown, Snapshot) and shown.feature_id else None
     )

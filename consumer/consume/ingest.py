@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -20,7 +20,7 @@ from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
 from consumer.consume.turns import Turns
 from consumer.decide.judge import judge
-from consumer.decide.model import Reason
+from consumer.decide.model import AnyDocument, Reason
 from consumer.errors import DataRefused, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.store import outbox
@@ -180,20 +180,20 @@ class Ingest:
         return [self._with_current_rules(one) for one in again]
 
     def _with_current_rules(self, one: Wanted) -> Wanted:
-        return replace(one, rules=self.rulebook.catalog.about(one.source))
+        return msgspec.structs.replace(one, rules=self.rulebook.catalog.about(one.source))
 
     def _remember(self, folded: dict[MemoryKey, Folded], results: dict[MemoryKey, Written]) -> None:
         """Keep the documents as they are in Postgres now, and where their entitlements stand."""
+        documents: dict[MemoryKey, AnyDocument] = {}
         for key, state in folded.items():
             written = results.get(key)
             if written is None:
-                document = state.document
+                documents[key] = state.document
             elif written.result is Result.WRITTEN:
-                document = msgspec.structs.replace(state.document, version=state.before.version + 1)
-            else:
-                continue
-            self.memory.remember({key: document} if document.version else {})
-            settle(self.memory.standings, state, document)
+                documents[key] = msgspec.structs.replace(state.document, version=state.before.version + 1)
+        self.memory.remember({key: document for key, document in documents.items() if document.version})
+        for key, document in documents.items():
+            settle(self.memory.standings, folded[key], document)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         tally.reasons.update(state.reasons if written is None else _as_written(state, written))
@@ -201,9 +201,9 @@ class Ingest:
             _say_judged(state)
         if written is None:
             return
-        tally.events += len(written.event_ids)
+        tally.events += len(written.made)
         tally.deliveries += written.deliveries
-        tally.made.update(written.made)
+        tally.made.update([(event.type, event.action) for event in written.made])
 
     def _count_written(self, tally: Tally) -> None:
         for (rule_type, reason), count in tally.reasons.items():
@@ -235,6 +235,8 @@ def apart(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
 
 def _as_written(state: Folded, written: Written) -> list[tuple[RuleType, Reason]]:
     """Return the reasons, with `duplicate` for an event that had been made before under another id."""
+    if all(written.was_made):
+        return state.reasons
     reasons = list(state.reasons)
     for (occurrence, _), was_made in zip(state.occurrences, written.was_made, strict=True):
         if not was_made:

@@ -81,7 +81,7 @@ class PeriodEnds:
             self.metrics.judged(rule_type, reason.value, count)
         made: Counter[tuple[str, str]] = Counter()
         for _, one in settled:
-            made += one.made
+            made.update([(event.type, event.action) for event in one.made])
         for (event_type, action), count in made.items():
             self.metrics.events(event_type, action, count)
         deliveries = sum(one.deliveries for _, one in settled)

@@ -122,9 +122,10 @@ def _parse(
         case Ignored():
             sifted.ignored += 1
         case source:
-            standings.drop(key_of(source))
+            key = key_of(source)
+            standings.drop(key)
             if rules := catalog.about(source):
-                sifted.wanted.append(Wanted(record, source, rules, seen))
+                sifted.wanted.append(Wanted(record, key, source, rules, seen))
             else:
                 sifted.uncovered += 1
                 if seen is not None and isinstance(source, Snapshot):

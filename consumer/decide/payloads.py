@@ -3,8 +3,9 @@
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, assert_never
+
+from msgspec import Struct
 
 from consumer.decide.model import Crossing, InvoiceChange, Occurrence, Reason, Reset
 from schemas import times
@@ -27,7 +28,7 @@ from schemas.events import (
 from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec
 from schemas.sources import About
 
-_SEPARATOR: Final = b"\x00"  # no namespace, id, key or state holds a control character
+_SEPARATOR: Final = "\x00"  # no namespace, id, key or state holds a control character
 
 
 def identity(occurrence: Occurrence) -> bytes:
@@ -79,8 +80,7 @@ def occurred_at(occurrence: Occurrence) -> dt.datetime:
             assert_never(occurrence)
 
 
-@dataclass(frozen=True, slots=True)
-class Parties:
+class Parties(Struct, frozen=True):
     """Whom an event is about, by which it is found again; None for what its record does not say."""
 
     subject_key: str | None = None
@@ -93,8 +93,7 @@ class Parties:
 NOBODY: Final = Parties()
 
 
-@dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(Struct, frozen=True):
     """An event's data as it stays: the body of the `openmeter` format, and whom it is about."""
 
     body: bytes
@@ -163,12 +162,13 @@ def _of_crossing(crossing: Crossing, episode: int, action: Action) -> bytes:
 
 
 def _hashed(*parts: str) -> bytes:
-    return hashlib.sha256(_SEPARATOR.join(part.encode() for part in parts)).digest()
+    return hashlib.sha256(_SEPARATOR.join(parts).encode()).digest()
 
 
 def _crossing(crossing: Crossing, about: About) -> BalanceThresholdData:
     rule, spec = crossing.rule, crossing.rule.spec
-    assert isinstance(spec, BalanceThresholdSpec)  # noqa: S101 - only such a rule has crossings
+    # isinstance asks pydantic's metaclass, which is slow
+    assert type(spec) is BalanceThresholdSpec  # noqa: S101 - only such a rule has crossings
     return BalanceThresholdData(
         action=crossing.action.value,
         rule=RulePart(

@@ -4,11 +4,12 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
 from typing import Final
 
 import asyncpg
+from msgspec import Struct
 
 from consumer.decide.model import AnyDocument, Document
 from consumer.decide.payloads import NOBODY, Parties
@@ -25,8 +26,7 @@ class Result(StrEnum):
     RULE_GONE = "rule_gone"  # a rule of its events was disabled or deleted: judge again with the new catalog
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(Struct, frozen=True, kw_only=True):
     """An event to be written with its document."""
 
     id: str
@@ -41,8 +41,7 @@ class NewEvent:
     recorded_at: dt.datetime  # Kafka's timestamp of the record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSample:
+class NewSample(Struct, frozen=True, kw_only=True):
     """A test event; for *channel_id* alone, where there is one, else for the channels of its rule."""
 
     id: str
@@ -54,8 +53,7 @@ class NewSample:
     occurred_at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A document that changed, and the events that led there, in order."""
 
     key: MemoryKey
@@ -65,21 +63,19 @@ class Change:
     feature: FeatureRef | None = None  # of an entitlement, where the record names id and key
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What became of a change.
 
     Attributes:
-        event_ids: of the events made; one made before under another id is not among them.
-        was_made: of each event of the change, in order: whether it is.
-        made: how many they are, by type and action.
+        was_made: of each event of the change, in order: whether it is; not one made before under another id.
+        made: those that are.
+        deliveries: how many they have.
     """
 
     result: Result
-    event_ids: frozenset[str]
-    deliveries: int
     was_made: tuple[bool, ...]
-    made: Counter[tuple[str, str]]
+    made: tuple[NewEvent, ...]
+    deliveries: int
 
 
 _DOCUMENT: Final = (
@@ -177,15 +173,9 @@ def _row(change: Change) -> tuple[object, ...]:
 
 
 def _written(row: asyncpg.Record, change: Change, all_made: frozenset[str], queued: Counter[str]) -> Written:
-    was_made = tuple(event.id in all_made for event in change.events)
-    mine = [event for event, is_made in zip(change.events, was_made, strict=True) if is_made]
-    return Written(
-        Result(row["result"]),
-        frozenset(event.id for event in mine),
-        sum(queued[event.id] for event in mine),
-        was_made,
-        Counter((event.type, event.action) for event in mine),
-    )
+    was_made = tuple([event.id in all_made for event in change.events])
+    made = change.events if all(was_made) else tuple(compress(change.events, was_made))
+    return Written(Result(row["result"]), was_made, made, sum([queued[event.id] for event in made]))
 
 
 async def write_sample(database: Database, namespace: str, event: NewSample) -> bool:

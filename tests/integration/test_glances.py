@@ -13,7 +13,7 @@ from consumer.consume.sift import sift
 from consumer.errors import SourceUnavailable
 from consumer.metrics import Metrics
 from consumer.store.database import Database
-from consumer.store.memory import Memory, key_of
+from consumer.store.memory import Memory
 from tests.factories import NOW, kafka_record, native_record
 from tests.one_rule import configure, scalar
 
@@ -128,7 +128,7 @@ async def test_the_parts_of_a_batch_share_no_entitlement_and_are_written_as_one(
     parts = apart(wanted.wanted)
     tally = await take(to, *values)
 
-    keys = [{key_of(one.source) for one in part} for part in parts]
+    keys = [{one.key for one in part} for part in parts]
     assert len(parts) == 2
     assert not keys[0] & keys[1]
     assert sum(map(len, parts)) == len(values)

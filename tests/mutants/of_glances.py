@@ -33,7 +33,7 @@ MUTANTS = [
     *(Mutant(STANDING, *change, by="unit/test_standing.py") for change in OF_STANDING),
     Mutant(
         "consumer/consume/sift.py",
-        "            standings.drop(key_of(source))\n",
+        "            standings.drop(key)\n",
         "",
         "what comes after a crossing in a batch is passed over",
         by=TOGETHER,

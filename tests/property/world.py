@@ -15,7 +15,7 @@ from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
 from consumer.decide.payloads import identity
 from consumer.store.catalog import EMPTY, Catalog
-from consumer.store.memory import EntitlementKey, InvoiceKey, MemoryKey
+from consumer.store.memory import EntitlementKey, InvoiceKey, MemoryKey, key_of
 from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, ignoring, read_spec
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent, Unmetered
 from tests.factories import NOW, NoOrigin, kafka_record
@@ -159,7 +159,8 @@ class World:
     def batch(self, records: Iterable[Shown | Billed], now: float = 0) -> Mapping[MemoryKey, Folded]:
         """As `Ingest.batch` has it, all written at once."""
         sources = [source(record) for record in records]
-        wanted = [Wanted(kafka_record(), one, rules) for one in sources if (rules := self.catalog.about(one))]
+        about = [(one, self.catalog.about(one)) for one in sources]
+        wanted = [Wanted(kafka_record(), key_of(one), one, rules) for one, rules in about if rules]
         for one in wanted:
             self.documents.setdefault(one.key, UNSEEN_INVOICE if isinstance(one.key, InvoiceKey) else UNSEEN)
         folded = fold(wanted, self.documents)

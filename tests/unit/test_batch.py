@@ -11,7 +11,7 @@ from consumer.consume.batch import Wanted, change, fold
 from consumer.consume.fetch import bounded
 from consumer.decide.model import UNSEEN, Document, Reason
 from consumer.decide.payloads import identity
-from consumer.store.memory import EntitlementKey
+from consumer.store.memory import EntitlementKey, key_of
 from schemas.sources import SourceEvent, Unmetered
 from tests.factories import NOW, kafka_record, make_rule, make_snapshot
 
@@ -21,7 +21,8 @@ RULE = make_rule(percents=[50, 80])
 
 
 def wanted(*sources: SourceEvent, timestamp: int = 1_795_342_530_000) -> list[Wanted]:
-    return [Wanted(kafka_record(offset=n, timestamp=timestamp), source, [RULE]) for n, source in enumerate(sources)]
+    records = [kafka_record(offset=n, timestamp=timestamp) for n, _ in enumerate(sources)]
+    return [Wanted(record, key_of(one), one, [RULE]) for record, one in zip(records, sources, strict=True)]
 
 
 def test_what_one_record_fired_the_next_one_knows() -> None:
