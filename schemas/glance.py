@@ -9,7 +9,7 @@ more than all the rest of the decoding.
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -21,7 +21,9 @@ from schemas.sources import Period
 Number = int | Decimal
 _INTEGER: Final[int] = 10**amounts.MAX_DIGITS
 _FLOAT_INTEGER: Final[int] = 10**15  # up to it `judged_float` leaves a whole number as it is
-_TIME_LENGTH: Final = 35  # of `2026-11-22T10:15:30.123456789+00:00`
+# As numbers: a byte is found four times as fast as a text of one.
+_BACKSLASH: Final = ord("\\")
+_DELETE: Final = 0x7F
 
 
 class Glance(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +62,7 @@ class _Envelope(msgspec.Struct, gc=False, kw_only=True, tag_field="type"):
 class _Said(msgspec.Struct, gc=False, kw_only=True, rename="camel"):
     """What the data of both families has."""
 
-    calculated_at: str
+    calculated_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     customer: _Party | None = None
     subject: _Party | None = None
 
@@ -144,18 +146,18 @@ def look(value: bytes | None, headers: Headers) -> Glance | None:
     """Return what the record says, or None: it must be parsed. Never raises for what the bytes may be.
 
     Passed over here, where `parse` refuses it: in a member that is not judged, a number that nobody can hold, or a
-    nesting that nobody reads, since they matter only in a payload; and an amount that is given again, and right,
-    after it was given wrong.
+    nesting that nobody reads, since they matter only in a payload; an amount that is given again, and right, after it
+    was given wrong; and a time of more digits than anybody's clock has.
     """
     if value is None or len(value) > MAX_BYTES or (headers and is_binary(headers)):
         return None
     # No character can be a control character then: msgspec itself refuses those below a space.
-    is_plain = value.isascii() and b"\\" not in value and b"\x7f" not in value
+    is_plain = value.isascii() and _BACKSLASH not in value and _DELETE not in value
     try:
         seen = _snapshot.decode(value)
         if not seen.id or not seen.source or not (is_plain or _is_printable(value, seen)):
             return None
-        return _native(seen.data) if isinstance(seen, _Native) else _openmeter(seen.data)
+        return _native(seen.data) if type(seen) is _Native else _openmeter(seen.data)
     except _UNUSUAL:
         return None
 
@@ -186,7 +188,7 @@ def _native(data: _Data) -> Glance | None:
         return None
     active = entitlement.active_from, entitlement.active_to
     said = (feature.key, feature.id, period.from_, period.to, active, allowance)
-    return Glance((data.namespace, entitlement.id), said, _time(data.calculated_at), usage, balance)
+    return Glance((data.namespace, entitlement.id), said, data.calculated_at, usage, balance)
 
 
 def _openmeter(data: _OpenMeterData) -> Glance | None:
@@ -200,7 +202,7 @@ def _openmeter(data: _OpenMeterData) -> Glance | None:
     active = entitlement.active_from, entitlement.active_to, entitlement.deleted_at
     feature = entitlement.feature_key, entitlement.feature_id
     said = (feature, period.from_, period.to, active, data.operation, allowance)
-    return Glance((data.namespace.id, entitlement.id), said, _time(data.calculated_at), usage, balance)
+    return Glance((data.namespace.id, entitlement.id), said, data.calculated_at, usage, balance)
 
 
 def _is_amount(given: object) -> bool:
@@ -220,10 +222,3 @@ def _judged(amount: Number) -> Number:
     if type(amount) is int and -_FLOAT_INTEGER < amount < _FLOAT_INTEGER:
         return amount
     return amounts.judged_float(Decimal(amount))
-
-
-def _time(text: str) -> dt.datetime:
-    time = msgspec.convert(text, dt.datetime)
-    if time.tzinfo is None or len(text) > _TIME_LENGTH:
-        raise ValueError
-    return time

@@ -193,6 +193,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
 def bounded(records: Sequence[KafkaRecord], limit_bytes: int) -> list[list[KafkaRecord]]:
     """Return *records* in order, in parts of at most *limit_bytes* of values (or of one record)."""
+    if sum([len(record.value or b"") for record in records]) <= limit_bytes:  # nearly always
+        return [list(records)] if records else []
     parts: list[list[KafkaRecord]] = [[]]
     size = 0
     for record in records:
@@ -201,4 +203,4 @@ def bounded(records: Sequence[KafkaRecord], limit_bytes: int) -> list[list[Kafka
             parts.append([])
             size = len(record.value or b"")
         parts[-1].append(record)
-    return parts if parts[-1] else []
+    return parts

@@ -99,7 +99,6 @@ def test_what_else_is_judged_is_said_as_it_was_written() -> None:
         native('{"usage": 1e99999999999999999999, "allowance": 100}'),
         parsing.deep(5000),
         native_record(80, calculated_at="2026-11-22T10:15:30"),
-        native_record(80, calculated_at="2026-11-22T10:15:30." + "0" * 60 + "Z"),
         native_record(80, calculated_at="2026-02-30T10:15:30Z"),
         openmeter('{"usage": 5, "totalAvailableGrantAmount": 10}'),
         openmeter('{"usage": 15, "totalAvailableGrantAmount": 10, "balance": 1, "overage": 5}'),
