@@ -141,8 +141,8 @@ MUTANTS = [
     ),
     Mutant(
         CLAIM,
-        "                AND b.due_at IS NOT NULL\n",
-        "                AND b.due_at IS NULL\n",
+        "AND b.state IN ('PENDING', 'SENDING', 'RESENDING')",
+        "AND b.state NOT IN ('PENDING', 'SENDING', 'RESENDING')",
         "a recovery is sent before what it recovers from",
         by="integration/test_rearm.py",
     ),

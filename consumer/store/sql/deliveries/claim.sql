@@ -67,7 +67,7 @@ picked AS MATERIALIZED (
               FROM delivery b
               WHERE b.event_id = d.waits_for
                 AND b.channel_id = d.channel_id
-                AND b.due_at IS NOT NULL
+                AND b.state IN ('PENDING', 'SENDING', 'RESENDING')      -- not as an index of what is open says it
               LIMIT 1) IS NULL)
         ORDER BY d.due_at, d.id
         LIMIT s.free

@@ -20,14 +20,14 @@ WITH ended AS MATERIALIZED (
                spends_step, pause, disable, answered, failed)
 ),
 locked AS MATERIALIZED (
-    SELECT d.id, d.token, d.round, d.resend_asked
+    SELECT d.id, d.channel_id, d.event_id, d.token, d.round, d.resend_asked
     FROM delivery d
     WHERE d.id = ANY (@ids::bigint[])
     ORDER BY d.id
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.*, d.channel_id, d.event_id,
+    SELECT a.*, l.channel_id, l.event_id,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
            a.delivered AND l.round = a.round AS is_done,
            a.started_at + a.duration_ms * interval '1 millisecond' AS finished_at,
@@ -46,8 +46,7 @@ decided AS MATERIALIZED (
            END AS reason
     FROM ended a
     JOIN locked l ON l.id = a.id
-    JOIN delivery d ON d.id = a.id
-    JOIN channel c ON c.id = d.channel_id
+    JOIN channel c ON c.id = l.channel_id
 ),
 kept AS (
     INSERT INTO attempt AS k
@@ -169,6 +168,7 @@ moved AS (
         resend_asked = false
     FROM decided a
     WHERE d.id = a.id
+      AND d.id = ANY (@ids::bigint[])                     -- else a walk along the key, where the table looks small
       AND (a.is_done OR (a.is_holder AND d.due_at IS NOT NULL))
     RETURNING d.event_id, d.channel_id, d.state, d.due_at
 )
@@ -176,13 +176,13 @@ SELECT EXISTS (
            SELECT 1
            FROM moved m
            WHERE m.state = 'RESENDING'
-              -- By LIMIT a look for each: EXISTS would be a hash of all that is due.
+              -- By LIMIT a look for each: EXISTS would be a hash of all that is due. "Open" as the index says it.
               OR (m.due_at IS NULL
                   AND (SELECT true
                        FROM delivery w
                        WHERE w.waits_for = m.event_id
                          AND w.channel_id = m.channel_id
-                         AND w.due_at IS NOT NULL
+                         AND w.state IN ('PENDING', 'SENDING', 'RESENDING')
                        LIMIT 1))) AS is_freeing,
        f.channel_id, f.downs, f.opened, f.failures, f.failing_since, f.failing_for, f.events, f.is_probe, f.has_closed
 FROM (SELECT 1) AS always

@@ -22,7 +22,7 @@ WITH candidate AS MATERIALIZED (
     UNION
     (SELECT d.id
      FROM delivery d
-     WHERE d.due_at IS NOT NULL
+     WHERE d.ended_at IS NULL                           -- as the index by age says it
        AND d.round_from < statement_timestamp() - @longest_round::interval    -- stable: an index ends there
        AND (d.token IS NULL OR d.due_at < clock_timestamp())
        AND NOT d.resend_asked
