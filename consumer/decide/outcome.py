@@ -1,8 +1,9 @@
 """What the wire did with one attempt: a fact, not yet a judgement (that is `verdict`)."""
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class OutcomeClass(StrEnum):
@@ -21,8 +22,7 @@ class OutcomeClass(StrEnum):
     INTERRUPTED = "interrupted"  # the sender died, or had to stop: whether the receiver got it is unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """One attempt's end.
 
     Attributes:

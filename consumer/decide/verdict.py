@@ -5,8 +5,9 @@ A verdict holds a delay; the database adds it to its own clock.
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from consumer.decide import backoff, retry_after
 from consumer.decide.outcome import Outcome, OutcomeClass
@@ -16,13 +17,11 @@ TOO_MANY_REQUESTS: Final = 429
 FREE_INTERRUPTIONS: Final = 5  # that spend no step of the schedule: a deploy must not cost a receiver its retries
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """The receiver has it: SUCCESS."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryIn:
+class RetryIn(Struct, frozen=True):
     """Due again after *delay*; the whole channel waits *pause*, where the receiver asks for that."""
 
     delay: dt.timedelta
@@ -30,13 +29,11 @@ class RetryIn:
     pause: dt.timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """FAILED; the attempt says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disable:
+class Disable(Struct, frozen=True):
     """FAILED, and the channel is disabled by Tollbell, for *reason*: the receiver wants no more of it."""
 
     reason: str

@@ -4,10 +4,11 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import TypeAdapter
 
 from consumer import clock, log

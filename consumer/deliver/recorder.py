@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from consumer import clock, log
 from consumer.errors import DataRefused, StoreFailed, StoreUnavailable
@@ -18,8 +20,7 @@ FAILED_PAUSE: Final = 2.0  # well within a lease: what is recorded before that h
 logger = log.get("deliver")
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """An ended attempt, and whoever waits until it is recorded."""
 
     ended: Ended

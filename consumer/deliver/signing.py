@@ -4,7 +4,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Sequence
 
@@ -34,4 +33,4 @@ def sign(secrets: Sequence[Secret], *, webhook_id: str, timestamp: int, body: by
 
 
 def _signature(key: bytes, signed: bytes) -> str:
-    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(key, signed, "sha256")).decode()

@@ -6,8 +6,9 @@ one's at once: it does not stand empty for a look, a claim, and whatever else th
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from consumer.decide.outcome import OutcomeClass
 from consumer.deliver.slots import Limits, allot
@@ -19,16 +20,14 @@ QUICK_MS: Final = AHEAD_SECONDS * 1000 / 2  # who takes longer than that would l
 SOME_OF: Final = 16  # of so many in flight one that is free is worth a claim: at most 6 % of the slots wait for it
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(Struct, frozen=True):
     """A claimed delivery, and when it was asked for (monotonic): its lease began then at the earliest."""
 
     delivery: Claimed
     asked_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Allotted:
+class Allotted(Struct, frozen=True):
     """How many may be claimed of each channel: to start at once, and ahead of a slot."""
 
     now: Mapping[str, int]

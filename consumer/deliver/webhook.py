@@ -9,7 +9,6 @@ import datetime as dt
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final, Self
 import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver
+from msgspec import Struct
 
 from consumer import addresses, clock, loop
 from consumer.decide.outcome import Outcome, OutcomeClass
@@ -37,8 +37,7 @@ FORESEEN: Final = (aiohttp.ClientError, OSError, ValueError)  # what an exchange
 _COPIED_BYTES: Final = 2**20  # aiohttp warns about, and blocks the loop for, larger bodies given as bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookRequest:
+class WebhookRequest(Struct, frozen=True, kw_only=True):
     """One attempt to make.
 
     Attributes:
@@ -141,8 +140,7 @@ class Webhook:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Answer(Struct, frozen=True, kw_only=True):
     kind: OutcomeClass
     status: int | None = None
     body: str = ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
+from msgspec import Struct
 
 from consumer.decide import breaker
 from consumer.decide.breaker import Run
@@ -23,8 +24,7 @@ SWEEP_LIMIT: Final = 1000  # rows of one sweep: short locks; the next sweep take
 BURST_SECONDS: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class DueChannel:
+class DueChannel(Struct, frozen=True):
     """A channel with open deliveries: the next may be sent in *due_in* seconds (0 or less: now)."""
 
     id: str
@@ -34,8 +34,7 @@ class DueChannel:
     most: int | None = None  # to claim at once, by its rate or because it waits for a probe; None: neither counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(Struct, frozen=True, kw_only=True):
     """A delivery leased to this process, with what it takes to send it. Secrets are still encrypted."""
 
     id: int
@@ -58,8 +57,7 @@ class Claimed:
     rendered: bytes | None  # the body in the channel's format, where that is not the event's data itself and was made
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """An attempt that ended, and what it means."""
 
     delivery: Claimed

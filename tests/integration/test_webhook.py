@@ -1,7 +1,6 @@
 """One attempt over real sockets: what is sent, and what each way of ending is called."""
 
 import asyncio
-import dataclasses
 import datetime as dt
 import socket
 from collections.abc import AsyncIterator
@@ -10,6 +9,7 @@ import pytest
 import standardwebhooks
 import svix.webhooks
 from aiohttp import web
+from msgspec.structs import replace
 
 from consumer.decide.outcome import OutcomeClass
 from consumer.deliver.webhook import USER_AGENT, Webhook
@@ -260,7 +260,7 @@ async def test_a_row_that_cannot_be_sent_is_an_outcome_not_a_crash(
 
 
 async def test_an_id_that_would_end_its_header_is_an_outcome_not_a_crash(webhook: Webhook, receiver: Receiver) -> None:
-    request = dataclasses.replace(make_request(receiver.url()), webhook_id="m\r\nX: y")
+    request = replace(make_request(receiver.url()), webhook_id="m\r\nX: y")
 
     outcome = await webhook.send(request)
 
@@ -268,6 +268,6 @@ async def test_an_id_that_would_end_its_header_is_an_outcome_not_a_crash(webhook
 
 
 async def test_a_request_without_a_secret_is_not_sent(webhook: Webhook, receiver: Receiver) -> None:
-    outcome = await webhook.send(dataclasses.replace(make_request(receiver.url()), secrets=[]))
+    outcome = await webhook.send(replace(make_request(receiver.url()), secrets=[]))
 
     assert (outcome.kind, receiver.requests) == (OutcomeClass.REQUEST, [])
