@@ -18,6 +18,11 @@ class Limits:
     channel: int
 
 
+def namespace_share(due: Sequence[DueChannel], limits: Limits) -> int:
+    """Return how many slots one namespace may have: all, or half while another one has something due."""
+    return limits.total if len({channel.namespace for channel in due}) == 1 else -(-limits.total // NAMESPACE_SHARE)
+
+
 def allot(
     due: Sequence[DueChannel],
     in_flight: Mapping[str, int],
@@ -43,7 +48,7 @@ def allot(
     for busy, count in used.items():
         of_namespace[namespaces.get(busy, "")] += count
     room = limits.total - used.total()
-    most = limits.total if len({channel.namespace for channel in due}) == 1 else -(-limits.total // NAMESPACE_SHARE)
+    most = namespace_share(due, limits)
     given: Counter[str] = Counter()
     waiting = list(due)
     while waiting and room > 0:

@@ -1,17 +1,20 @@
 """What this process has claimed: in flight, or ahead of a slot. No await and no clock, like `slots`.
 
 Ahead are deliveries of channels that work and have more due than slots. When an attempt ends, its slot is the next
-one's at once: it does not stand empty for a look, a claim, and whatever else the loop has to do before them.
+one's at once: it does not stand empty for a look, a claim, and whatever else the loop has to do before them. The next
+one is of the same channel; where more channels have something due than there are slots, of whoever's turn it is.
 """
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
 from msgspec import Struct
 
 from consumer.decide.outcome import OutcomeClass
-from consumer.deliver.slots import Limits, allot
+from consumer.deliver.slots import Limits, allot, namespace_share
 from consumer.store.deliveries import Claimed, DueChannel, Ended
 
 SLOW_PART: Final = 0.5  # of the timeout; an attempt that takes that long makes its channel a slow one
@@ -53,28 +56,39 @@ class Taken:
         self._limits = limits
         self._slow_ms = timeout_seconds * 1000 * SLOW_PART
         self._in_flight: Counter[str] = Counter()
+        self._of_namespace: Counter[str] = Counter()  # in flight
         self._ahead: defaultdict[str, deque[Leased]] = defaultdict(deque)
         self._namespaces: dict[str, str] = {}
+        self._most: dict[str, int] = {}  # in flight, of each channel with something due
+        self._most_of_namespace = limits.total
         self._slow: set[str] = set()
         self._well: set[str] = set()
         self._more: dict[str, int] = {}  # of who has more due: so few in flight are too few
-        self._is_full = False
+        self._is_full = False  # channels wait for slots
+        self._promised: Counter[str] = Counter()  # slots that get free, to who may have nothing ahead
         self._freed: Counter[str] = Counter()  # since the last allotment
         self._running = 0  # in flight, of all channels
         self._left = self._few = 0  # ahead, of all channels; and when that is little
 
     def allot(self, due: Sequence[DueChannel]) -> Allotted:
         """Return how many deliveries of each channel of *due* may be claimed."""
-        most = {channel.id: channel.concurrency or self._limits.channel for channel in due}
-        now = allot(due, self._in_flight, self._slow, self._limits, self._namespaces)
+        self._most = most = {channel.id: channel.concurrency or self._limits.channel for channel in due}
+        known = {id_: name for id_, name in self._namespaces.items() if id_ in self._in_flight or id_ in self._ahead}
+        self._namespaces = known | {channel.id: channel.namespace for channel in due}
+        self._most_of_namespace = namespace_share(due, self._limits)
+        # Who was promised a slot is first at those that are free, and last at the turns after them.
+        due = sorted(due, key=lambda channel: channel.id in self._promised)
+        now = allot(due[::-1], self._in_flight, self._slow, self._limits, self._namespaces)
         self._is_full = any(id_ not in now and self._in_flight[id_] < most[id_] for id_ in most)
         self._well.intersection_update(most)
-        ahead: dict[str, int] = {}
-        if not self._is_full:  # else a slot that gets free is somebody else's
-            works = [channel for channel in due if channel.id in self._well and channel.most is None]
-            waiting = {channel: len(leased) for channel, leased in self._ahead.items()}
-            ahead = allot(works, waiting, (), self._limits, self._namespaces)
-        self._namespaces.update({channel.id: channel.namespace for channel in due if channel.id in now})
+        works = {channel.id for channel in due if channel.id in self._well and channel.most is None}
+        waiting = Counter({channel: len(leased) for channel, leased in self._ahead.items()})
+        self._promised.clear()
+        if self._is_full:
+            ahead = self._turns(due, works, waiting + Counter(now))
+        else:
+            of_works = [channel for channel in due if channel.id in works]
+            ahead = allot(of_works, waiting, (), self._limits, self._namespaces)
         self._more = {id_: count // 2 for id_, count in most.items()}
         self._freed.clear()
         self.wants_more = False
@@ -84,19 +98,22 @@ class Taken:
         """Take what was *claimed* for *allotted*; return what is to start now. The rest is ahead."""
         asked, given = allotted.slots, Counter(one.channel_id for one in claimed)
         self._more = {id_: few for id_, few in self._more.items() if given[id_] == asked.get(id_, 0)}
-        room = Counter(allotted.now) + self._freed
+        room = Counter(allotted.now)
+        if not self._is_full:  # else what gets free meanwhile is not the same channel's
+            room += self._freed
         starting: list[Leased] = []
         for one in claimed:
             if room[one.channel_id] > 0:
                 room[one.channel_id] -= 1
-                self._in_flight[one.channel_id] += 1
-                self._running += 1
+                self._begin(one.channel_id)
                 starting.append(Leased(one, asked_at))
             elif one.channel_id in self._well:
                 self._ahead[one.channel_id].append(Leased(one, asked_at))
                 self._left += 1
             else:  # it has failed meanwhile
                 self.unsent.append(one)
+        while self._is_full and (leased := self._turn(asked_at)) is not None:
+            starting.append(leased)
         self._few = self._left // 2
         return starting
 
@@ -119,14 +136,13 @@ class Taken:
 
     def free(self, channel: str, now: float) -> Leased | None:
         """Let go of a slot of *channel*; return what has it now, if anything: it is to start."""
-        if (following := self._following(channel, now)) is not None:
+        if not self._is_full and (following := self._following(channel, now)) is not None:
             self.wants_more |= self._left <= self._few and channel in self._more
             return following
-        self._in_flight[channel] -= 1
-        if not (left := self._in_flight[channel]):
-            del self._in_flight[channel]
-            self._namespaces.pop(channel, None)
-        self._running -= 1
+        left = self._end(channel)
+        if self._is_full and (following := self._turn(now)) is not None:
+            self.wants_more |= self._left <= self._few
+            return following
         self._freed[channel] += 1
         are_some = self._freed.total() * SOME_OF >= self._running
         has_more = channel in self._more
@@ -137,6 +153,47 @@ class Taken:
         """Keep nothing ahead: it is all `unsent`."""
         for channel in list(self._ahead):
             self._withdraw(channel)
+
+    def _turns(self, due: Sequence[DueChannel], works: AbstractSet[str], taken: Counter[str]) -> dict[str, int]:
+        """Return who of *due* is ahead for the slots that get free next, as if there were twice as many.
+
+        Who does not work may not be ahead, but has its turns: so many slots are left free, and it is first at them.
+        """
+        twice = replace(self._limits, total=2 * self._limits.total)
+        turns = allot(due, self._in_flight + taken, self._slow, twice, self._namespaces)
+        ahead = {id_: count for id_, count in turns.items() if id_ in works}
+        self._promised = Counter(turns) - Counter(ahead)
+        return ahead
+
+    def _turn(self, now: float) -> Leased | None:
+        """Give a slot that is free, and not promised, to whoever is ahead the longest and may have one more."""
+        if self._limits.total - self._running <= self._promised.total():
+            return None
+        for channel in list(self._ahead):
+            if self._in_flight[channel] >= self._most.get(channel, self._limits.channel):
+                continue
+            if self._of_namespace[self._namespaces[channel]] >= self._most_of_namespace:
+                continue
+            if (leased := self._following(channel, now)) is not None:
+                self._begin(channel)
+                if channel in self._ahead:
+                    self._ahead[channel] = self._ahead.pop(channel)
+                return leased
+        return None
+
+    def _begin(self, channel: str) -> None:
+        self._in_flight[channel] += 1
+        self._of_namespace[self._namespaces[channel]] += 1
+        self._running += 1
+
+    def _end(self, channel: str) -> int:
+        """Count one less in flight; return how many are left of *channel*."""
+        self._in_flight[channel] -= 1
+        self._of_namespace[self._namespaces[channel]] -= 1
+        self._running -= 1
+        if not (left := self._in_flight[channel]):
+            del self._in_flight[channel]
+        return left
 
     def _following(self, channel: str, now: float) -> Leased | None:
         ahead = self._ahead.get(channel)

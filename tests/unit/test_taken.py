@@ -1,6 +1,8 @@
 """Who has which slot, and who is next: claimed ahead of channels that work, handed back where it may not be sent."""
 
+import random
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -13,8 +15,10 @@ from consumer.store.deliveries import Claimed, DueChannel, Ended
 from tests.factories import NOW
 
 
-def due(*names: str, most: int | None = None, concurrency: int | None = None) -> list[DueChannel]:
-    return [DueChannel(name, "default", 0.0, concurrency, most) for name in names]
+def due(
+    *names: str, most: int | None = None, concurrency: int | None = None, namespace: str = "default"
+) -> list[DueChannel]:
+    return [DueChannel(name, namespace, 0.0, concurrency, most) for name in names]
 
 
 def claimed(channel: str, count: int) -> list[Claimed]:
@@ -67,6 +71,16 @@ def busy(**limits: int) -> Taken:
     return one
 
 
+def full(*waiting: str) -> Taken:
+    """Of four slots a has all, and *waiting* channels wait; those that work have as many turns."""
+    one = taken(total=4)
+    assert len(claim(one, due("a"))) == 4
+    for name in ("a", "b", "c"):
+        one.see(ended(name))
+    assert claim(one, due("a", *waiting)) == []
+    return one
+
+
 def test_a_channel_that_works_has_as_many_ahead_as_it_has_slots() -> None:
     one = taken()
     before = one.allot(due("a"))
@@ -92,13 +106,97 @@ def test_neither_has_one_with_a_rate_or_a_probe() -> None:
     assert one.allot(due("a", most=3)) == Allotted({"a": 3}, {})
 
 
-def test_nothing_is_ahead_while_somebody_waits_for_a_slot() -> None:
+def test_while_somebody_waits_for_a_slot_turns_are_ahead_of_those_that_work() -> None:
     one = taken(total=4)
     one.see(ended("a"))
     claim(one, due("a"), most=4)
 
     assert one.allot(due("a")) == Allotted({}, {"a": 4})
-    assert one.allot(due("a", "b")) == Allotted({}, {})
+    assert one.allot(due("a", "b")) == Allotted({}, {})  # a has its four, and b is new
+    one.see(ended("b"))
+    assert one.allot(due("a", "b")) == Allotted({}, {"b": 4})
+    assert one.allot([*due("a"), *due("b", most=3)]) == Allotted({}, {})
+
+
+def test_then_a_slot_is_whose_turn_it_is_whoever_lets_go_of_it() -> None:
+    one = full("b", "c")
+
+    following, wanted = [], []
+    for _ in range(4):
+        following.append(one.free("a", 0.5))
+        wanted.append(one.wants_more)
+
+    assert [leased.delivery.channel_id for leased in following if leased] == ["b", "c", "b", "c"]
+    assert wanted == [False, True, True, True]
+
+
+def test_of_nobody_more_than_may_be_in_flight() -> None:
+    one = taken(total=4)
+    claim(one, due("a"), most=3)
+    claim(one, due("b"), most=1)
+    one.see(ended("b"))
+    one.see(ended("c"))
+    assert claim(one, due("b", "c")) == []
+    one.allot([*due("b", concurrency=2), *due("c")])
+
+    following = [one.free("a", 0) for _ in range(3)]
+
+    assert [leased.delivery.channel_id for leased in following if leased] == ["b", "c", "c"]
+    assert one.free("b", 0)
+
+
+def test_what_waited_too_long_for_its_turn_is_handed_back() -> None:
+    one = full("b", "c")
+
+    assert one.free("a", AHEAD_SECONDS + 0.1) is None
+    assert [delivery.channel_id for delivery in one.unsent] == ["b", "b", "c", "c"]
+
+
+def test_the_turn_of_one_that_may_not_be_ahead_is_a_slot_left_free_for_it() -> None:
+    one = full("b", "new")
+
+    following = [one.free("a", 0) for _ in range(3)]
+
+    assert [leased.delivery.channel_id if leased else None for leased in following] == [None, None, "b"]
+    assert one.allot(due("b", "new")).now == {"new": 1, "b": 1}
+
+
+def test_turns_leave_another_namespace_its_half() -> None:
+    one = taken(total=4)
+    channels = [*due("a", "b"), *due("c", namespace="other", concurrency=1)]
+    claim(one, channels)
+    for name in ("a", "b"):
+        one.see(ended(name))
+
+    assert len(claim(one, channels)) == 0
+    assert one.free("c", 0) is None
+    assert one.free("a", 0)
+
+
+def test_turns_come_round_to_all_and_no_slot_is_given_twice() -> None:
+    names, ill = [f"c{n}" for n in range(40)], {"c0", "c1"}
+    one, served, in_flight = taken(total=16), Counter[str](), Counter[str]()
+
+    def start(leased: Leased) -> None:
+        served[leased.delivery.channel_id] += 1
+        in_flight[leased.delivery.channel_id] += 1
+
+    order = random.Random(7)
+    for n in range(4000):
+        if one.wants_more or n % 50 == 0:
+            allotted = one.allot(due(*order.sample(names, len(names))))
+            some = [given for channel, count in allotted.slots.items() for given in claimed(channel, count)]
+            for leased in one.take(some, 0, allotted):
+                start(leased)
+        channel = order.choice(list(in_flight.elements()))
+        one.see(ended(channel, status=503 if channel in ill else 200))
+        in_flight[channel] -= 1
+        if leased := one.free(channel, 0):
+            start(leased)
+        assert in_flight.total() <= 16
+        assert max(in_flight.values()) <= 4
+
+    assert min(served.values()) * 3 > max(served.values())
 
 
 def test_a_slot_that_gets_free_is_the_next_ones_at_once_and_then_nobodys() -> None:
