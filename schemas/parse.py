@@ -74,7 +74,7 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
             raise Rejected(RejectReason.NOT_CLOUDEVENT, "specversion must be 1.0; id, source and type not empty")
         if envelope.type not in _KNOWN:
             return IGNORED
-        source = _read_data(envelope)
+        source = _read_data(envelope, is_checked=not is_binary(headers))
         _check_times(source, latest)
     except Rejected as exc:
         return Reject(exc.reason, exc.error[:_MAX_DETAIL])
@@ -83,6 +83,8 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
 
 def is_binary(headers: Headers) -> bool:
     """Return whether the attributes of the event are in *headers*, and its value is the data alone."""
+    if not headers:
+        return False
     given = {name for name, text in headers if text is not None}
     return all(name in given for name in _MODE)
 
@@ -103,13 +105,14 @@ def _read_envelope(value: bytes, headers: Headers) -> _Envelope:
         raise
 
 
-def _read_data(envelope: _Envelope) -> SourceEvent:
+def _read_data(envelope: _Envelope, *, is_checked: bool) -> SourceEvent:
     data = bytes(envelope.data)
     if not data:
         raise invalid("data", "is missing")
     if len(data) > MAX_BYTES:
         raise Rejected(RejectReason.TOO_LARGE, f"data: has {len(data)} bytes: at most {MAX_BYTES} are read")
-    check_text(data)  # in binary mode nobody has looked at it yet
+    if not is_checked:  # in binary mode nobody has looked at it yet
+        check_text(data)
     source = _read_source(envelope, data)
     check_numbers(data)
     return source
