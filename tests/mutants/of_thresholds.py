@@ -25,7 +25,11 @@ MUTANTS = [
     Mutant(LEVELS, "EXACT.minus(line.value)", "line.value", "balances come from low to high"),
     Mutant(LEVELS, "return (1, EXACT", "return (0, EXACT", "balances come before usage"),
     Mutant(
-        "schemas/rules.py", "in self.distinct.values()", "in self.thresholds", "a threshold written twice fires twice"
+        "schemas/rules.py",
+        "in self.distinct.values()",
+        "in self.thresholds",
+        "a threshold written twice fires twice",
+        by="unit/test_judge.py",
     ),
     Mutant(
         THRESHOLD,
