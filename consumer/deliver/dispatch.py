@@ -69,10 +69,9 @@ class Dispatch:
         self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
         random.shuffle(due)  # the order is the fairness: no channel is always first
         allotted = self._taken.allot(due)
-        if not (slots := allotted.slots):
-            return
+        slots = allotted.slots
         asked_at = clock.monotonic()
-        claimed = await self._claim(slots)
+        claimed = await self._claim(slots) if slots else []
         self._metrics.interrupted(sum(one.was_lost for one in claimed))
         self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
         for leased in self._taken.take(claimed, asked_at, allotted):

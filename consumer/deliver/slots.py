@@ -20,7 +20,7 @@ class Limits:
 
 def namespace_share(due: Sequence[DueChannel], limits: Limits) -> int:
     """Return how many slots one namespace may have: all, or half while another one has something due."""
-    return limits.total if len({channel.namespace for channel in due}) == 1 else -(-limits.total // NAMESPACE_SHARE)
+    return limits.total if len({channel.namespace for channel in due}) <= 1 else -(-limits.total // NAMESPACE_SHARE)
 
 
 def allot(

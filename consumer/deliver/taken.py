@@ -112,7 +112,7 @@ class Taken:
                 self._left += 1
             else:  # it has failed meanwhile
                 self.unsent.append(one)
-        while self._is_full and (leased := self._turn(asked_at)) is not None:
+        while (leased := self._turn(asked_at)) is not None:
             starting.append(leased)
         self._few = self._left // 2
         return starting
@@ -140,7 +140,7 @@ class Taken:
             self.wants_more |= self._left <= self._few and channel in self._more
             return following
         left = self._end(channel)
-        if self._is_full and (following := self._turn(now)) is not None:
+        if (following := self._turn(now)) is not None:  # though none waits any more: what is ahead must go
             self.wants_more |= self._left <= self._few
             return following
         self._freed[channel] += 1

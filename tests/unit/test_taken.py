@@ -130,6 +130,19 @@ def test_then_a_slot_is_whose_turn_it_is_whoever_lets_go_of_it() -> None:
     assert wanted == [False, True, True, True]
 
 
+def test_what_is_ahead_goes_when_nobody_waits_any_more() -> None:
+    one = full("b", "c")
+    assert claim(one, []) == []
+
+    following = one.free("a", 0)
+    promised = full("b", "new")
+    assert [promised.free("a", 0) for _ in range(2)] == [None, None]
+
+    assert following
+    assert following.delivery.channel_id == "b"
+    assert [leased.delivery.channel_id for leased in claim(promised, [])] == ["b", "b"]
+
+
 def test_of_nobody_more_than_may_be_in_flight() -> None:
     one = taken(total=4)
     claim(one, due("a"), most=3)
