@@ -128,7 +128,7 @@ class Taken:
             self._slow.add(channel)
         else:
             self._slow.discard(channel)
-        if outcome.is_success and outcome.duration_ms <= QUICK_MS:
+        if outcome.is_success and not is_slow and outcome.duration_ms <= QUICK_MS:  # a timeout may be short
             self._well.add(channel)
         else:
             self._well.discard(channel)

@@ -96,7 +96,7 @@ async def test_receivers_that_answer_and_then_hang_have_no_more_slots_than_those
         deployment = await deploy(
             TOLLBELL_DELIVERY_CONCURRENCY="8",
             TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="4",
-            TOLLBELL_DELIVERY_TIMEOUT="500ms",
+            TOLLBELL_DELIVERY_TIMEOUT="400ms",  # who takes as long is slow by it, and quick by the clock
         )
         urls = {"healthy": one.url(), "hostile": two.url(), "secret": SECRET}
         assert (await deployment.apply(TWO_CHANNELS.format(**urls))).status == 0

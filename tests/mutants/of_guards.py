@@ -142,6 +142,13 @@ MUTANTS = [
     ),
     Mutant(
         TAKEN,
+        "outcome.is_success and not is_slow and outcome",
+        "outcome.is_success and outcome",
+        "where the timeout is short, who answers and hangs has more than its share of the slots",
+        by="unit/test_taken.py",
+    ),
+    Mutant(
+        TAKEN,
         "            self._well.discard(channel)\n            self._withdraw(channel)\n",
         "            self._well.discard(channel)\n",
         "a channel that has failed gets what was claimed ahead, one after the other",

@@ -51,8 +51,8 @@ def ended(channel: str, *, status: int = 200, duration_ms: int = 10) -> Ended:
     return Ended(claimed(channel, 1)[0], what, Delivered() if status == 200 else GiveUp())
 
 
-def taken(*, total: int = 16, channel: int = 4) -> Taken:
-    return Taken(Limits(total, channel), timeout_seconds=15)
+def taken(*, total: int = 16, channel: int = 4, timeout_seconds: float = 15) -> Taken:
+    return Taken(Limits(total, channel), timeout_seconds=timeout_seconds)
 
 
 def claim(of: Taken, channels: Sequence[DueChannel], *, most: int = 100) -> list[Leased]:
@@ -97,6 +97,13 @@ def test_one_that_failed_or_took_long_or_is_new_has_nothing_ahead(last: Ended) -
     one.see(last)
 
     assert one.allot(due("a")).ahead == {}
+
+
+def test_of_a_slow_one_nothing_is_ahead_of_its_share_though_the_timeout_is_short() -> None:
+    one = taken(timeout_seconds=0.5)
+    one.see(ended("a", duration_ms=300))
+
+    assert one.allot(due("a")) == Allotted({"a": 4}, {})
 
 
 def test_neither_has_one_with_a_rate_or_a_probe() -> None:
