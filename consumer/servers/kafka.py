@@ -106,7 +106,8 @@ class Kafka:
 
     def _format(self) -> None:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*self._command, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)]
+        named = f"--cluster-id={cluster}"  # one in 64 begins with a dash: apart, it would be taken for an option
+        tool = [*self._command, "kafka.tools.StorageTool", "format", named, "-c", str(self._properties)]
         done = account.run(tool, None)
         if done.returncode:
             raise errors.Unavailable(f"Kafka could not format its storage:\n{done.stdout}")
