@@ -26,6 +26,11 @@ DUE = """
     INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
     SELECT 'due-' || n, 'c' || n % 10, 'default', 'PENDING', now() FROM generate_series(1, $1::int) n
 """
+MANY = """
+    INSERT INTO channel (id, namespace, type, name, url, format, signing_secret, rate_limit)
+    SELECT 'm' || n, 'default', 'WEBHOOK', 'Hook', 'http://127.0.0.1/', 'openmeter', 's', $1
+    FROM generate_series(1, 300) n
+"""
 LATER = """
     INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
     SELECT 'later-' || n, 'c0', 'default', 'SENDING', now() + interval '1 hour' FROM generate_series(1, $1::int) n
@@ -112,6 +117,29 @@ async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_when
     assert max(due.rows_read, sweep.rows_read) < 100
     assert claim.rows_read < 1000
     assert record.rows_read < 2000
+
+
+@pytest.mark.parametrize("rate_limit", [None, 1000.0])
+@pytest.mark.parametrize("is_counted", [False, True])
+async def test_many_channels_cost_each_as_much_as_one(
+    explaining: asyncpg.Connection, rate_limit: float | None, *, is_counted: bool
+) -> None:
+    await explaining.execute(MANY, rate_limit)
+    await explaining.execute("INSERT INTO channel_pace (channel_id) SELECT id FROM channel WHERE id LIKE 'm%'")
+    await explaining.execute(DUE.replace("'c' || n % 10", "'m' || n % 300 + 1"), 600)
+    if is_counted:
+        await explaining.execute("ANALYZE")
+    channels = {"channels": [f"m{n}" for n in range(1, 301)], "free": [2] * 300}
+
+    due = await explained(explaining, "deliveries/due_channels", burst_seconds=0.1)
+    claim = await explained(
+        explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1
+    )
+    leased = await explaining.fetch("SELECT id, token FROM delivery WHERE token IS NOT NULL")
+    record = await explained(explaining, "deliveries/record", **successes(leased), max_events=10)
+
+    assert len(leased) == 600
+    assert max(due.rows_read, claim.rows_read, record.rows_read) < 20 * len(leased)
 
 
 async def explained(connection: asyncpg.Connection, name: str, **arguments: object) -> Plan:
