@@ -1,7 +1,8 @@
 """A producer at a steady pace: `python -m tests.bench.producing BOOTSTRAP TOPIC RATE SECONDS ONE_IN`.
 
 One in ONE_IN has reached its threshold, and is of an entitlement of its own; the others are of QUIET entitlements in
-turn, all seen while the service warms up. Each says when it was made, to the microsecond. Nothing lingers.
+turn, all seen while the service warms up. Each says when it was made, to the microsecond. Nothing lingers while a
+request for each record is few; many linger as long as librdkafka lets them by itself.
 """
 
 import sys
@@ -15,10 +16,15 @@ from tests.factories import native_record
 
 QUIET = 10_000
 TICK = 0.002  # seconds: what is due is sent, then the machine is left to others
+FEW = 1000  # records a second; a request for each of 2,000 takes the broker, and this process, half a core
+LINGER_MS = 5
 
 
 def main(bootstrap: str, topic: str, rate: int, seconds: int, one_in: int) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "queue.buffering.max.messages": 1_000_000})
+    linger = LINGER_MS if rate >= FEW else 0
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": linger, "queue.buffering.max.messages": 1_000_000}
+    )
     text = native_record("@usage@", entitlement="ent-@ent@", calculated_at="@at@").replace(b"%", b"%%")
     text = text.replace(b"llm_tokens", b"f%(feature)d").replace(b"@ent@", b"%(ent)d")
     template = text.replace(b"@usage@", b"%(usage)d").replace(b"@at@", b"%(at)b")
