@@ -1,7 +1,10 @@
 """The only definition of "reached". Exact: multiplied, never divided, in a context that traps anything inexact."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from consumer.decide.model import Level, Reason
 from schemas.amounts import EXACT
@@ -10,31 +13,46 @@ from schemas.thresholds import Line
 _HUNDRED: Final = Decimal(100)
 
 
-def amount(line: Line, level: Level) -> Decimal | None:
-    """Return the amount at which *line* is reached: of usage from below, of the balance from above.
+class Place(Struct, frozen=True, gc=False):
+    """Where a level is beside one line.
 
-    Of an allowance a part, exactly; None where there is no part: it is not known, or zero or less.
+    Attributes:
+        amount: at which the line is reached: of usage from below, of the balance from above. Of an allowance a part,
+            exactly; None where there is no part: it is not known, or zero or less.
+        is_reached: exactly 100 % of the allowance has reached 100 %; None where it can't be judged: a missing amount is
+            never taken for 0.
     """
-    if line.share is None:
-        return line.value
-    allowance = level.allowance
-    return None if allowance is None or allowance <= 0 else EXACT.multiply(line.share, allowance)
+
+    amount: Decimal | None
+    is_reached: bool | None
 
 
-def reached(line: Line, level: Level) -> bool | None:
-    """Return whether *level* has reached *line*: exactly 100 % of the allowance has reached 100 %.
+def placed(lines: Sequence[Line], level: Level) -> list[Place]:
+    """Return where *level* is beside each of *lines*."""
+    usage, balance, allowance = level.usage, level.balance, level.allowance
+    has_parts = allowance is not None and allowance > 0
+    places: list[Place] = []
+    for line in lines:
+        shown = balance if line.is_balance else usage
+        if line.share is None:
+            amount = line.value
+        elif has_parts and allowance is not None:
+            amount = EXACT.multiply(line.share, allowance)
+        else:
+            places.append(_NOWHERE)
+            continue
+        if shown is None:
+            places.append(Place(amount, None))
+        else:
+            places.append(Place(amount, shown <= amount if line.is_balance else shown >= amount))
+    return places
 
-    None where it can't be judged: a missing amount is never taken for 0.
-    """
-    shown = level.balance if line.is_balance else level.usage
-    needed = amount(line, level)
-    if shown is None or needed is None:
-        return None
-    return shown <= needed if line.is_balance else shown >= needed
+
+_NOWHERE: Final = Place(None, None)
 
 
 def lacks(line: Line) -> Reason:
-    """Return why *line* can't be judged, where `reached` is None."""
+    """Return why *line* can't be judged, where no place says whether it is reached."""
     return Reason.NO_BALANCE if line.share is None else Reason.NO_ALLOWANCE
 
 

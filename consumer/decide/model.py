@@ -46,7 +46,7 @@ class Reason(StrEnum):
     RULE_GONE = "rule_gone"
 
 
-class Level(NamedTuple):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """What a snapshot says of usage. None: missing, and not derivable; never 0 for "not known"."""
 
     usage: Decimal | None

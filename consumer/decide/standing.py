@@ -7,7 +7,7 @@ are: so between the nearest lines every record changes nothing, for the same rea
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -17,7 +17,6 @@ from consumer.decide.model import Document, Level, Reason
 from schemas.glance import Glance, Number
 from schemas.rules import BalanceThresholdSpec, Rule, RuleType
 from schemas.sources import Snapshot
-from schemas.thresholds import Line
 
 _FAR: Final = 10**39  # beyond every amount
 _LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -97,22 +96,20 @@ def standing(
 def _lines(rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Number]:
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
     found: dict[str, Decimal] = {}
-    for line in _judged(rules):
-        is_reached, amount = levels.reached(line, level), levels.amount(line, level)
-        if is_reached is None or amount is None:
-            continue
-        if line.is_balance:
-            name, nearest = ("balance_to", min) if is_reached else ("balance_above", max)
-        else:
-            name, nearest = ("usage_from", max) if is_reached else ("usage_below", min)
-        found[name] = nearest(found[name], amount) if name in found else amount
-    return {name: _number(amount) for name, amount in found.items()}
-
-
-def _judged(rules: Sequence[Rule]) -> Iterator[Line]:
     for rule in rules:
-        if type(rule.spec) is BalanceThresholdSpec:  # isinstance asks pydantic's metaclass, which is slow
-            yield from rule.spec.lines
+        if type(rule.spec) is not BalanceThresholdSpec:  # isinstance asks pydantic's metaclass, which is slow
+            continue
+        lines = rule.spec.lines
+        for line, place in zip(lines, levels.placed(lines, level), strict=True):
+            amount, is_reached = place.amount, place.is_reached
+            if is_reached is None or amount is None:
+                continue
+            if line.is_balance:
+                name, nearest = ("balance_to", min) if is_reached else ("balance_above", max)
+            else:
+                name, nearest = ("usage_from", max) if is_reached else ("usage_below", min)
+            found[name] = nearest(found[name], amount) if name in found else amount
+    return {name: _number(amount) for name, amount in found.items()}
 
 
 def _number(line: Decimal) -> Number:

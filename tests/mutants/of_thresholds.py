@@ -6,10 +6,10 @@ THRESHOLD = "consumer/decide/rules/balance_threshold.py"
 LEVELS = "consumer/decide/levels.py"
 
 MUTANTS = [
-    Mutant(LEVELS, "shown >= needed", "shown > needed", "exactly 100 % does not cut off"),
-    Mutant(LEVELS, "shown <= needed", "shown < needed", "reached is passed"),
+    Mutant(LEVELS, "shown >= amount", "shown > amount", "exactly 100 % does not cut off"),
+    Mutant(LEVELS, "shown <= amount", "shown < amount", "reached is passed"),
     Mutant("schemas/thresholds.py", "_PER_CENT: Final = -2", "_PER_CENT: Final = -3", "80 % is reached at 8 %"),
-    Mutant(LEVELS, "allowance <= 0 else EXACT", "allowance < 0 else EXACT", "any usage is 100 % of an allowance of 0"),
+    Mutant(LEVELS, "and allowance > 0", "and allowance >= 0", "any usage is 100 % of an allowance of 0"),
     Mutant(
         LEVELS,
         "EXACT.multiply(line.value, allowance), 1)",
@@ -62,8 +62,8 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "{**known.marks, **{line.identity: mark for line, _, mark in moved}}",
-        "{line.identity: mark for line, _, mark in moved}",
+        "{**known.marks, **{one.line.identity: one.mark for one in moved}}",
+        "{one.line.identity: one.mark for one in moved}",
         "a threshold that fires makes the others fire again",
     ),
     Mutant(
@@ -80,13 +80,13 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "snapshot.period_from < since.at",
-        "snapshot.period_from <= since.at",
+        "at.snapshot.period_from < since.at",
+        "at.snapshot.period_from <= since.at",
         "a period that begins with the rule is ignored",
     ),
     Mutant(
         THRESHOLD,
-        "since is not None and snapshot.period_from < since.at",
+        "since is not None and at.snapshot.period_from < since.at",
         "since is not None",
         "a period that began after the rule is ignored",
     ),
@@ -98,13 +98,13 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "return step if sight is None else step._replace(sight=sight)",
+        "return step if sight is None else replace(step, sight=sight)",
         "return step",
         "every sight is the first one",
     ),
     Mutant(
         THRESHOLD,
-        '(mark is None or (mark.state == "clear" and spec.rearm == "recovery"))',
+        '(mark is None or (mark.state == "clear" and at.spec.rearm == "recovery"))',
         "mark is None",
         "a rule enabled again fires for what a re-armed threshold has reached",
     ),
@@ -116,8 +116,8 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        '"ignored", episode, snapshot.calculated_at, _shown(line, level), is_told=False',
-        '"ignored", episode, snapshot.calculated_at, _shown(line, level)',
+        '"ignored", episode, at.snapshot.calculated_at, _shown(line, at.level), is_told=False',
+        '"ignored", episode, at.snapshot.calculated_at, _shown(line, at.level)',
         "what was never told has a recovery to tell",
     ),
     Mutant(

@@ -18,6 +18,11 @@ def level(usage: object = None, allowance: object = None, balance: object = None
     return Level(*exact)
 
 
+def reached(one: Line, at: Level) -> bool | None:
+    (place,) = levels.placed([one], at)
+    return place.is_reached
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "at", "is_reached"),
     [
@@ -51,7 +56,7 @@ def level(usage: object = None, allowance: object = None, balance: object = None
     ],
 )
 def test_a_threshold_is_reached_at_its_exact_level(kind: str, value: object, at: Level, is_reached: bool) -> None:
-    assert levels.reached(line(kind, value), at) is is_reached
+    assert reached(line(kind, value), at) is is_reached
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ def test_a_threshold_is_reached_at_its_exact_level(kind: str, value: object, at:
 def test_what_is_not_known_is_not_judged(kind: str, at: Level, why: Reason | None) -> None:
     one = line(kind, 50)
 
-    assert (levels.reached(one, at) is None) is (why is not None)
+    assert (reached(one, at) is None) is (why is not None)
     assert why in {None, levels.lacks(one)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.decide.levels import reached
+from consumer.decide.levels import placed
 from consumer.decide.model import Crossing, Level, Occurrence
 from consumer.decide.payloads import payload
 from consumer.decide.samples import UNNAMED, sample
@@ -68,7 +68,7 @@ def test_the_first_threshold_is_reached_at_the_level_that_the_sample_says(thresh
     assert isinstance(occurrence, Crossing)
     value = body(occurrence)["data"]["value"]
     amounts = [Decimal(value[name]) for name in ("usage", "totalAvailableGrantAmount", "balance")]
-    assert reached(occurrence.threshold.line, Level(*amounts))
+    assert [place.is_reached for place in placed([occurrence.threshold.line], Level(*amounts))] == [True]
     assert min(value["balance"], value["overage"]) == 0
 
 

@@ -16,8 +16,9 @@ one learns of it.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from consumer.decide import levels
@@ -28,14 +29,14 @@ from schemas.sources import Snapshot
 from schemas.thresholds import Line
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True):
     """What is remembered of one rule's thresholds, by identity."""
 
     marks: Mapping[str, Mark]
     sights: Mapping[str, int]
 
 
-class Finding(NamedTuple):
+class Finding(Struct, frozen=True):
     """What one rule makes of one snapshot: its marks and sights after it, what is told, and a reason a threshold."""
 
     marks: Mapping[str, Mark]  # the very mapping given where nothing changed
@@ -44,7 +45,7 @@ class Finding(NamedTuple):
     reasons: tuple[Reason, ...]
 
 
-class _Step(NamedTuple):
+class _Step(Struct, frozen=True):
     """What becomes of one threshold: why, and its mark where that changed."""
 
     reason: Reason
@@ -52,7 +53,7 @@ class _Step(NamedTuple):
     sight: int | None = None  # the revision under which it is seen, where this is the first time
 
 
-class _At(NamedTuple):
+class _At(Struct, frozen=True):
     """What all thresholds of a rule are judged on."""
 
     spec: BalanceThresholdSpec
@@ -63,7 +64,7 @@ class _At(NamedTuple):
     is_late: bool
 
 
-class _Moved(NamedTuple):
+class _Moved(Struct, frozen=True):
     """A threshold whose mark has changed."""
 
     line: Line
@@ -93,14 +94,15 @@ def judge(
     """
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
     at, lines = _At(spec, rule.ignoring, snapshot, level, known, is_late), spec.lines
-    steps = [_step(at, line) for line in lines]
+    places = levels.placed(lines, level)
+    steps = [_step(at, line, is_reached=place.is_reached) for line, place in zip(lines, places, strict=True)]
     reasons = tuple([step.reason for step in steps])
     sights = _sights(known, lines, steps) if at.ignoring else known.sights
     stepped = zip(lines, steps, strict=True)
     moved = [_Moved(line, step.reason, step.mark) for line, step in stepped if step.mark is not None]
     if not moved:
         return Finding(known.marks, sights, (), reasons)
-    marks = {**known.marks, **{line.identity: mark for line, _, mark in moved}}
+    marks = {**known.marks, **{one.line.identity: one.mark for one in moved}}
     if spec.emit == "each":
         return Finding(marks, sights, _each(rule, at, moved), reasons)
     told = _highest(rule, at, moved)
@@ -118,19 +120,17 @@ def _sights(known: Known, lines: Sequence[Line], steps: Sequence[_Step]) -> Mapp
     return {**known.sights, **seen} if seen else known.sights
 
 
-def _step(at: _At, line: Line) -> _Step:
-    spec, ignoring, snapshot, level, known, _ = at
-    is_reached = levels.reached(line, level)
+def _step(at: _At, line: Line, *, is_reached: bool | None) -> _Step:
     if is_reached is None:
         return _STAYS[levels.lacks(line)]
-    identity = line.identity
+    identity, known = line.identity, at.known
     mark = known.marks.get(identity)
-    since = ignoring.get(identity)
+    since = at.ignoring.get(identity)
     sight = None if since is None or known.sights.get(identity) == since.revision else since.revision
-    ignores = sight is not None and since is not None and snapshot.period_from < since.at
-    if is_reached and ignores and (mark is None or (mark.state == "clear" and spec.rearm == "recovery")):
+    ignores = sight is not None and since is not None and at.snapshot.period_from < since.at
+    if is_reached and ignores and (mark is None or (mark.state == "clear" and at.spec.rearm == "recovery")):
         episode = mark.episode if mark is not None else 0
-        ignored = Mark("ignored", episode, snapshot.calculated_at, _shown(line, level), is_told=False)
+        ignored = Mark("ignored", episode, at.snapshot.calculated_at, _shown(line, at.level), is_told=False)
         step = _Step(Reason.IGNORED_ON_CREATE, ignored)
     elif mark is not None:
         step = _followed(at, line, mark, is_reached=is_reached)
@@ -138,7 +138,7 @@ def _step(at: _At, line: Line) -> _Step:
         step = _STAYS[Reason.BELOW]
     else:
         step = _Step(Reason.FIRST_CROSSING, _fired(at, line, 1))
-    return step if sight is None else step._replace(sight=sight)
+    return step if sight is None else replace(step, sight=sight)
 
 
 def _followed(at: _At, line: Line, mark: Mark, *, is_reached: bool) -> _Step:
