@@ -182,6 +182,14 @@ async def _keep(_: object) -> None:
     """Reset nothing when a connection goes back: no session of ours has a state. Saves a round trip a statement."""
 
 
-def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Return *rows* turned into *width* columns, as `unnest` wants them; empty columns for no rows."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any] | None]:
+    """Return *rows* turned into *width* columns, as `unnest` wants them; empty columns for no rows.
+
+    One without a single value is None: `unnest` fills it up, and nothing of it need be encoded.
+    """
+    if not rows:
+        return [()] * width
+    return [
+        None if column[0] is None and column.count(None) == len(column) else column
+        for column in zip(*rows, strict=True)
+    ]
