@@ -173,17 +173,21 @@ class Dispatch:
         A success is recorded beside the next attempt: the slot need not wait for Postgres. After anything else it does:
         who is to pause must not be claimed from. As many may wait for their record as may be in flight, not more.
         """
-        with contextlib.ExitStack() as slot:
-            slot.callback(self._free, leased.delivery.channel_id)
+        channel, has_slot = leased.delivery.channel_id, True
+        try:
             ended = await self._attempted(leased.delivery, leased.asked_at)
             if ended is None:
                 return
             self._taken.see(ended)
             if ended.outcome.is_success and len(self._tasks) < 2 * self._limits.total:
-                slot.close()
+                has_slot = False
+                self._free(channel)
             await self._attempts.recorded(ended)
             if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
                 self._wake.set()  # due before the next poll: ask anew when
+        finally:
+            if has_slot:
+                self._free(channel)
 
     def _free(self, channel: str) -> None:
         if (following := self._taken.free(channel, clock.monotonic())) is not None:
