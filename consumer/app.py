@@ -35,6 +35,7 @@ LOOK_EVERY: Final = 2.0
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
 # The same where the process delivers itself: others need but help. Each of them would look for what it has taken.
 ASK_FOR_HELP_EVERY: Final = 0.05
+GC_THRESHOLDS: Final = (50_000, 20, 20)  # by default thousands of young objects are looked through for each batch
 logger = log.get("app")
 
 
@@ -109,7 +110,7 @@ class App:
             stack.push_async_callback(database.close)
             await self._patience.until("postgres", lambda: migrate.check(database))
             gc.freeze()  # what lives as long as the process is not looked through again (performance.md B.4)
-            gc.set_threshold(50_000, 20, 20)
+            gc.set_threshold(*GC_THRESHOLDS)
             logger.info("app.started", roles=",".join(sorted(self._roles)))
             await self._run_roles(database)
         logger.info("app.stopped")

@@ -1,6 +1,6 @@
 """`make bench`: how fast each stage is beside the floor of its libraries, in one run; a table, and a JSON file.
 
-ARGS="judging latency"   some of: judging, delivering, latency, fairness
+ARGS="judging latency"   some of: stages, judging, delivering, latency, fairness
 ROUNDS of each figure are interleaved with the bare loop's; medians and the spread of the ratio are shown.
 """
 
@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from consumer import clock
-from tests.bench import delivering, judging, latency
+from tests.bench import delivering, judging, latency, stages
 from tests.bench.place import Place, place
 
 Row = dict[str, object]
 Measure = Callable[[Place], Awaitable[Row]]
 SECTIONS: dict[str, list[Measure]] = {
+    "stages": [partial(stages.measure, family=family) for family in ("native", "openmeter")],
     "judging": [partial(judging.measure, load=load) for load in judging.LOADS],
     "delivering": [partial(delivering.measure, load=load) for load in delivering.LOADS],
     "latency": [partial(latency.measure, load=load) for load in latency.LOADS],

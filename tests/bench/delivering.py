@@ -14,7 +14,7 @@ import asyncpg
 from consumer import clock
 from consumer.store.intervals import lowest_id
 from tests.bench.bare import BODY
-from tests.bench.place import LOOK, Place, bare, execute, service
+from tests.bench.place import LOOK, Place, bare, execute, postgres_cpu, service
 from tests.bench.rules import hook
 from tests.service import ROOT, Deployment
 from tests.webhooks import Authority
@@ -145,6 +145,7 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
         "spread": f"{min(ratios):.2f} to {max(ratios):.2f}",
         "cpu_us": round(median(one["cpu_us"] for one in ours), 1),
         "bare_cpu_us": round(median(one["cpu_us"] for one in floor), 1),
+        "postgres_us": round(median(one["postgres_us"] for one in ours), 1),
         "memory_mib": round(max(one["memory"] for one in ours)),
     }
 
@@ -162,7 +163,7 @@ async def drained(deployment: Deployment, to: Receivers, count: int) -> dict[str
     """Start a deliverer; return its rate from the first arrival to the last, once all are recorded."""
     with service(deployment, "--only", "deliver") as process:
         await process.logged("app.started")
-        cpu = process.cpu
+        cpu, of_postgres = process.cpu, postgres_cpu()
         connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
         try:
             async with asyncio.timeout(300):
@@ -170,7 +171,12 @@ async def drained(deployment: Deployment, to: Receivers, count: int) -> dict[str
                     await clock.wait(asyncio.Event(), LOOK * 5)
         finally:
             await connection.close()
-        cpu = process.cpu - cpu
+        cpu, of_postgres = process.cpu - cpu, postgres_cpu() - of_postgres
         times = sorted(at for _, at in await to.arrivals())
         assert len(times) == count
-        return {"rate": (count - 1) / (times[-1] - times[0]), "cpu_us": cpu / count * 1e6, "memory": process.memory}
+        return {
+            "rate": (count - 1) / (times[-1] - times[0]),
+            "cpu_us": cpu / count * 1e6,
+            "postgres_us": of_postgres / count * 1e6,
+            "memory": process.memory,
+        }

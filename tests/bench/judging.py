@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 
 from consumer import clock
-from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, service
+from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, postgres_cpu, service
 from tests.bench.rules import hook, quota
 from tests.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
 from tests.service import Deployment
@@ -79,7 +79,7 @@ async def read(
     consumer: AIOKafkaConsumer, topic: str, process: Process, position: int, until: int
 ) -> tuple[dict[str, float], int]:
     """Wait until *until* records are committed; return the rate since *position*, and the new position."""
-    began, cpu = clock.monotonic(), process.cpu
+    began, cpu, of_postgres = clock.monotonic(), process.cpu, postgres_cpu()
     partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
     while True:
         committed = sum([await consumer.committed(tp) or 0 for tp in partitions])
@@ -87,7 +87,9 @@ async def read(
             break
         await clock.wait(asyncio.Event(), LOOK)
     count = committed - position
-    return {"rate": count / (clock.monotonic() - began), "cpu_us": (process.cpu - cpu) / count * 1e6}, committed
+    costs = {"cpu_us": process.cpu - cpu, "postgres_us": postgres_cpu() - of_postgres}
+    rate = count / (clock.monotonic() - began)
+    return {"rate": rate, **{name: seconds / count * 1e6 for name, seconds in costs.items()}}, committed
 
 
 def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]]) -> dict[str, object]:
@@ -100,6 +102,7 @@ def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]])
         "spread": f"{min(ratios):.2f} to {max(ratios):.2f}",
         "cpu_us": round(median(one["cpu_us"] for one in ours), 1),
         "bare_cpu_us": round(median(one["cpu_us"] for one in floor), 1),
+        "postgres_us": round(median(one["postgres_us"] for one in ours), 1),
         "events_a_second": round(median(one["rate"] for one in ours) * load.fires / 1000),
     }
 

@@ -58,6 +58,12 @@ async def place() -> AsyncIterator[Place]:
             yield Place(broker.bootstrap, database.url, template, stack.enter_context(account.scratch()))
 
 
+def postgres_cpu() -> float:
+    """Return the seconds that Postgres has used, of its processes that still run."""
+    times = [one.cpu_times() for one in psutil.Process().children(recursive=True) if one.name() == "postgres"]
+    return float(sum(one.user + one.system for one in times))
+
+
 class Process:
     """A process of the service, or of the benchmark, that is measured from outside."""
 
