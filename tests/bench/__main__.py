@@ -20,7 +20,10 @@ Row = dict[str, object]
 Measure = Callable[[Place], Awaitable[Row]]
 SECTIONS: dict[str, list[Measure]] = {
     "stages": [partial(stages.measure, family=family) for family in ("native", "openmeter")],
-    "judging": [partial(judging.measure, load=load) for load in judging.LOADS],
+    "judging": [
+        *[partial(judging.measure, load=load) for load in judging.LOADS],
+        partial(judging.measure_replicas, load=judging.ALL_FIRING, replicas=2),
+    ],
     "delivering": [partial(delivering.measure, load=load) for load in delivering.LOADS],
     "latency": [partial(latency.measure, load=load) for load in latency.LOADS],
     "fairness": [partial(latency.measure, load=load) for load in latency.FAIR],

@@ -5,8 +5,9 @@ slice that comes next. The first slice warms up: documents are new then, and the
 """
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -38,10 +39,11 @@ class Load:
         return f"{self.of}, {self.fires / 10:g} % firing"
 
 
+ALL_FIRING = Load("native", 1000, 240_000)
 LOADS = [
     Load("native", 1, 1_200_000),
     Load("native", 10, 1_200_000),
-    Load("native", 1000, 240_000),
+    ALL_FIRING,
     Load("openmeter", 1, 600_000),
     Load("openmeter", 10, 600_000),
     Load("openmeter", 1000, 240_000),
@@ -64,7 +66,7 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
                 position = 0
                 for n in range(SLICES):
                     until = (n + 1) * step * PARTITIONS
-                    found, position = await read(consumer, topic, process, position, until)
+                    found, position = await read(consumer, topic, [process], position, until)
                     ours.append(found)
                     if n:
                         process.pause()
@@ -75,11 +77,32 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
     return row(load, ours[1:], floor)
 
 
+async def measure_replicas(place: Place, load: Load, replicas: int) -> dict[str, object]:
+    """Measure *replicas* that share the work, and the machine: how much it takes in all."""
+    async with place.deployment() as deployment:
+        await configured(deployment)
+        topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+        produce(place.bootstrap, topic, values(load), load.records)
+        with contextlib.ExitStack() as stack:
+            processes = [stack.enter_context(service(deployment, "--only", "consume")) for _ in range(replicas)]
+            for process in processes:
+                await process.logged("partitions.assigned")
+            async with AIOKafkaConsumer(
+                bootstrap_servers=place.bootstrap, group_id=topic, enable_auto_commit=False
+            ) as consumer:
+                _, position = await read(consumer, topic, processes, 0, load.records // SLICES)
+                # To the last slice: by then some have nothing left.
+                found, _ = await read(consumer, topic, processes, position, load.records * (SLICES - 1) // SLICES)
+    costs = {name: round(found[name], 1) for name in ("cpu_us", "postgres_us")}
+    return {"what": f"judging, {load.name}, {replicas} replicas", "rate": round(found["rate"])} | costs
+
+
 async def read(
-    consumer: AIOKafkaConsumer, topic: str, process: Process, position: int, until: int
+    consumer: AIOKafkaConsumer, topic: str, processes: Sequence[Process], position: int, until: int
 ) -> tuple[dict[str, float], int]:
     """Wait until *until* records are committed; return the rate since *position*, and the new position."""
-    began, cpu, of_postgres = clock.monotonic(), process.cpu, postgres_cpu()
+    began, of_postgres = clock.monotonic(), postgres_cpu()
+    cpu = sum(process.cpu for process in processes)
     partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
     while True:
         committed = sum([await consumer.committed(tp) or 0 for tp in partitions])
@@ -87,7 +110,7 @@ async def read(
             break
         await clock.wait(asyncio.Event(), LOOK)
     count = committed - position
-    costs = {"cpu_us": process.cpu - cpu, "postgres_us": postgres_cpu() - of_postgres}
+    costs = {"cpu_us": sum(process.cpu for process in processes) - cpu, "postgres_us": postgres_cpu() - of_postgres}
     rate = count / (clock.monotonic() - began)
     return {"rate": rate, **{name: seconds / count * 1e6 for name, seconds in costs.items()}}, committed
 
