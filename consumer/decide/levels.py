@@ -27,17 +27,20 @@ class Place(Struct, frozen=True, gc=False):
     is_reached: bool | None
 
 
+_NOWHERE: Final = Place(None, None)
+
+
 def placed(lines: Sequence[Line], level: Level) -> list[Place]:
     """Return where *level* is beside each of *lines*."""
     usage, balance, allowance = level.usage, level.balance, level.allowance
-    has_parts = allowance is not None and allowance > 0
+    whole = allowance if allowance is not None and allowance > 0 else None
     places: list[Place] = []
     for line in lines:
         shown = balance if line.is_balance else usage
         if line.share is None:
             amount = line.value
-        elif has_parts and allowance is not None:
-            amount = EXACT.multiply(line.share, allowance)
+        elif whole is not None:
+            amount = EXACT.multiply(line.share, whole)
         else:
             places.append(_NOWHERE)
             continue
@@ -46,9 +49,6 @@ def placed(lines: Sequence[Line], level: Level) -> list[Place]:
         else:
             places.append(Place(amount, shown <= amount if line.is_balance else shown >= amount))
     return places
-
-
-_NOWHERE: Final = Place(None, None)
 
 
 def lacks(line: Line) -> Reason:
