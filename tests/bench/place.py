@@ -59,9 +59,13 @@ async def place() -> AsyncIterator[Place]:
 
 
 def postgres_cpu() -> float:
-    """Return the seconds that Postgres has used, of its processes that still run."""
-    times = [one.cpu_times() for one in psutil.Process().children(recursive=True) if one.name() == "postgres"]
-    return float(sum(one.user + one.system for one in times))
+    """Return the seconds that Postgres has used, of all its processes: those that ended, their parent has counted."""
+    used = 0.0
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.name() == "postgres":
+                used += sum(one.cpu_times()[:4])
+    return used
 
 
 class Process:
