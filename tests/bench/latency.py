@@ -12,7 +12,7 @@ import asyncpg
 
 from consumer import clock
 from tests.bench.delivering import Receivers, receivers
-from tests.bench.place import LOOK, Place, service
+from tests.bench.place import LOOK, Place, postgres_cpu, service
 from tests.bench.rules import hook, quota
 from tests.service import ROOT, Deployment
 
@@ -54,6 +54,7 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
             ]
             for process in replicas:
                 await process.logged("partitions.assigned")
+            cpu, of_postgres = sum(process.cpu for process in replicas), postgres_cpu()
             topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
             said = await produced(place.bootstrap, topic, load)
             until = clock.monotonic() + 20
@@ -63,12 +64,15 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
                 await clock.wait(asyncio.Event(), LOOK * 10)
                 arrivals += await to.arrivals()
                 healthy = await expected(deployment, load)
-            return row(load, healthy, arrivals, said, max(process.memory for process in replicas))
+            costs = {
+                "cpu_us": round((sum(process.cpu for process in replicas) - cpu) / len(healthy) * 1e6),
+                "postgres_us": round((postgres_cpu() - of_postgres) / len(healthy) * 1e6),
+                "memory_mib": round(max(process.memory for process in replicas)),
+            }
+            return row(load, healthy, arrivals, said) | costs
 
 
-def row(
-    load: Load, made: dict[str, float], arrivals: Sequence[tuple[str, float]], said: float, memory: float
-) -> dict[str, object]:
+def row(load: Load, made: dict[str, float], arrivals: Sequence[tuple[str, float]], said: float) -> dict[str, object]:
     to_wall = clock.now().timestamp() - clock.monotonic()
     first: dict[str, float] = {}
     for event, at in arrivals:
@@ -82,7 +86,6 @@ def row(
         "p50_ms": round(cuts[499] * 1000, 1),
         "p99_ms": round(cuts[989] * 1000, 1),
         "max_ms": round(max(taken) * 1000, 1),
-        "memory_mib": round(memory),
     }
 
 
