@@ -7,7 +7,7 @@ slice that comes next. The first slice warms up: documents are new then, and the
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -51,34 +51,38 @@ LOADS = [
 
 
 async def measure(place: Place, load: Load) -> dict[str, object]:
-    async with place.deployment() as deployment:
-        await configured(deployment)
-        topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
-        produce(place.bootstrap, topic, values(load), load.records)
-        step = load.records // SLICES // PARTITIONS  # offsets of each partition
-        with service(deployment, "--only", "consume") as process:
-            await process.logged("partitions.assigned")
-            ours: list[dict[str, float]] = []
-            floor: list[dict[str, float]] = []
-            async with AIOKafkaConsumer(
-                bootstrap_servers=place.bootstrap, group_id=topic, enable_auto_commit=False
-            ) as consumer:
-                position = 0
-                for n in range(SLICES):
-                    until = (n + 1) * step * PARTITIONS
-                    found, position = await read(consumer, topic, [process], position, until)
-                    ours.append(found)
-                    if n:
-                        process.pause()
-                        floor.append(
-                            await bare("consume", place.bootstrap, topic, n * step, (n + 1) * step, PARTITIONS)
-                        )
-                        process.go_on()
+    """Measure one replica, slice by slice, each beside the bare loop."""
+    step = load.records // SLICES // PARTITIONS  # offsets of each partition
+    ours: list[dict[str, float]] = []
+    floor: list[dict[str, float]] = []
+    async with consuming(place, load) as (topic, consumer, processes):
+        (process,) = processes
+        position = 0
+        for n in range(SLICES):
+            found, position = await read(consumer, topic, processes, position, (n + 1) * step * PARTITIONS)
+            ours.append(found)
+            if n:
+                process.pause()
+                floor.append(await bare("consume", place.bootstrap, topic, n * step, (n + 1) * step, PARTITIONS))
+                process.go_on()
     return row(load, ours[1:], floor)
 
 
 async def measure_replicas(place: Place, load: Load, replicas: int) -> dict[str, object]:
     """Measure *replicas* that share the work, and the machine: how much it takes in all."""
+    async with consuming(place, load, replicas) as (topic, consumer, processes):
+        _, position = await read(consumer, topic, processes, 0, load.records // SLICES)
+        # To the last slice: by then some have nothing left.
+        found, _ = await read(consumer, topic, processes, position, load.records * (SLICES - 1) // SLICES)
+    costs = {name: round(found[name], 1) for name in ("cpu_us", "postgres_us")}
+    return {"what": f"judging, {load.name}, {replicas} replicas", "rate": round(found["rate"])} | costs
+
+
+@contextlib.asynccontextmanager
+async def consuming(
+    place: Place, load: Load, replicas: int = 1
+) -> AsyncIterator[tuple[str, AIOKafkaConsumer, list[Process]]]:
+    """Fill a topic with *load*, start who reads it; give the topic, who sees what is committed, and the readers."""
     async with place.deployment() as deployment:
         await configured(deployment)
         topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
@@ -90,11 +94,7 @@ async def measure_replicas(place: Place, load: Load, replicas: int) -> dict[str,
             async with AIOKafkaConsumer(
                 bootstrap_servers=place.bootstrap, group_id=topic, enable_auto_commit=False
             ) as consumer:
-                _, position = await read(consumer, topic, processes, 0, load.records // SLICES)
-                # To the last slice: by then some have nothing left.
-                found, _ = await read(consumer, topic, processes, position, load.records * (SLICES - 1) // SLICES)
-    costs = {name: round(found[name], 1) for name in ("cpu_us", "postgres_us")}
-    return {"what": f"judging, {load.name}, {replicas} replicas", "rate": round(found["rate"])} | costs
+                yield topic, consumer, processes
 
 
 async def read(

@@ -100,7 +100,7 @@ async def everything(place: Place) -> tuple[list[Step], list[Figure]]:
         begin, until = topic.position, topic.send(sights(kinds))
         with service(deployment, "--only", "consume") as process:
             await process.logged("partitions.assigned")
-            await read(topic.consumer, topic.topic, process, begin, until)
+            await read(topic.consumer, topic.topic, [process], begin, until)
         async with connected(deployment) as connection:
             every, of = await costs.channels(connection), await costs.rules(connection)
             await fills.entitlements(connection, kinds.entitlements, world.entitlements)

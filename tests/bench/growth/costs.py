@@ -97,11 +97,11 @@ async def of_records(
     events = await _events(deployment)
     with service(deployment, "--only", only) as process:
         await process.logged("partitions.assigned")
-        first, position = await read(topic.consumer, topic.topic, process, begin, seen)
+        first, position = await read(topic.consumer, topic.topic, [process], begin, seen)
         found: list[Row] = []
         floor: list[Row] = []
         for n in range(SLICES):
-            row, position = await read(topic.consumer, topic.topic, process, position, seen + (n + 1) * size)
+            row, position = await read(topic.consumer, topic.topic, [process], position, seen + (n + 1) * size)
             found.append(row)
             process.pause()
             floor.append(await beside(topic, seen + n * size, size))
@@ -125,8 +125,8 @@ async def of_strangers(deployment: Deployment, topic: Reading, world: World, tur
     until = topic.send(islice(records, SLICE // 4))
     with service(replace(deployment, environment=environment), "--only", "consume") as process:
         await process.logged("partitions.assigned")
-        _, position = await read(topic.consumer, topic.topic, process, begin, middle)
-        row, _ = await read(topic.consumer, topic.topic, process, position, until)
+        _, position = await read(topic.consumer, topic.topic, [process], begin, middle)
+        row, _ = await read(topic.consumer, topic.topic, [process], position, until)
     return round(row["cpu_us"], 1)
 
 
