@@ -8,6 +8,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from consumer import clock, encryption, ids, log, loop
 from consumer.config import Settings
+from consumer.consume.ingest import Recipients, keep_nothing
 from consumer.consume.kafka import Kafka
 from consumer.consume.role import Consume, Reading
 from consumer.decide.breaker import Breaker, Endurance
@@ -30,6 +32,7 @@ from consumer.serve.role import Api
 from consumer.store import migrate, outbox
 from consumer.store.database import Database
 from consumer.store.listen import listen
+from consumer.store.outbox import Kept
 
 LOOK_EVERY: Final = 2.0
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
@@ -86,6 +89,7 @@ class App:
         self._stop_at = float("inf")
         self._due = asyncio.Event()  # something may be due: wakes this process' deliverer
         self._announced = asyncio.Event()  # something is due: other processes' deliverers are to be told
+        self._deliverer: Deliver | None = None
         self._id = ids.new()  # by which it knows its own notifications
 
     def stop(self) -> None:
@@ -193,7 +197,9 @@ class App:
     # --- consume -------------------------------------------------------------------------------------------------
 
     async def _consume(self, database: Database) -> None:
-        consume = Consume(database, self._metrics, self._reading(), self._patience, announce=self._announce)
+        consume = Consume(
+            database, self._metrics, self._reading(), self._patience, announce=self._announce, keep=self._keep
+        )
         async with loop.beside(loop.every(self._listener(consume.wakes), RETRY_PAUSE, name="listen-catalog")):
             await consume.run(self._stop, lambda: self._is_ready(Role.CONSUME))
 
@@ -214,6 +220,10 @@ class App:
         self._due.set()
         self._announced.set()
 
+    def _keep(self, recipients: Recipients) -> AbstractContextManager[Kept]:
+        """Keep slots of the deliverer, where this process is one."""
+        return self._deliverer.dispatch.keep(recipients) if self._deliverer else keep_nothing(recipients)
+
     async def _tell(self, database: Database) -> None:
         """Notify other processes once, of however many batches were announced."""
         await self._announced.wait()
@@ -230,7 +240,9 @@ class App:
     # --- deliver -------------------------------------------------------------------------------------------------
 
     async def _deliver(self, database: Database) -> None:
-        deliver = Deliver(database, self._cipher, self._metrics, self._terms(), due=self._due, announce=self._announce)
+        deliver = self._deliverer = Deliver(
+            database, self._cipher, self._metrics, self._terms(), due=self._due, announce=self._announce
+        )
         self._patience.checks["deliver"] = lambda: deliver.waiting_for
         self._is_ready(Role.DELIVER)
         async with loop.beside(loop.every(self._listener(deliver.wakes), RETRY_PAUSE, name="listen-outbox")):

@@ -16,7 +16,7 @@ from consumer.store import configuration, deliveries, outbox
 from consumer.store.database import Database
 from consumer.store.deliveries import Claimed, Ended, Recorded
 from consumer.store.memory import EntitlementKey
-from consumer.store.outbox import Change, NewEvent
+from consumer.store.outbox import Change, Kept, NewEvent, Slots, Written
 from schemas.rules import RuleId
 from schemas.rules_file import RulesFile
 from tests.factories import NOW, PERIOD
@@ -67,14 +67,19 @@ class Store:
 
     async def events(self, count: int, *, after: bytes | None = None) -> list[str]:
         """Make *count* events; return their ids, in order. Each one's identity is its number, from 1 on."""
+        return [written.made[0].id for written in await self.write(count, after=after)]
+
+    async def write(self, count: int, *, after: bytes | None = None, **kept: Slots) -> list[Written]:
+        """Make *count* events, with slots *kept* of channels by key; return what became of each."""
         changes = []
         for _ in range(count):
             self._made += 1
-            changes.append(self._change(self._made, after))
-        await outbox.write(self.database, changes)
-        return [change.events[0].id for change in changes]
+            changes.append(self.change(self._made, after))
+        slots = {self.ids[key]: some for key, some in kept.items()}
+        return await outbox.write(self.database, changes, Kept(slots, LEASE, lambda _: None))
 
-    def _change(self, n: int, after: bytes | None) -> Change:
+    def change(self, n: int, after: bytes | None = None) -> Change:
+        """A change of an entitlement of its own, with the event whose identity is *n*."""
         marks = {RuleId(self.rule_id): {"usage_percentage:80": Mark("fired", 1, NOW, Decimal(80))}}
         document = Document(version=0, period_from=PERIOD[0], period_to=PERIOD[1], as_of=NOW, marks=marks)
         event_id = ids.new()

@@ -7,7 +7,8 @@ Kafka. Only then may its offsets be committed. Repeating a batch, whole or in pa
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,15 +27,22 @@ from consumer.metrics import Metrics
 from consumer.store import outbox
 from consumer.store.database import Database
 from consumer.store.memory import Memory, MemoryKey, key_of
-from consumer.store.outbox import Result, Written
+from consumer.store.outbox import NOTHING_KEPT, Kept, Result, Written
 from schemas.parse import Reject
 from schemas.reading import RejectReason
 from schemas.rules import RuleType
 
+Recipients = Counter[tuple[str, str]]  # how many deliveries at most, by namespace and channel
+Keep = Callable[[Recipients], AbstractContextManager[Kept]]
 MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
 PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
 PARTS_AT_ONCE: Final = 4  # of all batches in hand: the other connections are for what else the process does
 logger = log.get("consume")
+
+
+def keep_nothing(_: Recipients) -> AbstractContextManager[Kept]:
+    """Keep no slots: another process delivers."""
+    return nullcontext(NOTHING_KEPT)
 
 
 @dataclass(slots=True)
@@ -62,6 +70,7 @@ class Ingest:
     metrics: Metrics
     announce: Callable[[], None]  # says that something is due
     future_tolerance: dt.timedelta
+    keep: Keep = keep_nothing  # keeps slots of this process' deliverer
     turns: Turns = field(default_factory=Turns)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS_AT_ONCE))
 
@@ -151,8 +160,10 @@ class Ingest:
         if not changed:
             return {}
         changes = [change(key, changed[key], ids.new) for key in changed]
-        written = await outbox.write(self.database, changes)
-        if any(one.deliveries for one in written):
+        with self.keep(_recipients(changed.values())) as kept:
+            written = await outbox.write(self.database, changes, kept)
+            kept.start([one for of_change in written for one in of_change.leased])
+        if any(one.deliveries > len(one.leased) for one in written):
             self.announce()
         return dict(zip(changed, written, strict=True))
 
@@ -231,6 +242,15 @@ def apart(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     for one in wanted:
         parts[hash(one.key) % len(parts)].append(one)
     return [part for part in parts if part]
+
+
+def _recipients(changed: Iterable[Folded]) -> Recipients:
+    return Counter(
+        (occurrence.rule.namespace, channel)
+        for state in changed
+        for occurrence, _ in state.occurrences
+        for channel in occurrence.rule.channels
+    )
 
 
 def _as_written(state: Folded, written: Written) -> list[tuple[RuleType, Reason]]:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from consumer import loop
 from consumer.consume.dead_letters import DeadLetters
 from consumer.consume.fetch import Fetch
-from consumer.consume.ingest import Ingest
+from consumer.consume.ingest import Ingest, Keep
 from consumer.consume.kafka import Kafka, close, partitions, started
 from consumer.consume.period_ends import PeriodEnds
 from consumer.consume.rulebook import Rulebook
@@ -66,12 +66,14 @@ class Consume:
         patience: Patience,
         *,
         announce: Callable[[], None],
+        keep: Keep,
     ) -> None:
         self._database = database
         self._metrics = metrics
         self._reading = reading
         self._patience = patience
         self._announce = announce
+        self._keep = keep
         self._rulebook = Rulebook(database, metrics)
         self._memory = Memory(database, limit=reading.entitlements)
         self.wakes = {catalog.CHANNEL: self._rulebook.changed}
@@ -131,6 +133,7 @@ class Consume:
             metrics=self._metrics,
             announce=self._announce,
             future_tolerance=self._reading.future_tolerance,
+            keep=self._keep,
         )
 
     def _is_stale(self) -> str | None:

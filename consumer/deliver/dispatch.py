@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import datetime as dt
 import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from consumer import clock, log
@@ -16,6 +18,7 @@ from consumer.metrics import Metrics
 from consumer.store import deliveries
 from consumer.store.database import Database
 from consumer.store.deliveries import Claimed, DueChannel, Ended
+from consumer.store.outbox import Kept
 
 # Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
 LOOK_AGAIN: Final = 0.02
@@ -52,19 +55,25 @@ class Dispatch:
         self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
         self._held: dict[str, float] = {}  # until when (monotonic)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_sending = False  # before, there is nothing to send by
+        self._keeping = 0  # writers that slots are kept for
+        self._none_keeps = asyncio.Event()
+        self._none_keeps.set()
         self._next_due = POLL
         self._look_again = LOOK_AGAIN
         self._wake = wake
         self.waiting_for: str | None = None
 
-    async def once(self) -> None:
-        """Claim what may start now, and start it.
+    async def once(self, stop: asyncio.Event) -> None:
+        """Claim what may start now, and start it; nothing where *stop* is set meanwhile.
 
         Raises:
             StoreUnavailable: Postgres cannot be reached.
         """
         await self._hand_back()
         channels = await self._channels()
+        if stop.is_set():  # a slot may have got free in the drain
+            return
         due = [channel for channel in channels if channel.due_in <= 0]
         self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
         random.shuffle(due)  # the order is the fairness: no channel is always first
@@ -76,6 +85,31 @@ class Dispatch:
         self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
         for leased in self._taken.take(claimed, asked_at, allotted):
             self._start(leased)
+
+    @contextlib.contextmanager
+    def keep(self, wanted: Mapping[tuple[str, str], int]) -> Iterator[Kept]:
+        """Keep slots for deliveries that are about to be made, so many by namespace and channel, while the body runs.
+
+        What is started in them is sent at once; the others are let go of at the end.
+        """
+        slots, asked_at = self._taken.keep(wanted) if self._is_sending else {}, clock.monotonic()
+        left = Counter({channel: kept.free for channel, kept in slots.items()})
+
+        def start(leased: Sequence[Claimed]) -> None:
+            left.subtract(one.channel_id for one in leased)
+            for one in leased:
+                self._start(Leased(one, asked_at))
+
+        self._keeping += 1
+        self._none_keeps.clear()
+        try:
+            yield Kept(slots, self._lease, start)
+        finally:
+            self._keeping -= 1
+            if not self._keeping:
+                self._none_keeps.set()
+            for channel in left.elements():
+                self._free(channel)
 
     async def _hand_back(self) -> None:
         """Hand back what was claimed ahead of a slot, and is not to be sent now.
@@ -122,11 +156,12 @@ class Dispatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until *stop* is set."""
+        self._is_sending = True
         failures = 0
         while not stop.is_set():
             self._wake.clear()
             try:
-                await self.once()
+                await self.once(stop)
             except (Unavailable, DataRefused) as exc:
                 failures += 1
                 self.waiting_for = str(exc)
@@ -143,7 +178,7 @@ class Dispatch:
             await clock.wait(self._wake, max(min(POLL * (1 + clock.jitter() / 4), self._next_due), 0.001))
 
     async def drain(self, deadline: float) -> None:
-        """Hand back what is ahead, and let what is in flight end until *deadline* (monotonic).
+        """Hand back what is ahead, and let what is being written or in flight end until *deadline* (monotonic).
 
         Then stop it, and record it as interrupted.
         """
@@ -152,6 +187,7 @@ class Dispatch:
             await self._hand_back()
         except Unavailable as exc:
             logger.warning("deliver.not_handed_back", deliveries=len(self._taken.unsent), error=str(exc))
+        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=max(deadline - clock.monotonic(), 0))
         for task in self._tasks:

@@ -46,6 +46,7 @@ class Deliver:
 
     Attributes:
         wakes: the events to be set by notifications, by the channel they are notified on.
+        dispatch: by which slots are kept for what is about to be written.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class Deliver:
         self._recorder = Recorder(database, watch.heed)
         self._webhook = Webhook(terms.timeout, allowed=terms.allow, ca_file=terms.ca_file)
         attempts = Attempts(database, self._webhook, self._recorder, cipher, metrics, terms.schedule)
-        self._dispatch = Dispatch(database, attempts, metrics, terms.limits, terms.timeout, wake=due)
+        self.dispatch = Dispatch(database, attempts, metrics, terms.limits, terms.timeout, wake=due)
 
     @property
     def waiting_for(self) -> str | None:
         """Why nothing is claimed now; None while all is well."""
-        return self._dispatch.waiting_for
+        return self.dispatch.waiting_for
 
     async def run(self, stop: asyncio.Event, stop_at: Callable[[], float]) -> None:
         """Deliver until *stop* is set, then drain until *stop_at* (monotonic)."""
@@ -86,8 +87,8 @@ class Deliver:
                 loop.every(self._gauges, GAUGES_EVERY, name="gauges"),
             ),
         ):
-            await self._dispatch.run(stop)
-            await self._dispatch.drain(stop_at())
+            await self.dispatch.run(stop)
+            await self.dispatch.drain(stop_at())
 
     async def _sweep(self) -> None:
         if await deliveries.sweep(self._database, longest_round=self._terms.longest_round):

@@ -14,8 +14,9 @@ from typing import Final
 from msgspec import Struct
 
 from consumer.decide.outcome import OutcomeClass
-from consumer.deliver.slots import Limits, allot, namespace_share
+from consumer.deliver.slots import NAMESPACE_SHARE, Limits, allot, namespace_share
 from consumer.store.deliveries import Claimed, DueChannel, Ended
+from consumer.store.outbox import Slots
 
 SLOW_PART: Final = 0.5  # of the timeout; an attempt that takes that long makes its channel a slow one
 AHEAD_SECONDS: Final = 1.0  # what is older is handed back: its channel may have been changed, paused or disabled
@@ -65,7 +66,10 @@ class Taken:
         self._well: set[str] = set()
         self._more: dict[str, int] = {}  # of who has more due: so few in flight are too few
         self._is_full = False  # channels wait for slots
+        self._is_over = False  # nothing new is begun
         self._promised: Counter[str] = Counter()  # slots that get free, to who may have nothing ahead
+        self._claiming: Counter[str] = Counter()  # slots of the claim under way
+        self._claiming_of_namespace: Counter[str] = Counter()
         self._freed: Counter[str] = Counter()  # since the last allotment
         self._running = 0  # in flight, of all channels
         self._left = self._few = 0  # ahead, of all channels; and when that is little
@@ -90,6 +94,10 @@ class Taken:
             of_works = [channel for channel in due if channel.id in works]
             ahead = allot(of_works, waiting, (), self._limits, self._namespaces)
         self._more = {id_: count // 2 for id_, count in most.items()}
+        self._claiming = Counter(now)
+        self._claiming_of_namespace = Counter()
+        for id_, count in now.items():
+            self._claiming_of_namespace[self._namespaces[id_]] += count
         self._freed.clear()
         self.wants_more = False
         return Allotted(now, ahead)
@@ -97,6 +105,8 @@ class Taken:
     def take(self, claimed: Sequence[Claimed], asked_at: float, allotted: Allotted) -> list[Leased]:
         """Take what was *claimed* for *allotted*; return what is to start now. The rest is ahead."""
         asked, given = allotted.slots, Counter(one.channel_id for one in claimed)
+        self._claiming.clear()
+        self._claiming_of_namespace.clear()
         self._more = {id_: few for id_, few in self._more.items() if given[id_] == asked.get(id_, 0)}
         room = Counter(allotted.now)
         if not self._is_full:  # else what gets free meanwhile is not the same channel's
@@ -116,6 +126,28 @@ class Taken:
             starting.append(leased)
         self._few = self._left // 2
         return starting
+
+    def keep(self, wanted: Mapping[tuple[str, str], int]) -> dict[str, Slots]:
+        """Keep slots for deliveries that are about to be made, by namespace and channel, as if they were in flight.
+
+        Only while half of all slots are free: then it is nobody else's share, whoever has something due meanwhile.
+        None for a slow channel, which has its share; nor for one with deliveries ahead, which are first.
+        """
+        half = 0 if self._is_full or self._is_over else self._limits.total // NAMESPACE_SHARE
+        room = half - self._running - self._claiming.total()
+        kept: dict[str, Slots] = {}
+        for (namespace, channel), count in wanted.items():
+            in_flight = self._in_flight[channel] + self._claiming[channel]
+            free = min(count, self._limits.channel - in_flight, room)
+            if free <= 0 or channel in self._slow or channel in self._ahead:
+                continue
+            self._namespaces[channel] = namespace
+            for _ in range(free):
+                self._begin(channel)
+            self._freed[channel] = max(self._freed[channel] - free, 0)
+            room -= free
+            kept[channel] = Slots(free, in_flight)
+        return kept
 
     def see(self, ended: Ended) -> None:
         """See how the channel fares: of one that does not work, or is slow, nothing is kept ahead.
@@ -150,7 +182,8 @@ class Taken:
         return None
 
     def stop(self) -> None:
-        """Keep nothing ahead: it is all `unsent`."""
+        """Keep nothing ahead, and no slot for what is new: what is ahead is all `unsent`."""
+        self._is_over = True
         for channel in list(self._ahead):
             self._withdraw(channel)
 
@@ -170,9 +203,10 @@ class Taken:
         if self._limits.total - self._running <= self._promised.total():
             return None
         for channel in list(self._ahead):
-            if self._in_flight[channel] >= self._most.get(channel, self._limits.channel):
+            if self._in_flight[channel] + self._claiming[channel] >= self._most.get(channel, self._limits.channel):
                 continue
-            if self._of_namespace[self._namespaces[channel]] >= self._most_of_namespace:
+            namespace = self._namespaces[channel]
+            if self._of_namespace[namespace] + self._claiming_of_namespace[namespace] >= self._most_of_namespace:
                 continue
             if (leased := self._following(channel, now)) is not None:
                 self._begin(channel)

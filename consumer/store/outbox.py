@@ -2,18 +2,20 @@
 
 import datetime as dt
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import compress
 from typing import Final
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 
 from consumer.decide.model import AnyDocument, Document
 from consumer.decide.payloads import NOBODY, Parties
 from consumer.store.database import Connection, Database, columns
+from consumer.store.deliveries import Claimed
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
 from schemas.events import FeatureRef
 
@@ -70,12 +72,32 @@ class Written(Struct, frozen=True):
         was_made: of each event of the change, in order: whether it is; not one made before under another id.
         made: those that are.
         deliveries: how many they have.
+        leased: those of them that this process is to send now, in the slots that it has kept.
     """
 
     result: Result
     was_made: tuple[bool, ...]
     made: tuple[NewEvent, ...]
     deliveries: int
+    leased: tuple[Claimed, ...] = ()
+
+
+class Slots(Struct, frozen=True):
+    """Slots of a channel in this process: kept for what is about to be written, and in flight beside them."""
+
+    free: int
+    in_flight: int
+
+
+class Kept(Struct, frozen=True):
+    """Slots, by channel, that deliveries may have as they are made; *start* is told of those that do."""
+
+    slots: Mapping[str, Slots]
+    lease: dt.timedelta
+    start: Callable[[Sequence[Claimed]], None]
+
+
+NOTHING_KEPT: Final = Kept({}, dt.timedelta(), lambda _: None)
 
 
 _DOCUMENT: Final = (
@@ -89,23 +111,34 @@ _EVENT: Final = (
 )  # fmt: skip
 
 
-async def write(database: Database | Connection, changes: Sequence[Change]) -> list[Written]:
+async def write(database: Database | Connection, changes: Sequence[Change], kept: Kept = NOTHING_KEPT) -> list[Written]:
     """Write *changes*, each whole or not at all; return what became of each, in order.
 
     Safe to repeat, and to run beside any other writer: a document is written only over the version it was judged on.
 
+    Args:
+        database: where to; in a transaction, *kept* must be empty: nothing may be sent before the commit.
+        changes: each of another entitlement or invoice.
+        kept: of a channel in it, so many of the new deliveries are leased to this process as they are made, instead of
+            by a claim afterwards: of channels that are well, and have no rate. None that waits for another.
+
     Raises:
         DataRefused: Postgres refuses something in it; nothing of any change was written.
-        StoreUnavailable: nobody answered; whether it was written is unknown.
+        StoreUnavailable: nobody answered; whether it was written is unknown. What was leased is due after its lease.
     """
     documents = [_row(change) for change in changes]
     events = [_event(n, change, event) for n, change in enumerate(changes, 1) for event in change.events]
     arguments = dict(zip(_DOCUMENT, columns(documents, len(_DOCUMENT)), strict=True))
     arguments |= zip(_EVENT, columns(events, len(_EVENT)), strict=True)
-    rows = await database.rows("outbox/write", **arguments)
-    made = frozenset(rows[0]["made"] or ()) if rows else frozenset[str]()
-    queued = Counter(rows[0]["queued"] or ()) if rows else Counter[str]()
-    return [_written(row, change, made, queued) for row, change in zip(rows, changes, strict=True)]
+    slots = msgspec.json.encode(kept.slots).decode()
+    rows = await database.rows("outbox/write", **arguments, slots=slots, lease=kept.lease)
+    written, taken = rows[: len(changes)], rows[len(changes) :]
+    made = frozenset(written[0]["made"] or ()) if written else frozenset[str]()
+    queued = Counter(written[0]["queued"] or ()) if written else Counter[str]()
+    leased = defaultdict[str, list[asyncpg.Record]](list)
+    for row in taken:
+        leased[row["event_id"]].append(row)
+    return [_written(row, change, made, queued, leased) for row, change in zip(written, changes, strict=True)]
 
 
 def _event(n: int, change: Change, event: NewEvent) -> tuple[object, ...]:
@@ -172,10 +205,41 @@ def _row(change: Change) -> tuple[object, ...]:
     )
 
 
-def _written(row: asyncpg.Record, change: Change, all_made: frozenset[str], queued: Counter[str]) -> Written:
+def _written(
+    row: asyncpg.Record,
+    change: Change,
+    all_made: frozenset[str],
+    queued: Counter[str],
+    leased: Mapping[str, Sequence[asyncpg.Record]],
+) -> Written:
     was_made = tuple([event.id in all_made for event in change.events])
     made = change.events if all(was_made) else tuple(compress(change.events, was_made))
-    return Written(Result(row["result"]), was_made, made, sum([queued[event.id] for event in made]))
+    deliveries = sum([queued[event.id] for event in made])
+    ours = tuple([_claimed(event, one) for event in made for one in leased.get(event.id, ())])
+    return Written(Result(row["result"]), was_made, made, deliveries, ours)
+
+
+def _claimed(event: NewEvent, row: asyncpg.Record) -> Claimed:
+    return Claimed(
+        id=row["id"],
+        event_id=event.id,
+        channel_id=row["channel_id"],
+        token=row["token"],
+        number=1,
+        step=0,
+        interrupted=0,
+        round=1,
+        was_lost=False,
+        payload=event.payload,
+        recorded_at=event.recorded_at,
+        url=row["url"],
+        format=row["format"],
+        headers=row["headers"],
+        signing_secret=row["signing_secret"],
+        old_secrets=row["old_secrets"] or (),
+        retry_schedule=row["retry_schedule"],
+        rendered=None,
+    )
 
 
 async def write_sample(database: Database, namespace: str, event: NewSample) -> bool:

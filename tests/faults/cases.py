@@ -61,11 +61,11 @@ async def stopped_at(run: Run, moment: str) -> None:
     run.signal(zombie, signal.SIGCONT)
 
 
-async def woken_with_a_claim(run: Run) -> None:
-    """`kill -STOP` before a claim's answer has come, until others have sent what it claimed; then it must not."""
+async def woken_with(run: Run, moment: str) -> None:
+    """`kill -STOP` before the answer of what leases has come, until others have sent what it leased: it must not."""
     zombie, other, _ = run.slots
     await run.start(zombie)
-    trap = zombie.trap("claim.after")
+    trap = zombie.trap(moment)
     await run.came(trap)
     run.signal(zombie, signal.SIGSTOP)
     await run.start(other)
@@ -163,7 +163,8 @@ CASES: dict[str, Case] = {
     **{f"killed at {moment}": partial(killed_at, moment=moment) for moment in MOMENTS},
     "killed at random": killed_at_random,
     **{f"stopped at {m}": partial(stopped_at, moment=m) for m in ("write.before", "commit.before", "record.before")},
-    "woken with a claim": woken_with_a_claim,
+    "woken with a claim": partial(woken_with, moment="claim.after"),
+    "woken with a write": partial(woken_with, moment="write.after"),
     "Kafka restarted": kafka_restarted,
     "Kafka killed": partial(kafka_restarted, kill=True),
     "Kafka away for a minute": partial(kafka_restarted, seconds=60),

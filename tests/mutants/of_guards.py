@@ -7,6 +7,7 @@ CLAIM = "consumer/store/sql/deliveries/claim.sql"
 RECORD = "consumer/store/sql/deliveries/record.sql"
 HAND = "consumer/consume/hand.py"
 TURNS = "consumer/consume/turns.py"
+DISPATCH = "consumer/deliver/dispatch.py"
 TAKEN = "consumer/deliver/taken.py"
 INGEST = "consumer/consume/ingest.py"
 
@@ -71,6 +72,69 @@ MUTANTS = [
         by="integration/test_reasons.py",
     ),
     Mutant(
+        WRITE,
+        " AND c.disabled_by IS NULL AND c.rate_limit IS NULL",
+        " AND c.disabled_by IS NULL",
+        "what is new goes out beyond its channel's rate",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        WRITE,
+        "                           AND p.open_until IS NULL\n",
+        "",
+        "what is new goes to a channel whose breaker waits for a probe",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        WRITE,
+        "WHEN f.after IS NULL AND c.disabled_by",
+        "WHEN c.disabled_by",
+        "a recovery is sent beside what it waits for",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        WRITE,
+        ", c.concurrency - (k.kept -> 'in_flight')::int)",
+        ", c.concurrency)",
+        "what is new takes a channel beyond its own concurrency",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        WRITE,
+        "WHEN q.place <= q.slots THEN clock_timestamp() + @lease::interval",
+        "WHEN q.place <= q.slots THEN clock_timestamp()",
+        "what was leased as it was made is due at once: it is sent twice",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        DISPATCH,
+        "        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))\n",
+        "",
+        "what is being written at the stop is sent by nobody until its lease has run out",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        DISPATCH,
+        "            for channel in left.elements():\n                self._free(channel)\n",
+        "",
+        "slots that were kept for what was never made are gone for good",
+        by="integration/test_kept.py",
+    ),
+    Mutant(
+        TAKEN,
+        "if free <= 0 or channel in self._slow or channel in self._ahead:",
+        "if free <= 0 or channel in self._ahead:",
+        "what is new of a slow channel takes more than its share of the slots",
+        by="unit/test_taken*.py",
+    ),
+    Mutant(
+        TAKEN,
+        "in_flight = self._in_flight[channel] + self._claiming[channel]",
+        "in_flight = self._in_flight[channel]",
+        "slots that are just being claimed for are kept for what is new too",
+        by="unit/test_taken*.py",
+    ),
+    Mutant(
         RECORD,
         "l.token IS NOT DISTINCT FROM a.token AS is_holder",
         "true AS is_holder",
@@ -85,7 +149,7 @@ MUTANTS = [
         by="integration/test_store*.py",
     ),
     Mutant(
-        "consumer/deliver/dispatch.py",
+        DISPATCH,
         "if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():",
         "if clock.monotonic() < asked_at:",
         "who wakes up with a lease that has run out sends what another has sent",
@@ -107,7 +171,7 @@ MUTANTS = [
     ),
     Mutant(
         TAKEN,
-        "if self._of_namespace[self._namespaces[channel]] >= self._most_of_namespace:",
+        "if self._of_namespace[namespace] + self._claiming_of_namespace[namespace] >= self._most_of_namespace:",
         "if self._running < 0:",
         "turns give one namespace the slots of another",
         by="unit/test_taken.py",
@@ -121,10 +185,10 @@ MUTANTS = [
     ),
     Mutant(
         TAKEN,
+        "if self._in_flight[channel] + self._claiming[channel] >= self._most.get(channel, self._limits.channel):",
         "if self._in_flight[channel] >= self._most.get(channel, self._limits.channel):",
-        "if self._in_flight[channel] < 0:",
-        "a turn takes a channel beyond its concurrency",
-        by="unit/test_taken.py",
+        "a turn takes a channel beyond its concurrency while some is being claimed for it",
+        by="unit/test_taken*.py",
     ),
     Mutant(
         TAKEN,
@@ -155,7 +219,7 @@ MUTANTS = [
         by="unit/test_taken.py",
     ),
     Mutant(
-        "consumer/deliver/dispatch.py",
+        DISPATCH,
         "            if ended.outcome.is_success and len(self._tasks)",
         "            if len(self._tasks)",
         "a channel that has failed is sent to before that is recorded, and the breaker sees it",

@@ -193,6 +193,20 @@ def test_turns_leave_another_namespace_its_half() -> None:
     assert one.free("a", 0)
 
 
+def test_a_turn_leaves_another_namespace_its_half_though_slots_of_it_are_just_being_claimed() -> None:
+    one = taken(total=8)
+    for name in ("a", "b", "c", "d"):
+        one.see(ended(name))
+    other = due("other", namespace="other", concurrency=2)
+    assert len(claim(one, [*due("a", concurrency=2), *other])) == 4  # and two of a are ahead
+
+    allotted = one.allot([*due("b", "c", "d"), *other])
+
+    assert sum(allotted.now.values()) == 2
+    assert one.free("other", 0) is None
+    assert len(one.take([], 0, allotted)) == 2
+
+
 def test_turns_come_round_to_all_and_no_slot_is_given_twice() -> None:
     names, ill = [f"c{n}" for n in range(40)], {"c0", "c1"}
     one, served, in_flight = taken(total=16), Counter[str](), Counter[str]()

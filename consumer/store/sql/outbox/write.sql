@@ -173,23 +173,43 @@ made AS (
 queued AS (
     -- A channel that a person disabled gets none; one that Tollbell disabled gets its delivery, FAILED, to recover.
     -- The event before it may be an older one, or of this very statement; one never made is waited for by nobody.
-    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, reason, ended_at)
-    SELECT f.id, c.id, f.namespace,
-           CASE WHEN f.after IS NOT NULL
-                THEN coalesce((SELECT i.event_id FROM event_identity i WHERE i.identity = f.after), f.after_id)
+    -- The first ones of a channel with slots kept for them are leased as they are made, as a claim would lease them.
+    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, reason, ended_at)
+    SELECT q.event_id, q.channel_id, q.namespace,
+           CASE WHEN q.after IS NOT NULL
+                THEN coalesce((SELECT i.event_id FROM event_identity i WHERE i.identity = q.after), q.after_id)
            END,
-           CASE WHEN c.disabled_by IS NULL THEN 'PENDING' ELSE 'FAILED' END,
-           CASE WHEN c.disabled_by IS NULL THEN clock_timestamp() END,
-           CASE WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled' END,
-           CASE WHEN c.disabled_by IS NOT NULL THEN clock_timestamp() END
-    FROM fresh f
-    JOIN rule_channel rc ON rc.rule_id = f.rule_id
-    JOIN channel c ON c.id = rc.channel_id
-    WHERE (f.id IN (SELECT id FROM made)) IS TRUE
-      AND c.deleted_at IS NULL
-      AND c.disabled_by IS DISTINCT FROM 'person'
-    ORDER BY f.id, rc.position
-    RETURNING event_id
+           CASE WHEN q.is_disabled THEN 'FAILED' WHEN q.place <= q.slots THEN 'SENDING' ELSE 'PENDING' END,
+           CASE
+               WHEN q.is_disabled THEN NULL
+               WHEN q.place <= q.slots THEN clock_timestamp() + @lease::interval
+               ELSE clock_timestamp()
+           END,
+           CASE WHEN q.place <= q.slots THEN gen_random_uuid() END,
+           CASE WHEN q.is_disabled THEN 'channel_disabled' END,
+           CASE WHEN q.is_disabled THEN clock_timestamp() END
+    FROM (
+        SELECT f.id AS event_id, f.namespace, f.after, f.after_id, rc.position, c.id AS channel_id,
+               c.disabled_by IS NOT NULL AS is_disabled,
+               CASE
+                   WHEN f.after IS NULL AND c.disabled_by IS NULL AND c.rate_limit IS NULL
+                   THEN (SELECT least((k.kept -> 'free')::int, c.concurrency - (k.kept -> 'in_flight')::int)
+                         FROM channel_pace p
+                         CROSS JOIN LATERAL (SELECT @slots::jsonb -> c.id AS kept) k
+                         WHERE p.channel_id = c.id
+                           AND p.open_until IS NULL
+                           AND (p.paused_until IS NULL OR p.paused_until <= clock_timestamp()))
+               END AS slots,
+               row_number() OVER (PARTITION BY c.id, f.after IS NULL ORDER BY f.id) AS place
+        FROM fresh f
+        JOIN rule_channel rc ON rc.rule_id = f.rule_id
+        JOIN channel c ON c.id = rc.channel_id
+        WHERE (f.id IN (SELECT id FROM made)) IS TRUE
+          AND c.deleted_at IS NULL
+          AND c.disabled_by IS DISTINCT FROM 'person'
+    ) q
+    ORDER BY q.event_id, q.position
+    RETURNING id, event_id, channel_id, token
 )
 SELECT d.n::int AS n,
        CASE
@@ -199,6 +219,24 @@ SELECT d.n::int AS n,
        END AS result,
        -- Of all documents, told with the first one: whose they are, the writer knows.
        CASE WHEN d.n = 1 THEN (SELECT array_agg(id) FROM made) END AS made,
-       CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued) END AS queued
+       CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued) END AS queued,
+       NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL AS url, NULL AS format,
+       NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets,
+       NULL::interval[] AS retry_schedule
 FROM doc d
-ORDER BY d.n
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, c.url, c.format, c.headers, c.signing_secret,
+       c.old_secrets, c.retry_schedule
+FROM queued q
+CROSS JOIN LATERAL (
+    SELECT c.url, c.format, c.headers, c.signing_secret, c.retry_schedule,
+           (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
+            FROM channel_old_secret o
+            WHERE o.channel_id = c.id
+              AND o.valid_until > clock_timestamp()) AS old_secrets
+    FROM channel c
+    WHERE c.id = q.channel_id
+    LIMIT 1
+) c
+WHERE q.token IS NOT NULL
+ORDER BY n, id

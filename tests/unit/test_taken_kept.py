@@ -1,0 +1,88 @@
+"""Slots kept for what is about to be made: as if it were in flight, and nobody else's share."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from consumer.deliver.taken import AHEAD_SECONDS
+from consumer.store.outbox import Slots
+from tests.unit.test_taken import busy, claim, claimed, due, ended, full, taken
+
+
+def test_slots_are_kept_for_what_is_about_to_be_made_as_if_it_were_in_flight() -> None:
+    one = taken(total=64)
+    assert len(claim(one, due("a", "b", concurrency=1))) == 2
+
+    first = one.keep({("default", "a"): 2, ("default", "new"): 9})
+    again = one.keep({("default", "a"): 9, ("default", "new"): 1})
+
+    assert first == {"a": Slots(free=2, in_flight=1), "new": Slots(free=4, in_flight=0)}
+    assert again == {"a": Slots(free=1, in_flight=3)}
+    assert one.allot(due("a", "new", "b")).now == {"b": 3}
+    one.free("a", 0)
+    assert one.keep({("default", "a"): 9}) == {"a": Slots(free=1, in_flight=3)}
+
+
+@pytest.mark.parametrize(("total", "some"), [(20, 1), (64, 8)])
+def test_nobody_has_more_than_may_be_in_flight_though_slots_are_kept_while_others_are_claimed(
+    total: int, some: int
+) -> None:
+    names, order = [f"c{n}" for n in range(9)], random.Random(11)
+    one, in_flight, kept, most_kept = taken(total=total), Counter[str](), Counter[str](), 0
+
+    def keep() -> None:
+        wanted = {("default", name): order.randint(1, 5) for name in order.sample(names, 3)}
+        kept.update({name: slots.free for name, slots in one.keep(wanted).items()})
+
+    def free() -> None:
+        for _ in range(min(4, in_flight.total())):
+            channel = order.choice(list(in_flight.elements()))
+            one.see(ended(channel))
+            in_flight[channel] -= 1
+            if leased := one.free(channel, 0):
+                in_flight[leased.delivery.channel_id] += 1
+
+    for _ in range(2000):
+        allotted = one.allot(due(*order.sample(names, order.randint(0, 9))))
+        for step in order.sample([keep, free, keep], 3):
+            step()
+        due_now = [given for name, count in allotted.slots.items() for given in claimed(name, order.randint(0, count))]
+        in_flight.update(leased.delivery.channel_id for leased in one.take(due_now, 0, allotted))
+        most_kept = max(most_kept, kept.total())
+        assert max((in_flight + kept).values(), default=0) <= 4
+        assert (in_flight + kept).total() <= total
+        for name in list(kept.elements()):  # what was to be made is made, and has ended
+            one.see(ended(name))
+            if leased := one.free(name, 0):
+                in_flight[leased.delivery.channel_id] += 1
+        kept.clear()
+
+    assert most_kept >= some
+
+
+def test_slots_are_kept_while_half_of_all_are_free_and_the_namespaces_count() -> None:
+    one = taken(total=12)
+    one.take([], 0, one.allot([]))
+
+    kept = one.keep({("other", "a"): 4, ("default", "b"): 4})
+
+    assert kept == {"a": Slots(4, 0), "b": Slots(2, 0)}
+    assert one.keep({("default", "c"): 1}) == {}
+    assert one.allot([*due("d"), *due("e", namespace="other")]).now == {"d": 4, "e": 2}
+
+
+@pytest.mark.parametrize("why", ["slow", "ahead", "over", "others wait"])
+def test_no_slot_is_kept_for_one_that_is_slow_or_has_some_ahead_nor_at_the_stop_nor_while_others_wait(why: str) -> None:
+    one = {"slow": taken, "ahead": lambda: busy(total=64), "over": taken, "others wait": lambda: full("b")}[why]()
+    if why == "slow":
+        one.see(ended("a", duration_ms=10_000))
+    if why == "over":
+        one.stop()
+    if why == "others wait":
+        for _ in range(4):
+            one.free("a", AHEAD_SECONDS + 0.1)
+
+    kept = one.keep({("default", "a"): 1, ("default", "c"): 1})
+
+    assert kept == ({} if why in {"over", "others wait"} else {"c": Slots(1, 0)})
