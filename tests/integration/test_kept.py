@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from consumer import clock
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.role import Deliver, Terms
 from consumer.deliver.slots import Limits
@@ -141,8 +142,8 @@ async def test_one_rule_with_many_channels_costs_each_as_much_as_one(stored: Sto
     assert plan.rows_read < 20 * 8 * 300
 
 
-async def test_a_slot_in_which_nothing_was_started_is_free_again_whatever_became_of_the_write(stored: Store) -> None:
-    await stored.configure({"hook": {}})
+def deliverer(stored: Store) -> Deliver:
+    """A deliverer that does not run."""
     terms = Terms(
         timeout=dt.timedelta(seconds=15),
         allow=(),
@@ -153,22 +154,40 @@ async def test_a_slot_in_which_nothing_was_started_is_free_again_whatever_became
         breaker=Breaker(failures=3, pause=LEASE, longest=LEASE),
         endurance=Endurance(lasting=DAYS, attempts=10, events=2),
     )
-    deliver = Deliver(stored.database, CIPHER, Metrics(), terms, due=asyncio.Event(), announce=lambda: None)
-    wanted = {("default", stored.ids["hook"]): 3}
-    with deliver.dispatch.keep(wanted) as too_early:
-        pass
-    stop = asyncio.Event()
-    stop.set()
-    await deliver.dispatch.run(stop)
+    return Deliver(stored.database, CIPHER, Metrics(), terms, due=asyncio.Event(), announce=lambda: None)
 
-    slots = []
+
+async def test_a_slot_in_which_nothing_was_started_is_free_again_whatever_became_of_the_write(stored: Store) -> None:
+    dispatch, wanted, slots, stop = deliverer(stored).dispatch, {("default", "hook"): 3}, [], asyncio.Event()
+    with dispatch.keep(wanted) as too_early:
+        pass
+    stop.set()
+    await dispatch.run(stop)
+
     for _ in range(3):
-        with contextlib.suppress(StoreUnavailable), deliver.dispatch.keep(wanted) as kept:
+        with contextlib.suppress(StoreUnavailable), dispatch.keep(wanted) as kept:
             slots.append(kept.slots)
             raise StoreUnavailable("whether it was written is not known")
 
     assert too_early.slots == {}
-    assert slots == [{stored.ids["hook"]: Slots(free=3, in_flight=0)}] * 3
+    assert slots == [{"hook": Slots(free=3, in_flight=0)}] * 3
+
+
+async def test_the_drain_waits_for_whom_slots_are_kept_and_keeps_none_for_others(stored: Store) -> None:
+    dispatch, wanted, stop = deliverer(stored).dispatch, {("default", "hook"): 1}, asyncio.Event()
+    stop.set()
+    await dispatch.run(stop)
+
+    with dispatch.keep(wanted) as kept:
+        drain = asyncio.create_task(dispatch.drain(clock.monotonic() + 20))
+        await asyncio.wait({drain}, timeout=0.2)
+        is_waiting = not drain.done()
+        with dispatch.keep(wanted) as too_late:
+            pass
+    await asyncio.wait({drain}, timeout=10)
+
+    assert (len(kept.slots), len(too_late.slots)) == (1, 0)
+    assert (is_waiting, drain.done()) == (True, True)
 
 
 async def test_a_service_that_has_a_slot_writes_a_delivery_once_and_then_how_it_ended(
