@@ -204,7 +204,9 @@ class Ingest:
                 documents[key] = msgspec.structs.replace(state.document, version=state.before.version + 1)
         self.memory.remember({key: document for key, document in documents.items() if document.version})
         for key, document in documents.items():
-            settle(self.memory.standings, folded[key], document)
+            # A later batch may have records of it that are yet to be judged: nothing after those is passed over.
+            if not self.turns.is_awaited(key):
+                settle(self.memory.standings, folded[key], document)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         tally.reasons.update(state.reasons if written is None else _as_written(state, written))

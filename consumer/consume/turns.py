@@ -15,6 +15,10 @@ class Turns:
     def __init__(self) -> None:
         self._taken: list[tuple[AbstractSet[MemoryKey], asyncio.Future[bool]]] = []
 
+    def is_awaited(self, key: MemoryKey) -> bool:
+        """Whether somebody waits for *key* beside whoever has it."""
+        return sum([key in keys for keys, _ in self._taken]) > 1
+
     @contextlib.asynccontextmanager
     async def at(self, keys: AbstractSet[MemoryKey]) -> AsyncIterator[None]:
         """Run the body when all who asked before for one of *keys* have ended.

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
+import asyncpg
 import pytest
 
 from consumer.consume.dead_letters import DeadLetter, Sink
@@ -16,6 +17,7 @@ from consumer.store.database import Database
 from consumer.store.memory import Memory
 from tests.factories import NOW, kafka_record, native_record
 from tests.one_rule import configure, scalar
+from tests.progress import somebody_waits
 
 HOUR = dt.timedelta(hours=1)
 
@@ -77,6 +79,28 @@ async def test_from_its_first_record_on_an_entitlement_stands_until_a_line_and_a
     assert (first.events, quiet, crossed.events, behind) == (0, 29, 1, 2)
     assert crossed.reasons.total() == 4
     assert await scalar(database, "SELECT count(*) FROM event") == 1
+
+
+async def test_nothing_is_passed_over_while_what_came_before_it_is_yet_to_be_judged(
+    store: Database, database: str
+) -> None:
+    await configure(store, "hook", notifyOn=["triggered", "recovered"])
+    to = await ingest(store)
+    connection = await asyncpg.connect(database)
+    async with connection.transaction():
+        await connection.execute("SELECT FROM rule FOR UPDATE")  # of the two, only what fires waits for it
+        below, crossed = asyncio.create_task(take(to, at(0, 10))), asyncio.create_task(take(to, at(1, 85)))
+        await below
+        await somebody_waits(database)
+        recovered = asyncio.create_task(take(to, at(2, 20)))
+        await asyncio.wait({recovered}, timeout=0.1)
+        has_waited = not recovered.done()
+    tallies = await asyncio.gather(crossed, recovered)
+    await connection.close()
+
+    assert has_waited
+    assert [tally.events for tally in tallies] == [1, 1]
+    assert await scalar(database, "SELECT array_agg(action ORDER BY id) FROM event") == ["triggered", "recovered"]
 
 
 async def test_what_was_judged_before_the_partitions_moved_is_not_remembered(store: Database) -> None:

@@ -54,6 +54,13 @@ MUTANTS = [
     ),
     Mutant(
         INGEST,
+        "if not self.turns.is_awaited(key):",
+        "if key in documents:",
+        "a record is passed over by where its entitlement stood before one that is yet to be judged",
+        by=ON_POSTGRES,
+    ),
+    Mutant(
+        INGEST,
         "parts[hash(one.key) % len(parts)]",
         "parts[one.record.offset % len(parts)]",
         "two parts of a batch judge one entitlement beside each other",
