@@ -19,7 +19,7 @@ from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
-from consumer.consume.turns import Turns
+from consumer.consume.turns import Turn, Turns
 from consumer.decide.judge import judge
 from consumer.decide.model import AnyDocument, Reason
 from consumer.errors import DataRefused, StoreUnavailable
@@ -35,7 +35,9 @@ from schemas.rules import RuleType
 Recipients = Counter[tuple[str, str]]  # how many deliveries at most, by namespace and channel
 Keep = Callable[[Recipients], AbstractContextManager[Kept]]
 MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
+SLICE_RECORDS: Final = 500  # sifted at a time, in 5 ms or less: then others may run
 PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
+PART_BYTES: Final = 4 * 1024 * 1024  # likewise: what a statement may hold in memory
 PARTS_AT_ONCE: Final = 4  # of all batches in hand: the other connections are for what else the process does
 logger = log.get("consume")
 
@@ -72,6 +74,7 @@ class Ingest:
     future_tolerance: dt.timedelta
     keep: Keep = keep_nothing  # keeps slots of this process' deliverer
     turns: Turns = field(default_factory=Turns)
+    sifting: asyncio.Lock = field(default_factory=asyncio.Lock)  # in the order of reading
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS_AT_ONCE))
 
     async def batch(self, records: Sequence[KafkaRecord]) -> Tally:
@@ -85,9 +88,11 @@ class Ingest:
         """
         started = clock.monotonic()
         tally = Tally(records=len(records))
-        sifted = self._sift(records, tally)
         try:
-            async with self.turns.at({one.key for one in sifted.wanted}):
+            with self.turns.begin() as turn:
+                sifted = await self._sift(records, turn)
+                tally.ignored, tally.uncovered = sifted.ignored, sifted.uncovered
+                await turn.comes()
                 rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
             await self.dead_letters.send(rejected)
             tally.reasons += sifted.reasons()
@@ -105,14 +110,22 @@ class Ingest:
             )
         return tally
 
-    def _sift(self, records: Sequence[KafkaRecord], tally: Tally) -> Sifted:
-        """Parse *records*; pass over what changes nothing."""
+    async def _sift(self, records: Sequence[KafkaRecord], turn: Turn) -> Sifted:
+        """Parse *records*, for which *turn* is; pass over what changes nothing. Others may run between two slices."""
+        sifted = Sifted()
+        async with self.sifting:
+            for begin in range(0, len(records), SLICE_RECORDS):
+                if begin:
+                    await clock.sleep(0)
+                sifted.add(some := self._sift_slice(records[begin : begin + SLICE_RECORDS]))
+                turn.want(one.key for one in some.wanted)
+        return sifted
+
+    def _sift_slice(self, records: Sequence[KafkaRecord]) -> Sifted:
         latest = self.rulebook.clock.now() + self.future_tolerance
         standings = self.memory.standings
         # At debug level each record has its line: then each is judged.
-        sifted = sift(records, self.rulebook.catalog, standings, latest=latest, at_a_glance=not logger.is_debug)
-        tally.ignored, tally.uncovered = sifted.ignored, sifted.uncovered
-        return sifted
+        return sift(records, self.rulebook.catalog, standings, latest=latest, at_a_glance=not logger.is_debug)
 
     async def _write_all(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
         """Judge and write *wanted*, some while Postgres writes others: no two of these parts share an entitlement."""
@@ -239,8 +252,9 @@ class Ingest:
 
 
 def apart(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
-    """Return *wanted* in parts of about `PART_RECORDS`, in order: all of one entitlement or invoice in one part."""
-    parts: list[list[Wanted]] = [[] for _ in range(-(-len(wanted) // PART_RECORDS))]
+    """Return *wanted* in parts of about `PART_RECORDS` or `PART_BYTES`, in order: all of one key in one part."""
+    size = sum([len(one.record.value or b"") for one in wanted])
+    parts: list[list[Wanted]] = [[] for _ in range(max(-(-len(wanted) // PART_RECORDS), -(-size // PART_BYTES)))]
     for one in wanted:
         parts[hash(one.key) % len(parts)].append(one)
     return [part for part in parts if part]

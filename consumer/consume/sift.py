@@ -42,6 +42,15 @@ class Sifted:
     uncovered: int = 0
     passed: dict[Why, int] = field(default_factory=dict)
 
+    def add(self, other: "Sifted") -> None:
+        """Add what comes after this in the batch."""
+        self.wanted += other.wanted
+        self.rejected += other.rejected
+        self.ignored += other.ignored
+        self.uncovered += other.uncovered
+        for why, count in other.passed.items():
+            self.passed[why] = self.passed.get(why, 0) + count
+
     def reasons(self) -> Counter[tuple[RuleType, Reason]]:
         """Return the reasons of what was passed over, as the judgement would have given them."""
         found: Counter[tuple[RuleType, Reason]] = Counter()

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from consumer.consume.hand import DEPTH
-from consumer.consume.ingest import Tally
+from consumer.consume.ingest import SLICE_RECORDS, Tally
 from consumer.store.database import Database
 from tests.factories import native_record
 from tests.integration.test_glances import ingest, take
@@ -38,10 +38,11 @@ def shown(batch: Sequence[tuple[int, int, int]], prefix: str = "") -> list[bytes
     ]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "slice_records"), [(0, SLICE_RECORDS), (1, 1)])
 async def test_what_is_told_of_each_is_what_its_records_alone_would_make(
-    store: Database, database: str, seed: int
+    store: Database, database: str, monkeypatch: pytest.MonkeyPatch, seed: int, slice_records: int
 ) -> None:
+    monkeypatch.setattr("consumer.consume.ingest.SLICE_RECORDS", slice_records)
     dice = random.Random(seed)
     thresholds = [{"type": "usage_percentage", "value": value} for value in (50, 80)]
     await configure(store, "hook", thresholds=thresholds, rearm="recovery", notifyOn=["triggered", "recovered"])

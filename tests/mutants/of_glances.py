@@ -61,6 +61,13 @@ MUTANTS = [
     ),
     Mutant(
         INGEST,
+        "async with self.sifting:",
+        "async with asyncio.Lock():",
+        "a batch is sifted while the one before it still is: its records may be passed over before those are judged",
+        by="integration/test_two_in_hand.py",
+    ),
+    Mutant(
+        INGEST,
         "parts[hash(one.key) % len(parts)]",
         "parts[one.record.offset % len(parts)]",
         "two parts of a batch judge one entitlement beside each other",

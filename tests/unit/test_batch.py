@@ -3,12 +3,11 @@
 import datetime as dt
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from consumer import ids
 from consumer.consume.batch import Wanted, change, fold
-from consumer.consume.fetch import bounded
+from consumer.consume.ingest import PART_BYTES, PART_RECORDS, apart
 from consumer.decide.model import UNSEEN, Document, Reason
 from consumer.decide.payloads import identity
 from consumer.store.memory import EntitlementKey, key_of
@@ -110,31 +109,22 @@ def test_any_timestamp_of_kafka_is_a_time(timestamp: int, recorded_at: dt.dateti
     assert event.recorded_at.replace(microsecond=0) == recorded_at
 
 
-@pytest.mark.parametrize(
-    ("sizes", "parts"),
-    [
-        ([], []),
-        ([4], [[4]]),
-        ([4, 6], [[4, 6]]),  # at the limit
-        ([4, 7], [[4], [7]]),
-        ([11], [[11]]),  # one that is too large by itself is alone
-        ([4, 11, 4], [[4], [11], [4]]),
-        ([0, 0, 10, 0, 1], [[0, 0, 10, 0], [1]]),
-        ([5, 5, 5, 5, 5], [[5, 5], [5, 5], [5]]),
-    ],
-)
-def test_a_batch_is_bounded_in_bytes(sizes: list[int], parts: list[list[int]]) -> None:
-    records = [kafka_record(b"x" * size or None) for size in sizes]
+def test_parts_are_bounded_in_bytes_and_in_records_and_each_key_has_its_records_in_order_in_one() -> None:
+    some = [make_snapshot(60, entitlement_id=f"ent-{n % 50}") for n in range(2 * PART_RECORDS)]
+    large = [
+        replace(one, record=kafka_record(b"x" * (PART_BYTES // 40), offset=n))
+        for n, one in enumerate(wanted(*some[:100]))
+    ]
 
-    assert [[len(record.value or b"") for record in part] for part in bounded(records, 10)] == parts
+    by_records, by_bytes = apart(wanted(*some)), apart(large)
+
+    assert (len(by_records), len(by_bytes)) == (2, 3)
+    for parts, given in ((by_records, wanted(*some)), (by_bytes, large)):
+        found = [(one.key, one.record.offset) for part in parts for one in part]
+        assert sorted(found) == sorted((one.key, one.record.offset) for one in given)
+        assert len({(n, key) for n, part in enumerate(parts) for key in {one.key for one in part}}) == 50
+        assert all([one.record.offset for one in part] == sorted(one.record.offset for one in part) for part in parts)
 
 
-@given(st.lists(st.integers(0, 12)))
-def test_bounding_loses_no_record_and_keeps_their_order(sizes: list[int]) -> None:
-    records = [kafka_record(b"x" * size, offset=n) for n, size in enumerate(sizes)]
-
-    parts = bounded(records, 10)
-
-    assert [record.offset for part in parts for record in part] == list(range(len(sizes)))
-    assert all(len(part) == 1 or sum(len(record.value or b"") for record in part) <= 10 for part in parts)
-    assert all(parts)
+def test_of_nothing_there_is_no_part() -> None:
+    assert apart([]) == []
