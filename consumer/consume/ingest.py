@@ -52,6 +52,7 @@ class Tally:
     """What a batch came to, for metrics and the log line."""
 
     records: int = 0
+    wanted: int = 0  # some rule is about them, and they were not passed over
     ignored: int = 0
     uncovered: int = 0
     events: int = 0
@@ -91,7 +92,7 @@ class Ingest:
         try:
             with self.turns.begin() as turn:
                 sifted = await self._sift(records, turn)
-                tally.ignored, tally.uncovered = sifted.ignored, sifted.uncovered
+                tally.wanted, tally.ignored, tally.uncovered = len(sifted.wanted), sifted.ignored, sifted.uncovered
                 await turn.comes()
                 rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
             await self.dead_letters.send(rejected)
