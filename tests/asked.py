@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 
@@ -11,6 +12,14 @@ def number(name: str, usual: int, *, least: int = 1) -> int:
     if text.isascii() and text.isdigit() and int(text) >= least:
         return int(text)
     return refuse(f"{name}: must be a whole number of at least {least}, such as {usual}")
+
+
+def sections(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Return the *known* sections that are *wanted*: all of them where none is named."""
+    names = list(known)
+    if unknown := [name for name in wanted if name not in names]:
+        refuse(f"{unknown[0]}: no such section; there are {', '.join(names)}")
+    return list(wanted) or names
 
 
 def refuse(line: str) -> NoReturn:

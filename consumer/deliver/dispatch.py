@@ -55,7 +55,7 @@ class Dispatch:
         self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
         self._held: dict[str, float] = {}  # until when (monotonic)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_sending = False  # before, there is nothing to send by
+        self._is_sending = False  # from the start of `run`, when there is something to send by, to that of `drain`
         self._keeping = 0  # writers that slots are kept for
         self._none_keeps = asyncio.Event()
         self._none_keeps.set()
@@ -182,6 +182,7 @@ class Dispatch:
 
         Then stop it, and record it as interrupted.
         """
+        self._is_sending = False
         self._taken.stop()
         try:
             await self._hand_back()

@@ -66,7 +66,6 @@ class Taken:
         self._well: set[str] = set()
         self._more: dict[str, int] = {}  # of who has more due: so few in flight are too few
         self._is_full = False  # channels wait for slots
-        self._is_over = False  # nothing new is begun
         self._promised: Counter[str] = Counter()  # slots that get free, to who may have nothing ahead
         self._claiming: Counter[str] = Counter()  # slots of the claim under way
         self._claiming_of_namespace: Counter[str] = Counter()
@@ -133,7 +132,7 @@ class Taken:
         Only while half of all slots are free: then it is nobody else's share, whoever has something due meanwhile.
         None for a slow channel, which has its share; nor for one with deliveries ahead, which are first.
         """
-        half = 0 if self._is_full or self._is_over else self._limits.total // NAMESPACE_SHARE
+        half = 0 if self._is_full else self._limits.total // NAMESPACE_SHARE
         room = half - self._running - self._claiming.total()
         kept: dict[str, Slots] = {}
         for (namespace, channel), count in wanted.items():
@@ -182,8 +181,7 @@ class Taken:
         return None
 
     def stop(self) -> None:
-        """Keep nothing ahead, and no slot for what is new: what is ahead is all `unsent`."""
-        self._is_over = True
+        """Keep nothing ahead: it is all `unsent`."""
         for channel in list(self._ahead):
             self._withdraw(channel)
 

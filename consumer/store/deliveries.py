@@ -119,29 +119,31 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
         free_interruptions=FREE_INTERRUPTIONS,
         burst_seconds=BURST_SECONDS,
     )
-    return [
-        Claimed(
-            id=row["id"],
-            event_id=row["event_id"],
-            channel_id=row["channel_id"],
-            token=row["token"],
-            number=row["attempts"] + 1,
-            step=row["step"],
-            interrupted=row["interrupted"],
-            round=row["round"],
-            was_lost=row["was_lost"],
-            payload=row["payload"],
-            recorded_at=row["recorded_at"],
-            url=row["url"],
-            format=row["format"],
-            headers=row["headers"],
-            signing_secret=row["signing_secret"],
-            old_secrets=row["old_secrets"] or (),
-            retry_schedule=row["retry_schedule"],
-            rendered=row["rendered"],
-        )
-        for row in rows
-    ]
+    return [claimed_of(row, row["payload"], row["recorded_at"]) for row in rows]
+
+
+def claimed_of(row: asyncpg.Record, payload: bytes, recorded_at: dt.datetime) -> Claimed:
+    """Return the delivery of a row that leased it: by a claim, or as it was written."""
+    return Claimed(
+        id=row["id"],
+        event_id=row["event_id"],
+        channel_id=row["channel_id"],
+        token=row["token"],
+        number=row["attempts"] + 1,
+        step=row["step"],
+        interrupted=row["interrupted"],
+        round=row["round"],
+        was_lost=row["was_lost"],
+        payload=payload,
+        recorded_at=recorded_at,
+        url=row["url"],
+        format=row["format"],
+        headers=row["headers"],
+        signing_secret=row["signing_secret"],
+        old_secrets=row["old_secrets"] or (),
+        retry_schedule=row["retry_schedule"],
+        rendered=row["rendered"],
+    )
 
 
 async def record(database: Database, ended: Sequence[Ended]) -> Recorded:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from consumer.decide.model import AnyDocument, Document
 from consumer.decide.payloads import NOBODY, Parties
 from consumer.store.database import Connection, Database, columns
-from consumer.store.deliveries import Claimed
+from consumer.store.deliveries import Claimed, claimed_of
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
 from schemas.events import FeatureRef
 
@@ -215,31 +215,10 @@ def _written(
     was_made = tuple([event.id in all_made for event in change.events])
     made = change.events if all(was_made) else tuple(compress(change.events, was_made))
     deliveries = sum([queued[event.id] for event in made])
-    ours = tuple([_claimed(event, one) for event in made for one in leased.get(event.id, ())])
-    return Written(Result(row["result"]), was_made, made, deliveries, ours)
-
-
-def _claimed(event: NewEvent, row: asyncpg.Record) -> Claimed:
-    return Claimed(
-        id=row["id"],
-        event_id=event.id,
-        channel_id=row["channel_id"],
-        token=row["token"],
-        number=1,
-        step=0,
-        interrupted=0,
-        round=1,
-        was_lost=False,
-        payload=event.payload,
-        recorded_at=event.recorded_at,
-        url=row["url"],
-        format=row["format"],
-        headers=row["headers"],
-        signing_secret=row["signing_secret"],
-        old_secrets=row["old_secrets"] or (),
-        retry_schedule=row["retry_schedule"],
-        rendered=None,
+    ours = tuple(
+        [claimed_of(one, event.payload, event.recorded_at) for event in made for one in leased.get(event.id, ())]
     )
+    return Written(Result(row["result"]), was_made, made, deliveries, ours)
 
 
 async def write_sample(database: Database, namespace: str, event: NewSample) -> bool:

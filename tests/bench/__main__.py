@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from consumer import clock
+from tests.asked import sections
 from tests.bench import delivering, judging, latency, stages
 from tests.bench.place import Place, place
 
@@ -38,7 +39,7 @@ def shown(row: Row) -> str:
 async def rows_of(wanted: list[str]) -> list[Row]:
     begin, rows = clock.monotonic(), list[Row]()
     async with place() as here:
-        for name in wanted or list(SECTIONS):
+        for name in wanted:
             for measure in SECTIONS[name]:
                 rows.append(await measure(here))
                 print(f"{clock.monotonic() - begin:5.0f} s  {shown(rows[-1])}", flush=True)
@@ -46,7 +47,7 @@ async def rows_of(wanted: list[str]) -> list[Row]:
 
 
 def main(wanted: list[str]) -> None:
-    rows = asyncio.run(rows_of(wanted))
+    rows = asyncio.run(rows_of(sections(wanted, SECTIONS)))
     path = Path(tempfile.gettempdir(), "tollbell-bench.json")
     path.write_text(json.dumps(rows, indent=1))
     print(f"{len(rows)} figures: {path}")

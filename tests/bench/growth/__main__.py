@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from consumer import clock
-from tests.asked import number, refuse
+from tests.asked import number, sections
 from tests.bench.growth import axes
 from tests.bench.growth.backlog import backlog
 from tests.bench.growth.figures import Figure, Step, table
@@ -52,12 +52,11 @@ async def run(wanted: list[str]) -> tuple[list[Step], list[Figure]]:
 
 
 def main(wanted: list[str]) -> None:
-    if unknown := [name for name in wanted if name not in SECTIONS]:
-        refuse(f"{unknown[0]}: no such section; there are {', '.join(SECTIONS)}")
+    names = sections(wanted, SECTIONS)
     runs: list[tuple[list[Step], list[Figure]]] = []
     for n in range(count := number("RUNS", 3)):
         say(f"run {n + 1} of {count}, scale {SCALE:g}")
-        runs.append(asyncio.run(run(wanted or list(SECTIONS))))
+        runs.append(asyncio.run(run(names)))
     path = Path(tempfile.gettempdir(), "tollbell-growth.json")
     shown = [
         {"steps": [*map(dataclasses.asdict, made)], "figures": [*map(dataclasses.asdict, found)]}

@@ -2,7 +2,8 @@
 --
 -- Guarantees. A document is written only over the version it was judged on; its events and deliveries only with it. A
 -- rule that was disabled or deleted meanwhile leaves every document untouched that holds an event of it. Two writers of
--- one document: one wins, the other gets `changed`.
+-- one document: one wins, the other gets `changed`. A new delivery in a slot of the writer's own is leased to it, as a
+-- claim would lease it; those rows come after the documents'.
 -- Membership is asked by hashed subplans (`IN … IS TRUE` is never made a join): the planner cannot know how many rows a
 -- batch has, and its nested loops over them cost 1.9 s for 500 documents, where this costs 60 ms.
 -- Lock order: rules by id (shared), entitlements by key, invoices by key, identities by hash. A rule's editor waits for the batch.
@@ -209,7 +210,7 @@ queued AS (
           AND c.disabled_by IS DISTINCT FROM 'person'
     ) q
     ORDER BY q.event_id, q.position
-    RETURNING id, event_id, channel_id, token
+    RETURNING id, event_id, channel_id, token, attempts, step, interrupted, round
 )
 SELECT d.n::int AS n,
        CASE
@@ -220,13 +221,14 @@ SELECT d.n::int AS n,
        -- Of all documents, told with the first one: whose they are, the writer knows.
        CASE WHEN d.n = 1 THEN (SELECT array_agg(id) FROM made) END AS made,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued) END AS queued,
-       NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL AS url, NULL AS format,
-       NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets,
-       NULL::interval[] AS retry_schedule
+       NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL::int AS attempts,
+       NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost, NULL AS url,
+       NULL AS format, NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets,
+       NULL::interval[] AS retry_schedule, NULL::bytea AS rendered
 FROM doc d
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, c.url, c.format, c.headers, c.signing_secret,
-       c.old_secrets, c.retry_schedule
+SELECT NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
+       c.url, c.format, c.headers, c.signing_secret, c.old_secrets, c.retry_schedule, NULL
 FROM queued q
 CROSS JOIN LATERAL (
     SELECT c.url, c.format, c.headers, c.signing_secret, c.retry_schedule,
