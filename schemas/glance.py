@@ -157,7 +157,7 @@ def look(value: bytes | None, headers: Headers) -> Glance | None:
         seen = _snapshot.decode(value)
         if not seen.id or not seen.source or not (is_plain or _is_printable(value, seen)):
             return None
-        return _native(seen.data) if type(seen) is _Native else _openmeter(seen.data)
+        return _native(seen.data) if isinstance(seen, _Native) else _openmeter(seen.data)
     except _UNUSUAL:
         return None
 

@@ -123,7 +123,8 @@ def read_amounts(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, *, at
 
 
 def _check_strings(decoder: msgspec.json.Decoder[StructT], raw: msgspec.Raw, at: str) -> None:
-    fields = {f.encode_name for f in msgspec.structs.fields(decoder.type) if bool not in get_args(f.type)}
+    model: Any = decoder.type  # a `TypeForm` to mypy since msgspec 0.23, which `fields` does not take
+    fields = {f.encode_name for f in msgspec.structs.fields(model) if bool not in get_args(f.type)}
     for name, member in read(_members, raw, at=at).items():
         text = bytes(member).strip()
         if name in fields and text.startswith(b'"') and not amounts.GRAMMAR.fullmatch(text[1:-1]):
