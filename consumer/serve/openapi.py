@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made of the operations and of the models that check what they take. Pure."""
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -118,11 +119,16 @@ def _problem(text: str) -> Schema:
 def _schemas(described: Sequence[About]) -> dict[str, Schema]:
     models = [model for about in described for model in about.answers.values() if model is not None]
     _, parts = msgspec.json.schema_components([answers.Problem, *models], ref_template=_REFERENCE.format("{name}"))
-    made = {_plain(name): _tidied(part, is_output=True) for name, part in parts.items()}
+    made = {_plain(name): _tidied(_undented(part), is_output=True) for name, part in parts.items()}
     for about in described:
         if about.takes:
             made |= _taken(about.takes)
     return dict(sorted(made.items()))
+
+
+def _undented(part: Schema) -> Schema:
+    # A model's docstring: Python 3.13 takes its indentation away, and so does msgspec from 0.23 on.
+    return part | {"description": inspect.cleandoc(part["description"])} if "description" in part else part
 
 
 def _taken(body: Body) -> dict[str, Schema]:
