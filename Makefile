@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test mutants fuzz faults soak bench bench-api bench-growth fix schemas lock clean
+.PHONY: help demo test test-latest mutants fuzz faults soak bench bench-api bench-growth fix schemas lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,13 +14,22 @@ help: ## what there is
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# A stamp for each extra: reinstalled only when pyproject.toml (or, for the plain install, a source) changes.
-$(VENV)/.demo: $(BIN)/python pyproject.toml $(shell find consumer schemas deploy/demo -type f 2>/dev/null)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[demo]'
+# What an extra installs is pinned with hashes, the tools that build the project too. pip refuses an editable project
+# beside hashes: first the lock, then the project alone. Wheels only: a build of their own would fetch what is not pinned.
+PIP    := -m pip install --quiet --disable-pip-version-check
+PINNED := $(PIP) --require-hashes --only-binary=:all: --requirement=deploy/requirements-build.txt
+ALONE  := $(PIP) --no-deps --no-build-isolation
+PROJECT := pyproject.toml deploy/requirements-build.txt
+
+# A stamp for each extra: reinstalled only when its pins (or, for the plain install, a source) change.
+$(VENV)/.demo: $(BIN)/python $(PROJECT) deploy/requirements-demo.txt $(shell find consumer schemas deploy/demo -type f 2>/dev/null)
+	$(BIN)/python $(PINNED) --requirement=deploy/requirements-demo.txt
+	$(BIN)/python $(ALONE) .
 	@touch $@
 
-$(VENV)/.test: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+$(VENV)/.test: $(BIN)/python $(PROJECT) tests/requirements.txt
+	$(BIN)/python $(PINNED) --requirement=tests/requirements.txt
+	$(BIN)/python $(ALONE) --editable .
 	@touch $@
 
 demo: $(VENV)/.demo ## a usage record becomes a signed webhook, before your eyes (ARGS=--keep goes on running)
@@ -33,6 +42,12 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest $(if $(ARGS),,--cov) $(ARGS)
 
+test-latest: ## the same with the newest release of everything, in an environment of its own (.venv-latest)
+	$(PYTHON) -m venv --clear .venv-latest
+	.venv-latest/bin/python $(PIP) --editable '.[test]'
+	@touch .venv-latest/.test
+	$(MAKE) test VENV=.venv-latest
+
 mutants: $(VENV)/.test ## does a test notice? about 160 small changes of the judgement, each against its tests (ARGS=verdict picks some)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
@@ -44,8 +59,8 @@ fuzz: $(VENV)/.test ## records, rules files, formats, batches; then the running 
 faults: $(VENV)/.test ## everything is broken while records flow, and nothing is lost or made twice (ARGS=killed SEED=7 SEEDS=1)
 	$(BIN)/python -m tests.faults $(ARGS)
 
-$(VENV)/.soak: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
+$(VENV)/.soak: $(VENV)/.test tests/requirements-soak.txt
+	$(BIN)/python $(PINNED) --requirement=tests/requirements-soak.txt
 	@touch $@
 
 soak: $(VENV)/.soak ## steady load and something broken every minute: what was lost, what grows, a picture (MINUTES=60 RATE=200 SEED=7)
@@ -68,14 +83,20 @@ schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
 	$(BIN)/python -c 'from consumer.serve.role import document; from schemas import export; \
 	  export.main({"openapi.json": document()})'
 
-LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-options --no-emit-index-url \
-	--no-emit-trusted-host --no-emit-find-links
-lock: ## pin, with hashes, what the container image is made of (run it with the oldest Python that is supported)
-	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && export CUSTOM_COMPILE_COMMAND='make lock' \
-	  && $(PYTHON) -m venv "$$tools" && "$$tools/bin/pip" install --quiet pip-tools==7.6.2 \
-	  && "$$tools/bin/pip-compile" $(LOCK) --output-file deploy/requirements.txt pyproject.toml \
-	  && "$$tools/bin/pip-compile" $(LOCK) --build-deps-for wheel --only-build-deps \
-	       --output-file deploy/requirements-build.txt pyproject.toml
+# One file for all Pythons and platforms (markers); neither pip's settings nor uv's, so no wheel of this machine, gets in.
+# The image first, and what is larger holds to it: the tests run with what is deployed.
+LOCK := uv pip compile --quiet --no-config --no-cache --no-sources --universal --python-version=3.11 --upgrade \
+	--generate-hashes --custom-compile-command='make lock'
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+lock: ## pin, with hashes, what the image, the demo, the tests and the soak are made of
+	tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON) -m venv "$$tools" \
+	  && "$$tools/bin/pip" install --quiet uv==0.13.9 && export PATH="$$tools/bin:$$PATH" \
+	  && $(LOCK) --output-file=deploy/requirements.txt pyproject.toml \
+	  && $(LOCK) --output-file=deploy/requirements-demo.txt --extra=demo --constraint=deploy/requirements.txt pyproject.toml \
+	  && $(LOCK) --output-file=tests/requirements.txt --extra=test --constraint=deploy/requirements-demo.txt pyproject.toml \
+	  && $(LOCK) --output-file=tests/requirements-soak.txt --extra=soak --constraint=tests/requirements.txt pyproject.toml \
+	  && { $(PYTHON) -c '$(BUILD_REQUIRES)'; echo editables; } \
+	    | $(LOCK) --output-file=deploy/requirements-build.txt --constraint=tests/requirements-soak.txt -
 
-clean: ## away with .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## away with .venv, .venv-latest and caches
+	rm -rf $(VENV) .venv-latest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
