@@ -201,7 +201,7 @@ class App:
             database, self._metrics, self._reading(), self._patience, announce=self._announce, keep=self._keep
         )
         async with loop.beside(loop.every(self._listener(consume.wakes), RETRY_PAUSE, name="listen-catalog")):
-            await consume.run(self._stop, lambda: self._is_ready(Role.CONSUME))
+            await consume.run(self._stop, lambda: self._is_ready(Role.CONSUME), lambda: self._stop_at)
 
     def _reading(self) -> Reading:
         settings = self._settings

@@ -40,6 +40,7 @@ class RejectReason(StrEnum):
     CONTRADICTORY = "contradictory"
     IN_FUTURE = "in_future"
     REFUSED = "refused_by_database"
+    TOO_MANY_EVENTS = "too_many_events"
 
 
 class Rejected(Exception):

@@ -16,7 +16,7 @@ from typing import Any, Final, get_args
 import msgspec
 import standardwebhooks
 
-from consumer import clock
+from consumer import clock, ids
 from consumer.commands import yaml_file
 from consumer.consume.batch import Wanted, fold
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE
@@ -151,7 +151,7 @@ def _says_twice(value: bytes) -> bool:
 def _payloads(source: SourceEvent) -> Iterator[bytes]:
     wanted = Wanted(kafka_record(), key_of(source), source, RULES[:3] if isinstance(source, Snapshot) else RULES[3:])
     unseen = UNSEEN if isinstance(wanted.key, EntitlementKey) else UNSEEN_INVOICE
-    (folded,) = fold([wanted], {wanted.key: unseen}).values()
+    (folded,) = fold([wanted], {wanted.key: unseen}, ids.new).states.values()
     for occurrence, _ in folded.occurrences:
         yield freeze(occurrence, EVENT_ID).body
 

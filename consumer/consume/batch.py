@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiokafka import ConsumerRecord
 from msgspec import Struct
@@ -19,6 +19,11 @@ from schemas.rules import Rule, RuleType
 from schemas.sources import Snapshot, SourceEvent
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
+PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
+PART_BYTES: Final = 4 * 1024 * 1024  # likewise, of records: what a statement may hold in memory
+# Of events' payloads. A record of 3 KB may make 1,600 events; one of 800 KB, twenty.
+RECORD_EVENT_BYTES: Final = 16 * 1024 * 1024
+STATEMENT_BYTES: Final = 4 * 1024 * 1024  # beyond it the next record waits for the next statement
 _LATEST_MS = 253_402_300_799_999  # the end of year 9999: a producer may claim any 64-bit timestamp
 
 
@@ -38,7 +43,7 @@ class Folded(Struct):
     before: AnyDocument
     document: AnyDocument
     wanted: list[Wanted] = []
-    occurrences: list[tuple[Occurrence, KafkaRecord]] = []
+    occurrences: list[tuple[Occurrence, NewEvent]] = []
     reasons: list[tuple[RuleType, Reason]] = []
     shown_by: SourceEvent | None = None  # the record that last changed the document
     last: tuple[tuple[RuleType, Reason], ...] = ()  # the last record's reasons
@@ -49,34 +54,90 @@ class Folded(Struct):
         return self.document is not self.before or bool(self.occurrences)
 
 
-def fold(
-    wanted: Sequence[Wanted],
-    documents: Mapping[MemoryKey, AnyDocument],
-) -> dict[MemoryKey, Folded]:
-    """Judge *wanted* in order on *documents*; return what becomes of each entitlement and invoice."""
-    folded: dict[MemoryKey, Folded] = {}
+class Fold(Struct):
+    """Records judged.
+
+    Attributes:
+        states: what becomes of each entitlement and invoice.
+        too_many: records whose events would be more than one record may make; they changed nothing.
+        left: records that were not judged yet, since the events of those before them fill a statement.
+    """
+
+    states: dict[MemoryKey, Folded] = {}
+    too_many: list[tuple[Wanted, str]] = []
+    left: Sequence[Wanted] = ()
+
+
+def in_parts(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Return *wanted* in parts of about `PART_RECORDS` or `PART_BYTES`, in order: all of one key in one part."""
+    size = sum([len(one.record.value or b"") for one in wanted])
+    parts: list[list[Wanted]] = [[] for _ in range(max(-(-len(wanted) // PART_RECORDS), -(-size // PART_BYTES)))]
     for one in wanted:
+        parts[hash(one.key) % len(parts)].append(one)
+    return [part for part in parts if part]
+
+
+def smaller(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Return *wanted*, more than one, in smaller parts to be written one after the other.
+
+    Each key stays whole in one of two parts: nothing of it is judged on half of its records. Those of a single key come
+    one by one, in order.
+    """
+    keys = list(dict.fromkeys(one.key for one in wanted))
+    if len(keys) == 1:
+        return [[one] for one in wanted]
+    first = frozenset(keys[: len(keys) // 2])
+    return [[one for one in wanted if one.key in first], [one for one in wanted if one.key not in first]]
+
+
+def fold(wanted: Sequence[Wanted], documents: Mapping[MemoryKey, AnyDocument], new_id: Callable[[], str]) -> Fold:
+    """Judge *wanted* in order on *documents*; their events get ids from *new_id*, and frozen payloads."""
+    folded = Fold()
+    size = 0
+    for n, one in enumerate(wanted):
+        if size > STATEMENT_BYTES:
+            folded.left = wanted[n:]
+            break
         key = one.key
-        state = folded.get(key)
+        state = folded.states.get(key)
         if state is None:
-            state = folded[key] = Folded(documents[key], documents[key])
+            state = folded.states[key] = Folded(documents[key], documents[key])
         judgement = judge(one.rules, one.source, state.document)
+        made = _events(judgement.occurrences, one, new_id)
+        if made is None:
+            count = len(judgement.occurrences)
+            folded.too_many.append((one, f"makes {count} events of together more than {RECORD_EVENT_BYTES} bytes"))
+            continue
         if judgement.document is not state.document:
             state.document = judgement.document
             state.shown_by = one.source
         state.wanted.append(one)
-        if judgement.occurrences:
-            state.occurrences += [(occurrence, one.record) for occurrence in judgement.occurrences]
+        if made:
+            state.occurrences += zip(judgement.occurrences, made, strict=True)
+            size += sum([len(event.payload) for event in made])
         state.reasons += judgement.reasons
         state.last = judgement.reasons
     return folded
 
 
-def change(key: MemoryKey, folded: Folded, new_id: Callable[[], str]) -> Change:
-    """Return what is to be written of *folded*, its events with ids from *new_id*, their payloads frozen."""
+def _events(occurrences: Sequence[Occurrence], one: Wanted, new_id: Callable[[], str]) -> list[NewEvent] | None:
+    """Return the events of a record, or None where they are too large together: no more of them is made than that."""
+    made: list[NewEvent] = []
+    size = 0
+    for occurrence in occurrences:
+        event = new_event(occurrence, new_id(), _got_at(one.record))
+        size += len(event.payload)
+        if size > RECORD_EVENT_BYTES:
+            return None
+        made.append(event)
+    return made
+
+
+def change(key: MemoryKey, folded: Folded) -> Change:
+    """Return what is to be written of *folded*."""
     shown = folded.shown_by
     about = events.encode(shown.origin.about()) if isinstance(shown, Snapshot) else b"{}"
-    made = tuple([new_event(occurrence, new_id(), _got_at(record)) for occurrence, record in folded.occurrences])
+    made = tuple([event for _, event in folded.occurrences])
     feature = (
         FeatureRef(shown.feature_id, shown.feature_key) if isinstance(shown, Snapshot) and shown.feature_id else None
     )

@@ -1,50 +1,78 @@
 """Poll a batch, take it to its effects, then have its offsets committed: in this order, so that nothing is lost.
 
+One batch is in flight. The next one is polled once its effects are durable, or, where it failed, once Postgres and
+Kafka answer again, from its first offsets on: so nothing that was read later is ever judged, written or committed
+before it. While it is in flight aiokafka fetches the next records, and a busy consumer lets them gather.
+
 A crash between effects and commit brings the batch again, and every effect is guarded against that. So is a zombie, a
 paused process whose partitions have moved on: no write depends on who holds a partition.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from consumer import clock, log
-from consumer.consume.hand import Hand
-from consumer.consume.held import Batches, Held
+from consumer.consume.batch import KafkaRecord
+from consumer.consume.gathering import Gathering
+from consumer.consume.held import Held
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import translated
-from consumer.consume.offsets import Offsets
+from consumer.consume.offset_committer import OffsetCommitter
+from consumer.consume.progress import Batches, Progress, first_offsets
 from consumer.consume.starts import Starts
-from consumer.errors import Refused, StoreUnavailable, Unavailable
+from consumer.errors import Refused, StoreFailed, StoreUnavailable, Unavailable
 
 POLL_MS: Final = 200
+# What came while records gathered: the first poll has what was fetched before that, and lets aiokafka fetch again.
+SECOND_POLL_MS: Final = 2
 # Where each fires, more at once go cold before their turn comes: 4,000 cost a tenth more. Where one in a hundred does,
 # 1,000 make a statement of ten, which costs as much as all the glances: 4,000 cost a seventh less.
 BATCH_RECORDS: Final = 1000
 QUIET_BATCH_RECORDS: Final = 4000
 QUIET: Final = 0.1  # of the records of the batch before are judged, at most
 ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
-REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batches in hand
+REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in flight
+CANCEL_TIMEOUT: Final = 1.0  # seconds a cancelled batch has to end: its connection may hang
 AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back
-STUCK_AFTER: Final = 60.0  # seconds with records to read and none read (aiokafka#847, #1037)
+STUCK_AFTER: Final = 60.0  # seconds below the end without a move (aiokafka#847, #1037)
+NARROW_AFTER: Final = 3  # times in a row that Postgres fails the same batch for an unknown reason
 logger = log.get("consume")
 
 
 class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's classes are not typed
-    """The consumer's loop."""
+    """The consumer's loop.
 
-    def __init__(self, consumer: AIOKafkaConsumer, ingest: Ingest, starts: Starts, topics: Sequence[str]) -> None:
+    Args:
+        stop_at: when the drain must have ended, monotonic seconds; asked once the loop is stopped.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        ingest: Ingest,
+        starts: Starts,
+        topics: Sequence[str],
+        *,
+        stop_at: Callable[[], float],
+    ) -> None:
         self._consumer = consumer
         self._ingest = ingest
         self._starts = starts
+        self._stop_at = stop_at
         self._held = Held(consumer, ingest.metrics)
         self._topics = list(dict.fromkeys(topics))
-        self._offsets = Offsets(consumer)
-        self._hand = Hand(self._effects, self._offsets)
+        self._progress = Progress(consumer)
+        self._committer = OffsetCommitter(consumer)
+        self._gathering = Gathering()
+        self._idle = asyncio.Event()  # no batch is in flight, and what is safe is scheduled to be committed
+        self._idle.set()
+        self._failures = 0  # in a row, of batches that Postgres failed for an unknown reason
+        self._failed: str | None = None  # why it did, until a batch succeeds
         self._most = BATCH_RECORDS  # records of the next batch
         self._waiting_for: str | None = "Kafka: no partitions assigned yet"
         self._away: str | None = None  # what Kafka's last answer to `measure` was, where it was none
@@ -52,21 +80,22 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     @property
     def waiting_for(self) -> str | None:
         """Why nothing is read now, for `/readyz`; None while all is well."""
-        return self._waiting_for or self._away or self._held.why
+        return self._waiting_for or self._away or self._held.why or self._failed
 
     def subscribe(self) -> None:
         """Join the group."""
         self._consumer.subscribe(topics=self._topics, listener=self)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Let the batches in hand finish; what we remember of documents may change under another's hands now."""
+        """Let the batch in flight finish; what we remember of documents may change under another's hands now."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REVOKE_TIMEOUT):
-                await self._hand.ended()
-                await self._offsets.ended()
+                await self._idle.wait()
+                await self._committer.drained()
         self._ingest.memory.forget()
         self._held.forget(revoked)
-        self._offsets.forget(revoked)
+        self._progress.forget(revoked)
+        self._committer.forget(revoked)
         for tp in revoked:
             self._ingest.metrics.lag(tp.topic, tp.partition, None)
 
@@ -76,40 +105,45 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         logger.info("partitions.assigned", partitions=len(assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take batches until *stop* is set; those in hand are finished and committed.
+        """Take batches until *stop* is set; the one in flight is finished and committed, if the drain's end allows.
 
         Raises:
             Refused: Kafka or Postgres answers, and it will not work like this.
         """
-        try:
-            while not stop.is_set():
-                await self._heed_failures(stop)
-                self._held.look_again()
-                if any((batches := await self._poll(stop)).values()):
-                    await self._hand.take(batches)
-            await self._hand.ended()
-            await self._offsets.ended()
-            if failure := self._offsets.failure():
-                logger.warning("offsets.not_committed", error=str(failure))
-        finally:
-            self._hand.stop()
-            self._offsets.stop()
-
-    async def _heed_failures(self, stop: asyncio.Event) -> None:
-        if failed := await self._hand.failed():
-            self._rewind(failed.offsets)
-            await self._wait_out(failed.why, stop)
-        if failure := self._offsets.failure():
-            await self._wait_out(failure, stop)
-            self._offsets.owe({})
-
-    async def _poll(self, stop: asyncio.Event) -> Batches:
-        poll = asyncio.create_task(self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._most), name="poll")
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
+            while not stop.is_set():
+                if failure := self._committer.failure():
+                    await self._wait_out(failure, stop)
+                    self._committer.resume()
+                self._held.look_again()
+                batches = await self._poll(stop, stopped)
+                if batches is None:
+                    break
+                await self._take(batches, stop, stopped)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._left()):
+                    await self._committer.drained()
+            if failure := self._committer.failure():
+                logger.warning("offsets.not_committed", error=str(failure))
+        finally:
+            stopped.cancel()
+            self._committer.stop()
+
+    def _left(self) -> float:
+        """Return the seconds until the drain must have ended."""
+        return max(self._stop_at() - clock.monotonic(), 0.0)
+
+    async def _poll(self, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> Batches | None:
+        """Return the next records; None once stopped: what was polled by then is neither taken nor committed."""
+        is_gathering = (pause := self._gathering.pause(clock.monotonic())) > 0
+        if is_gathering and await clock.wait(stop, pause):
+            return None
+        poll = asyncio.create_task(self._getmany(is_gathering=is_gathering), name="poll")
+        try:
             await asyncio.wait({poll, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not poll.done():  # a rebalance may keep a poll waiting; what it would return is read again
-                return {}
+            if not poll.done():  # a rebalance may keep a poll waiting
+                return None
             with translated("reading"):
                 return self._held.readable(poll.result())
         except Unavailable as exc:
@@ -117,7 +151,69 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             return {}
         finally:
             poll.cancel()
-            stopped.cancel()
+
+    async def _getmany(self, *, is_gathering: bool) -> Batches:
+        found: dict[TopicPartition, list[KafkaRecord]] = await self._consumer.getmany(
+            timeout_ms=POLL_MS, max_records=self._most
+        )
+        room = self._most - sum([len(records) for records in found.values()])
+        if is_gathering and found and room > 0:
+            # What is wrong with a partition comes again with the next poll; what was polled of others must not be lost.
+            with contextlib.suppress(KafkaError):
+                more = await self._consumer.getmany(timeout_ms=SECOND_POLL_MS, max_records=room)
+                for tp, records in more.items():
+                    found[tp] = found.get(tp, []) + records
+        return found
+
+    async def _take(self, batches: Batches, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> None:
+        """Take *batches* to their effects and schedule what is safe then; where that fails, go back and wait."""
+        self._progress.begin(batches)
+        self._committer.schedule(self._progress.look())
+        if not self._progress.is_batch_in_flight:
+            return
+        began = clock.monotonic()
+        self._idle.clear()
+        batch = asyncio.create_task(self._effects(batches), name="batch")
+        try:
+            if not await self._ended(batch, stopped):
+                logger.warning("batch.given_up", why="the drain's end has come; it is read again by its next owner")
+                return
+            batch.result()
+            self._progress.end()
+            self._committer.schedule(self._progress.look())
+        except Unavailable as exc:
+            self._undo(exc)
+            self._idle.set()  # a rebalance need not wait until Postgres is back
+            await self._wait_out(exc, stop)
+        else:
+            self._failures, self._failed = 0, None
+            polled = sum([len(records) for records in batches.values()])
+            self._gathering.took(polled, began=began, ended=clock.monotonic(), is_full=polled >= self._most)
+        finally:
+            batch.cancel()
+            self._idle.set()
+
+    async def _ended(self, batch: asyncio.Task[None], stopped: asyncio.Task[bool]) -> bool:
+        """Return whether *batch* has ended; it has until the drain's end, if the loop is stopped meanwhile."""
+        await asyncio.wait({batch, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not batch.done():
+            await asyncio.wait({batch}, timeout=self._left())
+        if batch.done():
+            return True
+        batch.cancel()
+        await asyncio.wait({batch}, timeout=CANCEL_TIMEOUT)
+        return False
+
+    def _undo(self, exc: Unavailable) -> None:
+        """Read the batch again from its first offsets: what came of its records is not known to be durable."""
+        self._rewind(self._progress.end())
+        self._progress.look()
+        if not isinstance(exc, StoreFailed):
+            self._failures = 0
+            return
+        self._failures += 1
+        self._failed = f"{exc} ({self._failures} times in a row)"
+        logger.failed("batch.failed", exc, failures=self._failures)
 
     async def _begin(self, exc: Unavailable, stop: asyncio.Event) -> None:
         """Resolve what a poll complained of: partitions without a usable offset; wait out anything else."""
@@ -134,7 +230,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             await self._wait_out(again, stop)
 
     async def _effects(self, batches: Batches) -> None:
-        tally = await self._ingest.batch([record for records in batches.values() for record in records])
+        records = [record for records in batches.values() for record in records]
+        tally = await self._ingest.batch(records, is_narrowed=self._failures >= NARROW_AFTER)
         self._most = QUIET_BATCH_RECORDS if tally.wanted <= QUIET * tally.records else BATCH_RECORDS
 
     def _rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -145,14 +242,14 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 self._consumer.seek(tp, offset)
 
     async def _wait_out(self, exc: Unavailable, stop: asyncio.Event) -> None:
-        """Pause all partitions until Postgres answers; polling goes on, or Kafka would take us for dead."""
+        """Pause all partitions until Postgres answers; keep polling, or the group evicts this member."""
         self._waiting_for = str(exc)
         logger.warning("consume.waiting", error=str(exc))
         while not stop.is_set():
             self._consumer.pause(*self._consumer.assignment())
             try:
                 records = await self._consumer.getmany(timeout_ms=round(AWAY_PAUSE * 1000))
-                self._rewind({tp: some[0].offset for tp, some in records.items() if some})
+                self._rewind(first_offsets(records))
             except KafkaError:  # it comes again once we read in earnest
                 await clock.wait(stop, AWAY_PAUSE)
             try:
@@ -169,27 +266,28 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
         Raises:
             SourceUnavailable: Kafka does not answer.
-            Refused: a partition has records, and gave none for a minute: a new process helps, waiting does not.
+            Refused: a partition is below its end and has not moved for a minute: a new process helps, waiting does not.
         """
         mine = sorted(self._consumer.assignment())
         try:
             with translated("asking for end offsets"):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
-                    ends = await self._consumer.end_offsets(mine) if mine else {}
-                    done = {tp: self._offsets.done.get(tp) or await self._consumer.committed(tp) for tp in mine}
+                    ends = await self._consumer.end_offsets(mine) if mine else {}  # read committed: the stable ones
         except Unavailable as exc:
             self._away = str(exc)
             # Nothing moves while Kafka is away: a partition has its whole minute after that.
-            self._offsets.moved_at.clear()
+            self._progress.moved_at.clear()
             raise
         self._away = None
-        now, moved_at = clock.monotonic(), self._offsets.moved_at
+        now, moved_at = clock.monotonic(), self._progress.moved_at
+        is_at_work = bool(self._waiting_for) or self._progress.is_batch_in_flight
         for tp, end in ends.items():
-            offset = done[tp]
-            if offset is None:
+            if (offset := self._progress.offsets.get(tp)) is None:
                 continue
             self._ingest.metrics.lag(tp.topic, tp.partition, max(end - offset, 0))
-            if end <= offset or self._waiting_for or tp in self._held:
+            if end <= offset or is_at_work or tp in self._held:
                 moved_at[tp] = now
             elif now - moved_at.setdefault(tp, now) > STUCK_AFTER:
-                raise Refused(f"Kafka: {tp.topic}/{tp.partition} has {end - offset} records and gives none: start anew")
+                raise Refused(
+                    f"Kafka: {tp.topic}/{tp.partition}: consumer stalled (lag {end - offset}): restart the process"
+                )

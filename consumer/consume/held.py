@@ -1,6 +1,6 @@
 """Partitions that are held up by a batch that cannot be read: each alone, in its place, until it can be."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,11 +8,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer import clock, log
 from consumer.consume.batch import KafkaRecord
+from consumer.consume.progress import Batches
 from consumer.consume.records import Unreadable
 from consumer.metrics import Metrics
 
 LOOK_AGAIN: Final = 5.0  # seconds: another replica of the partition may have the bytes as they were
-Batches = Mapping[TopicPartition, Sequence[KafkaRecord]]
 logger = log.get("consume")
 
 

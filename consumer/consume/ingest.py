@@ -15,18 +15,19 @@ from typing import Final
 import msgspec
 
 from consumer import clock, ids, log
-from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold
+from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold, in_parts, smaller
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
-from consumer.consume.turns import Turn, Turns
 from consumer.decide.judge import judge
 from consumer.decide.model import AnyDocument, Reason
-from consumer.errors import DataRefused, StoreUnavailable
+from consumer.decide.standing import looks_back
+from consumer.errors import DataRefused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.store import outbox
+from consumer.store.catalog import Catalog
 from consumer.store.database import Database
-from consumer.store.memory import Memory, MemoryKey, key_of
+from consumer.store.memory import Filling, Memory, MemoryKey, key_of
 from consumer.store.outbox import NOTHING_KEPT, Kept, Result, Written
 from schemas.parse import Reject
 from schemas.reading import RejectReason
@@ -34,11 +35,9 @@ from schemas.rules import RuleType
 
 Recipients = Counter[tuple[str, str]]  # how many deliveries at most, by namespace and channel
 Keep = Callable[[Recipients], AbstractContextManager[Kept]]
-MAX_ROUNDS: Final = 20  # of judging again what another replica changed: each round, somebody has won
+MAX_CONFLICTS: Final = 20  # rounds of judging again what another writer changed: in each, one of us has won
 SLICE_RECORDS: Final = 500  # sifted at a time, in 5 ms or less: then others may run
-PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
-PART_BYTES: Final = 4 * 1024 * 1024  # likewise: what a statement may hold in memory
-PARTS_AT_ONCE: Final = 4  # of all batches in hand: the other connections are for what else the process does
+PARTS_AT_ONCE: Final = 4  # the other connections are for what else the process does
 logger = log.get("consume")
 
 
@@ -74,14 +73,18 @@ class Ingest:
     announce: Callable[[], None]  # says that something is due
     future_tolerance: dt.timedelta
     keep: Keep = keep_nothing  # keeps slots of this process' deliverer
-    turns: Turns = field(default_factory=Turns)
-    sifting: asyncio.Lock = field(default_factory=asyncio.Lock)  # in the order of reading
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS_AT_ONCE))
 
-    async def batch(self, records: Sequence[KafkaRecord]) -> Tally:
+    async def batch(self, records: Sequence[KafkaRecord], *, is_narrowed: bool = False) -> Tally:
         """Take *records*, in offset order within each partition, to their effects; return when all are durable.
 
-        Several may be taken at once, if begun in the order of reading.
+        One batch at a time: a record must not be judged before an earlier one of its entitlement, and what one leaves,
+        written or not, is what the next one is judged on.
+
+        Args:
+            records: of any partitions.
+            is_narrowed: the batch has failed a few times for a reason that nobody knows, though Postgres answers: what
+                fails alone, while something else is written, is a dead letter.
 
         Raises:
             StoreUnavailable: Postgres is away; some effects may have been written, and repeating adds nothing.
@@ -89,14 +92,16 @@ class Ingest:
         """
         started = clock.monotonic()
         tally = Tally(records=len(records))
+        catalog = self.rulebook.catalog  # one for the whole batch, whatever comes meanwhile
         try:
-            with self.turns.begin() as turn:
-                sifted = await self._sift(records, turn)
-                tally.wanted, tally.ignored, tally.uncovered = len(sifted.wanted), sifted.ignored, sifted.uncovered
-                await turn.comes()
-                rejected = sifted.rejected + await self._write_all(sifted.wanted, tally)
+            sifted = await self._sift(records, catalog)
+            tally.wanted, tally.ignored, tally.uncovered = len(sifted.wanted), sifted.ignored, sifted.uncovered
+            rejected = sifted.rejected + await self._write_all(sifted.wanted, _Writing(tally, catalog, is_narrowed))
             await self.dead_letters.send(rejected)
             tally.reasons += sifted.reasons()
+        except StoreUnavailable:
+            self.memory.forget()  # an outcome is unknown: nothing that we remember counts
+            raise
         finally:  # what was written stays written, though the batch may be taken again
             self._count_written(tally)
         self._count(tally, rejected)
@@ -111,69 +116,94 @@ class Ingest:
             )
         return tally
 
-    async def _sift(self, records: Sequence[KafkaRecord], turn: Turn) -> Sifted:
-        """Parse *records*, for which *turn* is; pass over what changes nothing. Others may run between two slices."""
-        sifted = Sifted()
-        async with self.sifting:
-            for begin in range(0, len(records), SLICE_RECORDS):
-                if begin:
-                    await clock.sleep(0)
-                sifted.add(some := self._sift_slice(records[begin : begin + SLICE_RECORDS]))
-                turn.want(one.key for one in some.wanted)
+    async def _sift(self, records: Sequence[KafkaRecord], catalog: Catalog) -> Sifted:
+        """Parse *records*; pass over what changes nothing, if nobody else has changed what that is believed on."""
+        sifted = await self._sift_all(records, catalog)
+        if changed := await self.memory.changed(sifted.believed):
+            self.memory.forget(changed)
+            sifted = await self._sift_all(records, catalog)
         return sifted
 
-    def _sift_slice(self, records: Sequence[KafkaRecord]) -> Sifted:
-        latest = self.rulebook.clock.now() + self.future_tolerance
-        standings = self.memory.standings
-        # At debug level each record has its line: then each is judged.
-        return sift(records, self.rulebook.catalog, standings, latest=latest, at_a_glance=not logger.is_debug)
+    async def _sift_all(self, records: Sequence[KafkaRecord], catalog: Catalog) -> Sifted:
+        """Sift in slices: others may run between two."""
+        sifted = Sifted()
+        for begin in range(0, len(records), SLICE_RECORDS):
+            if begin:
+                await clock.sleep(0)
+            sifted.add(self._sift_slice(records[begin : begin + SLICE_RECORDS], catalog))
+        return sifted
 
-    async def _write_all(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
+    def _sift_slice(self, records: Sequence[KafkaRecord], catalog: Catalog) -> Sifted:
+        latest = self.rulebook.clock.now() + self.future_tolerance
+        # At debug level each record has its line: then each is judged.
+        return sift(records, catalog, self.memory.standings, latest=latest, at_a_glance=not logger.is_debug)
+
+    async def _write_all(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
         """Judge and write *wanted*, some while Postgres writes others: no two of these parts share an entitlement."""
-        done = await asyncio.gather(*(self._write_part(part, tally) for part in apart(wanted)), return_exceptions=True)
+        parts = [self._write_part(part, writing) for part in in_parts(wanted)]
+        done = await asyncio.gather(*parts, return_exceptions=True)
         for one in done:  # all have ended: what is raised here is taken again, and nothing goes on meanwhile
             if isinstance(one, BaseException):
                 raise one
-        return [letter for part in done if isinstance(part, list) for letter in part]
+        if writing.failed and not writing.is_any_written:
+            raise writing.failed[0][1]  # nothing can be written: it is not for the records' sake
+        letters = [letter for part in done if isinstance(part, list) for letter in part]
+        return letters + [_refused(record, exc) for record, exc in writing.failed]
 
-    async def _write_part(self, part: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
+    async def _write_part(self, part: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
         async with self.room:
-            return await self._write(part, tally)
+            return await self._write(part, writing)
 
-    async def _write(self, wanted: Sequence[Wanted], tally: Tally) -> list[DeadLetter]:
-        """Judge and write *wanted*; halve what Postgres refuses until the bad record is alone; return those."""
+    async def _write(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
+        """Judge and write *wanted*; split what Postgres refuses until the bad record is alone; return those."""
         try:
-            await self._settle(wanted, tally)
+            return await self._settle(wanted, writing)
         except DataRefused as exc:
             if len(wanted) == 1:
-                reject = Reject(RejectReason.REFUSED, f"Postgres refuses it: {exc}")
-                return [DeadLetter(wanted[0].record, reject)]
-            half = len(wanted) // 2
-            return await self._write(wanted[:half], tally) + await self._write(wanted[half:], tally)
-        except StoreUnavailable:
-            self.memory.forget()  # an outcome is unknown: nothing that we remember counts
-            raise
-        return []
+                return [_refused(wanted[0].record, exc)]
+        except StoreFailed as exc:
+            if not writing.is_narrowed:
+                raise
+            if len(wanted) == 1:
+                writing.failed.append((wanted[0].record, exc))
+                return []
+        letters: list[DeadLetter] = []
+        for part in smaller(wanted):
+            letters += await self._write(part, writing)
+        return letters
 
-    async def _settle(self, wanted: Sequence[Wanted], tally: Tally) -> None:
-        """Judge and write *wanted*, and again what was judged on a memory or a rule that has changed."""
-        for _ in range(MAX_ROUNDS):
-            if not wanted:
-                return
-            age = self.memory.age
-            documents = await self.memory.load(one.key for one in wanted)
-            folded = fold(wanted, documents)
-            changed = {key: state for key, state in folded.items() if state.is_changed}
-            results = await self._write_changes(changed)
-            if age == self.memory.age:  # else partitions have moved meanwhile: another replica may write
-                self._remember(folded, results)
-            wanted = await self._again(folded, results, tally)
-        raise StoreUnavailable("other writers were faster every time: the batch is taken again")
+    async def _settle(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
+        """Judge and write *wanted*, and again what was judged on a memory or a rule that has changed.
+
+        Returns:
+            Those that make more than one record may.
+        """
+        letters: list[DeadLetter] = []
+        conflicts = 0
+        catalog = writing.catalog
+        while wanted:
+            with self.memory.filling() as filling:
+                documents = await self.memory.load((one.key for one in wanted), anew=_looked_back_on(wanted))
+                folded = fold(wanted, documents, ids.new)
+                changed = {key: state for key, state in folded.states.items() if state.is_changed}
+                results = await self._write_changes(changed)
+                self._remember(folded.states, results, filling, catalog)
+            writing.is_any_written |= bool(changed)
+            letters += [
+                DeadLetter(one.record, Reject(RejectReason.TOO_MANY_EVENTS, why)) for one, why in folded.too_many
+            ]
+            again = await self._again(folded.states, results, writing.tally)
+            conflicts += bool(again)
+            if conflicts > MAX_CONFLICTS:
+                raise StoreUnavailable(f"gave up after {MAX_CONFLICTS} version conflicts: the batch is taken again")
+            catalog = self.rulebook.catalog
+            wanted = [_by_rules_of(catalog, one) for one in (*again, *folded.left)]
+        return letters
 
     async def _write_changes(self, changed: dict[MemoryKey, Folded]) -> dict[MemoryKey, Written]:
         if not changed:
             return {}
-        changes = [change(key, changed[key], ids.new) for key in changed]
+        changes = [change(key, state) for key, state in changed.items()]
         with self.keep(_recipients(changed.values())) as kept:
             written = await outbox.write(self.database, changes, kept)
             kept.start([one for of_change in written for one in of_change.leased])
@@ -202,13 +232,16 @@ class Ingest:
                     tally.reasons.update((one.rule.type, Reason.RULE_GONE) for one, _ in state.occurrences)
         if rule_gone:
             await self.rulebook.refresh()
-        return [self._with_current_rules(one) for one in again]
+        return again
 
-    def _with_current_rules(self, one: Wanted) -> Wanted:
-        return msgspec.structs.replace(one, rules=self.rulebook.catalog.about(one.source))
-
-    def _remember(self, folded: dict[MemoryKey, Folded], results: dict[MemoryKey, Written]) -> None:
-        """Keep the documents as they are in Postgres now, and where their entitlements stand."""
+    def _remember(
+        self,
+        folded: dict[MemoryKey, Folded],
+        results: dict[MemoryKey, Written],
+        filling: Filling,
+        catalog: Catalog,
+    ) -> None:
+        """Keep the documents as they are in Postgres now, and where their entitlements stand by *catalog*."""
         documents: dict[MemoryKey, AnyDocument] = {}
         for key, state in folded.items():
             written = results.get(key)
@@ -216,11 +249,10 @@ class Ingest:
                 documents[key] = state.document
             elif written.result is Result.WRITTEN:
                 documents[key] = msgspec.structs.replace(state.document, version=state.before.version + 1)
-        self.memory.remember({key: document for key, document in documents.items() if document.version})
+        self.memory.remember({key: document for key, document in documents.items() if document.version}, filling)
         for key, document in documents.items():
-            # A later batch may have records of it that are yet to be judged: nothing after those is passed over.
-            if not self.turns.is_awaited(key):
-                settle(self.memory.standings, folded[key], document)
+            if folded[key].wanted and filling.accepts(key):
+                settle(self.memory.standings, folded[key], document, catalog)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         tally.reasons.update(state.reasons if written is None else _as_written(state, written))
@@ -252,13 +284,34 @@ class Ingest:
             self.metrics.dead_letters(reason.value, count)
 
 
-def apart(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
-    """Return *wanted* in parts of about `PART_RECORDS` or `PART_BYTES`, in order: all of one key in one part."""
-    size = sum([len(one.record.value or b"") for one in wanted])
-    parts: list[list[Wanted]] = [[] for _ in range(max(-(-len(wanted) // PART_RECORDS), -(-size // PART_BYTES)))]
-    for one in wanted:
-        parts[hash(one.key) % len(parts)].append(one)
-    return [part for part in parts if part]
+@dataclass(slots=True)
+class _Writing:
+    """How a batch's records are written, and what of them could not be.
+
+    Attributes:
+        catalog: the rules that they were sifted by.
+        is_narrowed: what fails alone is kept in *failed*, instead of raised.
+        is_any_written: Postgres has taken something of the batch.
+    """
+
+    tally: Tally
+    catalog: Catalog
+    is_narrowed: bool
+    is_any_written: bool = False
+    failed: list[tuple[KafkaRecord, StoreFailed]] = field(default_factory=list)
+
+
+def _looked_back_on(wanted: Sequence[Wanted]) -> set[MemoryKey]:
+    """Return whose documents must be read anew: a rule looks back, so another writer's crossing counts at once."""
+    return {one.key for one in wanted if looks_back(one.rules)}
+
+
+def _by_rules_of(catalog: Catalog, one: Wanted) -> Wanted:
+    return msgspec.structs.replace(one, rules=catalog.about(one.source))
+
+
+def _refused(record: KafkaRecord, exc: DataRefused | StoreFailed) -> DeadLetter:
+    return DeadLetter(record, Reject(RejectReason.REFUSED, f"Postgres refuses it: {exc}"))
 
 
 def _recipients(changed: Iterable[Folded]) -> Recipients:

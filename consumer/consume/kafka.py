@@ -131,6 +131,19 @@ def translated(doing: str) -> Iterator[None]:
         raise SourceUnavailable(f"Kafka: {doing}: {type(exc).__name__}{': ' if text else ''}{text}") from exc
 
 
+def positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    """Return the offset that each assigned partition is read from next; without those that are not resolved yet.
+
+    aiokafka's own `position` waits until one is.
+    """
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - pinned by tests, and to aiokafka 0.14
+    assignment = subscription.assignment if subscription is not None else None
+    if assignment is None or not assignment.active:
+        return {}
+    states = [(tp, assignment.state_value(tp)) for tp in assignment.tps]
+    return {tp: state.position for tp, state in states if state.has_valid_position}
+
+
 async def partitions(kafka: Kafka, topics: Sequence[str]) -> dict[str, list[int]]:
     """Return the partitions of each of *topics*; creates none, whatever the broker's settings.
 

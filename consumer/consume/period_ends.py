@@ -52,7 +52,7 @@ class PeriodEnds:
             judgements = [self._judge(one) for one in taking.documents]
             changes = [self._change(one, made) for one, made in zip(taking.documents, judgements, strict=True)]
             written = await taking.write(changes) if changes else []
-        self.memory.forget(one.key for one in taking.documents)
+        self.memory.forget([one.key for one in taking.documents])
         self._count(judgements, written)
         if any(one.result is Result.RULE_GONE for one in written):
             await self.rulebook.refresh()

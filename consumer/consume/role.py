@@ -78,8 +78,8 @@ class Consume:
         self._memory = Memory(database, limit=reading.entitlements)
         self.wakes = {catalog.CHANNEL: self._rulebook.changed}
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Join the group and read until *stop* is set; *ready* is called before.
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None], stop_at: Callable[[], float]) -> None:
+        """Join the group, call *ready*, and read until *stop* is set; then drain until *stop_at* (monotonic).
 
         Raises:
             Stopped: *stop* was set before the servers were reached.
@@ -87,7 +87,7 @@ class Consume:
         """
         wanted = (*self._reading.topics, self._reading.dead_letters)
         async with contextlib.AsyncExitStack() as stack:
-            fetch = await self._connect(stack, wanted)
+            fetch = await self._connect(stack, wanted, stop_at)
             ends = PeriodEnds(
                 self._database,
                 self._memory,
@@ -106,7 +106,9 @@ class Consume:
             ):
                 await fetch.run(stop)
 
-    async def _connect(self, stack: contextlib.AsyncExitStack, wanted: Sequence[str]) -> Fetch:
+    async def _connect(
+        self, stack: contextlib.AsyncExitStack, wanted: Sequence[str], stop_at: Callable[[], float]
+    ) -> Fetch:
         reading, until = self._reading, self._patience.until
         found = await until("kafka", lambda: partitions(reading.kafka, wanted))
         producer: AIOKafkaProducer = await until("kafka", lambda: started(reading.kafka.producer))
@@ -119,7 +121,7 @@ class Consume:
         topics = {topic: found[topic] for topic in reading.topics}
         await until("kafka", lambda: starts.resolve(topics))
         await until("postgres", self._rulebook.refresh)
-        fetch = Fetch(consumer, self._ingest(producer), starts, reading.topics)
+        fetch = Fetch(consumer, self._ingest(producer), starts, reading.topics, stop_at=stop_at)
         self._patience.checks["consume"] = lambda: fetch.waiting_for
         self._patience.checks["catalog"] = self._is_stale
         return fetch

@@ -34,6 +34,8 @@ class Sifted:
 
     Attributes:
         passed: how many records change nothing, by why.
+        believed: entitlements of which records were passed over though a rule looks back, and the versions of their
+            documents: true only if the rows still have them.
     """
 
     wanted: list[Wanted] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Sifted:
     ignored: int = 0
     uncovered: int = 0
     passed: dict[Why, int] = field(default_factory=dict)
+    believed: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def add(self, other: "Sifted") -> None:
         """Add what comes after this in the batch."""
@@ -48,6 +51,7 @@ class Sifted:
         self.rejected += other.rejected
         self.ignored += other.ignored
         self.uncovered += other.uncovered
+        self.believed |= other.believed
         for why, count in other.passed.items():
             self.passed[why] = self.passed.get(why, 0) + count
 
@@ -88,6 +92,8 @@ def sift(
             and stands(found, seen)
         ):
             passed[found.why] = passed.get(found.why, 0) + 1
+            if found.version is not None:
+                sifted.believed[seen.key] = found.version
             continue
         _parse(record, seen, sifted, catalog, standings, latest)
     for why in [why for why in passed if not why.reasons]:
@@ -95,8 +101,10 @@ def sift(
     return sifted
 
 
-def settle(standings: Standings, state: Folded, document: AnyDocument) -> None:
+def settle(standings: Standings, state: Folded, document: AnyDocument, catalog: Catalog) -> None:
     """Find out where an entitlement stands, by its last record: *state* is settled, and left *document*.
+
+    It was judged by the rules of *catalog*.
 
     A record that changed something is judged once more, as if it came an instant later: so a crossing, or the first
     sight of an entitlement, makes one record that is parsed, not two.
@@ -111,7 +119,7 @@ def settle(standings: Standings, state: Folded, document: AnyDocument) -> None:
         document_after, occurrences, reasons = judge(last.rules, source, document)
         if document_after is not document or occurrences:
             return
-    standings.keep(seen, source, last.rules, document, reasons)
+    standings.keep(seen, source, last.rules, document, reasons, catalog=catalog)
 
 
 def _parse(
@@ -138,4 +146,4 @@ def _parse(
             else:
                 sifted.uncovered += 1
                 if seen is not None and isinstance(source, Snapshot):
-                    standings.keep(seen, source)
+                    standings.keep(seen, source, catalog=catalog)

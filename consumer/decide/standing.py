@@ -39,6 +39,8 @@ class Standing(NamedTuple):
         after, before: when such a record was calculated, both exclusive.
         usage_from, usage_below: the lines around its usage: it is at the first or above, and below the second.
         balance_above, balance_to: the lines around its balance: it is above the first, at the second or below.
+        version: of the document it was judged on, where a rule looks back: another writer may have fired what this
+            record recovers from, and nothing that is written would show it. Believed only while the row has it.
     """
 
     said: tuple[object, ...]
@@ -49,11 +51,12 @@ class Standing(NamedTuple):
     usage_below: Number = _FAR
     balance_above: Number = -_FAR
     balance_to: Number = _FAR
+    version: int | None = None
 
 
 def stands(standing: Standing, seen: Glance) -> bool:
     """Return whether *seen* is judged like the record that *standing* is made of: nothing changes, nothing fires."""
-    said, _, after, before, usage_from, usage_below, balance_above, balance_to = standing
+    said, _, after, before, usage_from, usage_below, balance_above, balance_to, _ = standing
     return (
         seen.said == said
         and after < seen.at < before
@@ -89,8 +92,20 @@ def standing(
     before = snapshot.active_to or _LAST
     if not since < snapshot.calculated_at < before:
         return None
-    made = Standing(seen.said, why, since + _INSTANT, before - _INSTANT, **_lines(rules, snapshot))
+    made = Standing(
+        seen.said,
+        why,
+        since + _INSTANT,
+        before - _INSTANT,
+        **_lines(rules, snapshot),
+        version=document.version if document is not None and looks_back(rules) else None,
+    )
     return made if stands(made, seen) else None
+
+
+def looks_back(rules: Sequence[Rule]) -> bool:
+    """Return whether one of *rules* makes something of a level that is no longer reached: re-arms, or recovers."""
+    return any(type(rule.spec) is BalanceThresholdSpec and rule.spec.looks_back for rule in rules)
 
 
 def _lines(rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Number]:

@@ -1,10 +1,11 @@
 """The memory of entitlements and invoices: documents loaded, and remembered as committed statements left them."""
 
+import contextlib
 import datetime as dt
 import functools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
@@ -89,8 +90,15 @@ class Standings:
         rules: Sequence[Rule] = (),
         document: Document | None = None,
         reasons: Sequence[tuple[RuleType, Reason]] = (),
+        *,
+        catalog: object,
     ) -> None:
-        """Keep where the entitlement of *seen* stands, if it does; the arguments are those of `standing`."""
+        """Keep where the entitlement of *seen* stands, if it does; the arguments are those of `standing`.
+
+        Refused where the rules of *catalog*, which it was judged by, are not those that are asked about by now.
+        """
+        if catalog is not self._catalog:
+            return
         if len(self._shared) > self._limit:
             self._shared.clear()
             self._whys.clear()
@@ -106,12 +114,11 @@ class Standings:
         if isinstance(key, EntitlementKey):
             self.known.pop(key, None)
 
-    def forget(self, key: MemoryKey) -> None:
+    def forget(self, key: EntitlementKey) -> None:
         """Do the same, and keep *key* itself for where it will stand: so a document and a standing share it."""
-        if isinstance(key, EntitlementKey):
-            self.known.pop(key, None)
-            self.known[key] = None
-            _bound(self.known, self._limit)
+        self.known.pop(key, None)
+        self.known[key] = None
+        _bound(self.known, self._limit)
 
     def clear(self) -> None:
         """Forget all."""
@@ -120,28 +127,63 @@ class Standings:
         self._whys.clear()
 
 
+class Filling:
+    """What a statement's writer adds to the memory: nothing of what was forgotten since it began to read.
+
+    Made by `Memory.filling`, before the documents are read.
+    """
+
+    def __init__(self) -> None:
+        self._is_refused = False  # all of it
+        self._refused: set[MemoryKey] = set()
+
+    def refuse(self, keys: Iterable[MemoryKey] | None) -> None:
+        """Refuse *keys* from now on; everything for None."""
+        if keys is None:
+            self._is_refused = True
+        else:
+            self._refused.update(keys)
+
+    def accepts(self, key: MemoryKey) -> bool:
+        """Whether nobody has forgotten *key* since."""
+        return not self._is_refused and key not in self._refused
+
+
 class Memory:
     """A bounded cache of documents. An optimisation: an empty one makes the same events.
 
-    A document enters only as a committed statement left it, or as Postgres has it.
+    A document enters only as a committed statement left it, or as Postgres has it; and only if nobody has forgotten it
+    since its writer began to read: what was forgotten meanwhile may be another's to change by now. Those of invoices
+    are read anew each time: there are few, and what one of them fires depends on the newest state seen by anybody.
 
     Attributes:
-        age: how often all was forgotten: what was loaded before that may be another's to change by now.
         standings: what follows from documents and rules; forgotten with the documents.
     """
 
     def __init__(self, database: Database, *, limit: int) -> None:
         self._database = database
         self._limit = limit
-        self._documents: dict[MemoryKey, AnyDocument] = {}  # the one judged last is the last
-        self.age = 0
+        self._documents: dict[EntitlementKey, Document] = {}  # the one judged last is the last
+        self._fillings: set[Filling] = set()
         self.standings = Standings(limit)
 
     def __len__(self) -> int:
         return len(self._documents)
 
-    async def load(self, keys: Iterable[MemoryKey]) -> dict[MemoryKey, AnyDocument]:
-        """Return the documents of *keys*; those not known are read in one query a kind.
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[Filling]:
+        """Give what keeps track of what is forgotten while the body reads, judges and writes."""
+        filling = Filling()
+        self._fillings.add(filling)
+        try:
+            yield filling
+        finally:
+            self._fillings.remove(filling)
+
+    async def load(
+        self, keys: Iterable[MemoryKey], *, anew: Container[MemoryKey] = frozenset()
+    ) -> dict[MemoryKey, AnyDocument]:
+        """Return the documents of *keys*; those not known, and those *anew*, are read in one query a kind.
 
         Raises:
             StoreUnavailable: Postgres cannot be reached.
@@ -150,10 +192,10 @@ class Memory:
         entitlements: list[EntitlementKey] = []
         invoices: list[InvoiceKey] = []
         for key in dict.fromkeys(keys):
-            if (document := self._documents.get(key)) is not None:
-                found[key] = document
-            elif isinstance(key, InvoiceKey):
+            if isinstance(key, InvoiceKey):
                 invoices.append(key)
+            elif key not in anew and (document := self._documents.get(key)) is not None:
+                found[key] = document
             else:
                 entitlements.append(key)
         if entitlements:
@@ -177,24 +219,39 @@ class Memory:
             found[InvoiceKey(row["namespace"], row["id"])] = document
         return found
 
-    def remember(self, documents: Mapping[MemoryKey, AnyDocument]) -> None:
-        """Keep *documents* as committed; those judged longest ago go where there are too many."""
+    async def changed(self, versions: Mapping[tuple[str, str], int]) -> list[MemoryKey]:
+        """Return those of *versions*, by namespace and id, whose row has another version by now: another has written.
+
+        Raises:
+            StoreUnavailable: Postgres cannot be reached.
+        """
+        if not versions:
+            return []
+        namespaces, ids, known = columns([(*key, version) for key, version in versions.items()], 3)
+        rows = await self._database.rows("memory/changed", namespaces=namespaces, ids=ids, versions=known)
+        return [EntitlementKey(row["namespace"], row["id"]) for row in rows]
+
+    def remember(self, documents: Mapping[MemoryKey, AnyDocument], filling: Filling) -> None:
+        """Keep *documents* as committed, where *filling* accepts them; the oldest go where there are too many."""
         for key, document in documents.items():
-            self._documents.pop(key, None)
-            self._documents[key] = document
-            self.standings.forget(key)
+            if isinstance(key, EntitlementKey) and isinstance(document, Document) and filling.accepts(key):
+                self._documents.pop(key, None)
+                self._documents[key] = document
+                self.standings.forget(key)
         _bound(self._documents, self._limit)
 
-    def forget(self, keys: Iterable[MemoryKey] | None = None) -> None:
+    def forget(self, keys: Collection[MemoryKey] | None = None) -> None:
         """Drop the documents of *keys*; all of them for None: partitions moved, or an outcome is unknown."""
+        for filling in self._fillings:
+            filling.refuse(keys)
         if keys is None:
-            self.age += 1
             self._documents.clear()
             self.standings.clear()
             return
         for key in keys:
-            self._documents.pop(key, None)
-            self.standings.drop(key)
+            if isinstance(key, EntitlementKey):
+                self._documents.pop(key, None)
+                self.standings.drop(key)
 
 
 def _bound(entries: dict[Any, Any], limit: int) -> None:

@@ -25,10 +25,10 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_file_has_at_most_300_lines_and_says_what_it_is(path: Path) -> None:
+def test_a_file_has_at_most_400_lines_and_says_what_it_is(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text))
 
 

@@ -16,9 +16,8 @@ from msgspec.structs import replace
 
 from consumer import ids
 from consumer.app import GC_THRESHOLDS
-from consumer.consume.batch import KafkaRecord, Wanted, change, fold
+from consumer.consume.batch import KafkaRecord, Wanted, change, fold, in_parts
 from consumer.consume.fetch import BATCH_RECORDS
-from consumer.consume.ingest import apart
 from consumer.consume.sift import settle, sift
 from consumer.decide.model import UNSEEN, AnyDocument
 from consumer.store.catalog import Catalog
@@ -45,19 +44,19 @@ class Stages:
         yield
         self.seconds[name] += time.process_time() - began
 
-    def write(self, part: list[Wanted]) -> None:
+    def write(self, part: list[Wanted], catalog: Catalog) -> None:
         """Take *part* as far as Postgres, and go on as if that had written it."""
         documents = {one.key: self._documents.get(one.key, UNSEEN) for one in part}
         with self.stage("fold"):
-            folded = fold(part, documents)
+            folded = fold(part, documents, ids.new).states
         with self.stage("change"):
-            changes = [change(key, state, ids.new) for key, state in folded.items()]
+            changes = [change(key, state) for key, state in folded.items()]
         assert sum(len(one.events) for one in changes) == len(part)
         for key, state in folded.items():
             self._documents[key] = replace(state.document, version=state.before.version + 1)
         with self.stage("settle"):
             for key, state in folded.items():
-                settle(self.standings, state, self._documents[key])
+                settle(self.standings, state, self._documents[key], catalog)
 
 
 async def measure(_: Place, family: str) -> dict[str, object]:
@@ -78,8 +77,8 @@ def one_round(records: list[KafkaRecord], catalog: Catalog) -> Counter[str]:
     for begin in range(0, len(records), BATCH_RECORDS):
         with stages.stage("sift"):
             sifted = sift(records[begin : begin + BATCH_RECORDS], catalog, stages.standings, latest=LATEST)
-        for part in apart(sifted.wanted):
-            stages.write(part)
+        for part in in_parts(sifted.wanted):
+            stages.write(part, catalog)
     return stages.seconds
 
 

@@ -4,11 +4,11 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
-import asyncpg
 import pytest
 
+from consumer.consume.batch import PART_RECORDS, in_parts
 from consumer.consume.dead_letters import DeadLetter, Sink
-from consumer.consume.ingest import PART_RECORDS, Ingest, Tally, apart
+from consumer.consume.ingest import Ingest, Tally
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import sift
 from consumer.errors import SourceUnavailable
@@ -17,7 +17,6 @@ from consumer.store.database import Database
 from consumer.store.memory import Memory
 from tests.factories import NOW, kafka_record, native_record
 from tests.one_rule import configure, scalar
-from tests.progress import somebody_waits
 
 HOUR = dt.timedelta(hours=1)
 
@@ -81,28 +80,6 @@ async def test_from_its_first_record_on_an_entitlement_stands_until_a_line_and_a
     assert await scalar(database, "SELECT count(*) FROM event") == 1
 
 
-async def test_nothing_is_passed_over_while_what_came_before_it_is_yet_to_be_judged(
-    store: Database, database: str
-) -> None:
-    await configure(store, "hook", notifyOn=["triggered", "recovered"])
-    to = await ingest(store)
-    connection = await asyncpg.connect(database)
-    async with connection.transaction():
-        await connection.execute("SELECT FROM rule FOR UPDATE")  # of the two, only what fires waits for it
-        below, crossed = asyncio.create_task(take(to, at(0, 10))), asyncio.create_task(take(to, at(1, 85)))
-        await below
-        await somebody_waits(database)
-        recovered = asyncio.create_task(take(to, at(2, 20)))
-        await asyncio.wait({recovered}, timeout=0.1)
-        has_waited = not recovered.done()
-    tallies = await asyncio.gather(crossed, recovered)
-    await connection.close()
-
-    assert has_waited
-    assert [tally.events for tally in tallies] == [1, 1]
-    assert await scalar(database, "SELECT array_agg(action ORDER BY id) FROM event") == ["triggered", "recovered"]
-
-
 async def test_what_was_judged_before_the_partitions_moved_is_not_remembered(store: Database) -> None:
     await configure(store, "hook")
     to = await ingest(store)
@@ -149,7 +126,7 @@ async def test_the_parts_of_a_batch_share_no_entitlement_and_are_written_as_one(
     values = [at(usage // 5, usage, f"ent-{n}") for usage in (10, 85) for n in range(PART_RECORDS)]
     wanted = sift([kafka_record(one) for one in values], to.rulebook.catalog, to.memory.standings, latest=NOW + HOUR)
 
-    parts = apart(wanted.wanted)
+    parts = in_parts(wanted.wanted)
     tally = await take(to, *values)
 
     keys = [{one.key for one in part} for part in parts]

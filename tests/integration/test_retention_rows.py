@@ -49,7 +49,8 @@ async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_a
     key = EntitlementKey("default", "ent-1")
     await make_entitlement(sql, "ent-1", now - KEEP - DAY)
     memory = Memory(store, limit=10)
-    memory.remember(await memory.load([key]))
+    with memory.filling() as filling:
+        memory.remember(await memory.load([key]), filling)
     await duty(store).once()
     remembered = (await memory.load([key]))[key]
     period = {"period_from": now, "period_to": now + DAY}

@@ -5,7 +5,10 @@ from tests.mutants.mutant import Mutant
 GLANCE = "schemas/glance.py"
 STANDING = "consumer/decide/standing.py"
 INGEST = "consumer/consume/ingest.py"
+BATCH = "consumer/consume/batch.py"
+MEMORY = "consumer/store/memory.py"
 ON_POSTGRES = "integration/test_glances.py"
+STALE = "integration/test_stale_memory.py"
 TOGETHER = "property/test_standing.py"
 
 # What becomes what, and what would then be passed over.
@@ -46,28 +49,49 @@ MUTANTS = [
         by=TOGETHER,
     ),
     Mutant(
-        INGEST,
-        "if age == self.memory.age:",
-        "if age >= 0:",
+        MEMORY,
+        "        if catalog is not self._catalog:\n            return\n",
+        "",
+        "where an entitlement stood under the old rules is believed under the new ones",
+        by=STALE,
+    ),
+    Mutant(
+        MEMORY,
+        "            filling.refuse(keys)\n",
+        "            pass\n",
         "what another replica may change is remembered",
         by=ON_POSTGRES,
     ),
     Mutant(
         INGEST,
-        "if not self.turns.is_awaited(key):",
-        "if key in documents:",
-        "a record is passed over by where its entitlement stood before one that is yet to be judged",
-        by=ON_POSTGRES,
+        "folded[key].wanted and filling.accepts(key)",
+        "folded[key].wanted",
+        "what the clock has ended meanwhile is passed over as if it had not",
+        by=STALE,
     ),
     Mutant(
         INGEST,
-        "async with self.sifting:",
-        "async with asyncio.Lock():",
-        "a batch is sifted while the one before it still is: its records may be passed over before those are judged",
-        by="integration/test_two_in_hand.py",
+        "if changed := await self.memory.changed(sifted.believed):",
+        "if changed := await self.memory.changed({}):",
+        "a record is passed over on a memory that another writer has changed: no recovery",
+        by=STALE,
     ),
     Mutant(
         INGEST,
+        "return {one.key for one in wanted if looks_back(one.rules)}",
+        "return set()",
+        "a record is judged on a memory that another writer has changed: no recovery",
+        by=STALE,
+    ),
+    Mutant(
+        INGEST,
+        "            self.memory.forget()  # an outcome",
+        "            pass  # an outcome",
+        "what is remembered of a batch that failed is believed",
+        by=STALE,
+    ),
+    Mutant(
+        BATCH,
         "parts[hash(one.key) % len(parts)]",
         "parts[one.record.offset % len(parts)]",
         "two parts of a batch judge one entitlement beside each other",

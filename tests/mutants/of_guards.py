@@ -5,57 +5,74 @@ from tests.mutants.mutant import Mutant
 WRITE = "consumer/store/sql/outbox/write.sql"
 CLAIM = "consumer/store/sql/deliveries/claim.sql"
 RECORD = "consumer/store/sql/deliveries/record.sql"
-HAND = "consumer/consume/hand.py"
-TURNS = "consumer/consume/turns.py"
+FETCH = "consumer/consume/fetch.py"
+PROGRESS = "consumer/consume/progress.py"
+BATCH = "consumer/consume/batch.py"
+FAILING = "integration/test_failing_batches.py"
 DISPATCH = "consumer/deliver/dispatch.py"
 TAKEN = "consumer/deliver/taken.py"
 INGEST = "consumer/consume/ingest.py"
 
 MUTANTS = [
     Mutant(
-        HAND,
-        """        task = asyncio.create_task(self._effects(batches), name="batch")
+        FETCH,
+        """        self._progress.begin(batches)
+        self._committer.schedule(self._progress.look())
 """,
-        """        self._offsets.owe({tp: records[-1].offset + 1 for tp, records in batches.items() if records})
-        task = asyncio.create_task(self._effects(batches), name="batch")
+        """        self._committer.schedule(self._progress.look())
+        self._progress.begin(batches)
 """,
         "offsets are committed before the write: a kill between the two loses events",
         by="killed at write.before",
     ),
     Mutant(
-        HAND,
-        "return task.done() and not task.cancelled() and task.exception() is None",
-        "return task.done()",
-        "a batch that failed counts as written, and its offsets are committed",
-        by="integration/test_hand.py",
+        FETCH,
+        "        self._rewind(self._progress.end())\n",
+        "        self._progress.end()\n",
+        "a batch that failed is not read again, and its offsets are committed",
+        by=FAILING,
     ),
     Mutant(
-        HAND,
-        "                    offsets.setdefault(tp, records[0].offset)",
-        "                    offsets[tp] = records[0].offset",
-        "of two batches that failed only the second is read again",
-        by="integration/test_hand.py",
+        FETCH,
+        "            await asyncio.wait({batch}, timeout=self._left())\n",
+        "            await asyncio.wait({batch})\n",
+        "a batch that Postgres holds is waited for beyond the drain's end, and the process is killed",
+        by=FAILING,
     ),
     Mutant(
-        "consumer/consume/offsets.py",
-        "        if self._owed and self._commit is None:\n",
-        "        if self._owed and (self._commit is None or self._commit.done()):\n",
+        FETCH,
+        "is_narrowed=self._failures >= NARROW_AFTER",
+        "is_narrowed=False",
+        "a record that Postgres fails for an unknown reason stops its partition for ever",
+        by=FAILING,
+    ),
+    Mutant(
+        PROGRESS,
+        "(positions(self._consumer) | self._unsafe)",
+        "(self._unsafe | positions(self._consumer))",
+        "what is in flight counts as safe, and is committed",
+        by="integration/test_progress.py",
+    ),
+    Mutant(
+        "consumer/consume/offset_committer.py",
+        "        if self._scheduled and self._commit is None:\n",
+        "        if self._scheduled and (self._commit is None or self._commit.done()):\n",
         "a commit that failed is forgotten over the next one: nobody waits until Kafka is back",
-        by="integration/test_hand.py",
+        by="integration/test_progress.py",
     ),
     Mutant(
-        TURNS,
-        "turn = Turn(tuple(self._taken))",
-        "turn = Turn(())",
-        "a record is judged while the one before it is still being written",
-        by="integration/test_turns.py",
+        INGEST,
+        "if writing.failed and not writing.is_any_written:",
+        "if writing.failed and writing.is_narrowed is None:",
+        "while nothing can be written, every record becomes a dead letter",
+        by="integration/test_stale_memory.py",
     ),
     Mutant(
-        TURNS,
-        "and not await asyncio.shield(one.ended):",
-        "and await asyncio.shield(one.ended) is None:",
-        "a record is judged, though the one before it was not written",
-        by="integration/test_turns.py",
+        BATCH,
+        "        if size > RECORD_EVENT_BYTES:\n            return None\n",
+        "",
+        "one record of 800 KB takes gigabytes, and the process with it",
+        by=FAILING,
     ),
     Mutant(
         WRITE,
@@ -254,11 +271,11 @@ MUTANTS = [
     ),
     Mutant(
         INGEST,
-        """            half = len(wanted) // 2
-            return await self._write(wanted[:half], tally) + await self._write(wanted[half:], tally)
-""",
-        """            return [DeadLetter(one.record, Reject(RejectReason.REFUSED, str(exc))) for one in wanted]
-""",
+        """            if len(wanted) == 1:
+                return [_refused(wanted[0].record, exc)]
+        except StoreFailed""",
+        """            return [_refused(one.record, exc) for one in wanted]
+        except StoreFailed""",
         "good records of a batch become dead letters with the bad one",
         by="integration/test_bad_records.py",
     ),

@@ -9,6 +9,7 @@ from math import isinf
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from consumer import ids
 from consumer.consume.batch import fold
 from consumer.consume.sift import Sifted, settle, sift
 from consumer.decide.model import UNSEEN, AnyDocument
@@ -93,15 +94,15 @@ class Run:
         self.reasons.update(sifted.reasons())
         self.reasons.update(uncovered=sifted.uncovered, rejected=len(sifted.rejected))
         self.passed += sum(sifted.passed.values())
-        self._judge(sifted)
+        self._judge(sifted, catalog)
 
-    def _judge(self, sifted: Sifted) -> None:
+    def _judge(self, sifted: Sifted, catalog: Catalog) -> None:
         documents = {one.key: self.documents.get(one.key, UNSEEN) for one in sifted.wanted}
-        for key, state in fold(sifted.wanted, documents).items():
+        for key, state in fold(sifted.wanted, documents, ids.new).states.items():
             self.told += [(told(one), one.reason, occurred_at(one)) for one, _ in state.occurrences]
             self.reasons.update(state.reasons)
             self.documents[key] = state.document
-            settle(self._standings, state, state.document)
+            settle(self._standings, state, state.document, catalog)
 
 
 def taken(

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from math import inf, isinf
 
+from consumer import ids
 from consumer.consume.batch import Folded, Wanted, fold
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
@@ -163,7 +164,7 @@ class World:
         wanted = [Wanted(kafka_record(), key_of(one), one, rules) for one, rules in about if rules]
         for one in wanted:
             self.documents.setdefault(one.key, UNSEEN_INVOICE if isinstance(one.key, InvoiceKey) else UNSEEN)
-        folded = fold(wanted, self.documents)
+        folded = fold(wanted, self.documents, ids.new).states
         for key, state in folded.items():
             self._show(key, state, now)
             self._tell([one for one, _ in state.occurrences], [reason for _, reason in state.reasons])

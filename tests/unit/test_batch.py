@@ -6,13 +6,23 @@ import pytest
 from msgspec.structs import replace
 
 from consumer import ids
-from consumer.consume.batch import Wanted, change, fold
-from consumer.consume.ingest import PART_BYTES, PART_RECORDS, apart
-from consumer.decide.model import UNSEEN, Document, Reason
+from consumer.consume.batch import (
+    PART_BYTES,
+    PART_RECORDS,
+    RECORD_EVENT_BYTES,
+    STATEMENT_BYTES,
+    Folded,
+    Wanted,
+    change,
+    fold,
+    in_parts,
+    smaller,
+)
+from consumer.decide.model import UNSEEN, AnyDocument, Document, Reason
 from consumer.decide.payloads import identity
-from consumer.store.memory import EntitlementKey, key_of
-from schemas.sources import SourceEvent, Unmetered
-from tests.factories import NOW, kafka_record, make_rule, make_snapshot
+from consumer.store.memory import EntitlementKey, MemoryKey, key_of
+from schemas.sources import About, SourceEvent, Unmetered
+from tests.factories import NOW, NoOrigin, kafka_record, make_rule, make_snapshot
 
 KEY = EntitlementKey("default", "ent-1")
 OTHER = EntitlementKey("default", "ent-2")
@@ -20,17 +30,21 @@ RULE = make_rule(percents=[50, 80])
 
 
 def wanted(*sources: SourceEvent, timestamp: int = 1_795_342_530_000) -> list[Wanted]:
-    records = [kafka_record(offset=n, timestamp=timestamp) for n, _ in enumerate(sources)]
+    records = [kafka_record(offset=n, timestamp=timestamp + n) for n, _ in enumerate(sources)]
     return [Wanted(record, key_of(one), one, [RULE]) for record, one in zip(records, sources, strict=True)]
+
+
+def folded(records: list[Wanted], documents: dict[MemoryKey, AnyDocument]) -> dict[MemoryKey, Folded]:
+    return fold(records, documents, ids.new).states
 
 
 def test_what_one_record_fired_the_next_one_knows() -> None:
     records = wanted(make_snapshot(60), make_snapshot(60, minute=1), make_snapshot(90, minute=2))
 
-    state = fold(records, {KEY: UNSEEN})[KEY]
+    state = folded(records, {KEY: UNSEEN})[KEY]
 
-    made = [(crossing.threshold.identity, record.offset) for crossing, record in state.occurrences]
-    assert made == [("usage_percentage:50", 0), ("usage_percentage:80", 2)]
+    made = [(crossing.threshold.identity, event.recorded_at.microsecond) for crossing, event in state.occurrences]
+    assert made == [("usage_percentage:50", 0), ("usage_percentage:80", 2000)]
     assert [reason for _, reason in state.reasons] == [
         Reason.FIRST_CROSSING,
         Reason.BELOW,
@@ -44,25 +58,25 @@ def test_what_one_record_fired_the_next_one_knows() -> None:
 def test_entitlements_do_not_know_of_each_other() -> None:
     records = wanted(make_snapshot(60), make_snapshot(60, entitlement_id="ent-2"), make_snapshot(60))
 
-    folded = fold(records, {KEY: UNSEEN, OTHER: UNSEEN})
+    states = folded(records, {KEY: UNSEEN, OTHER: UNSEEN})
 
-    assert [len(folded[key].occurrences) for key in (KEY, OTHER)] == [1, 1]
-    assert [len(folded[key].wanted) for key in (KEY, OTHER)] == [2, 1]
+    assert [len(states[key].occurrences) for key in (KEY, OTHER)] == [1, 1]
+    assert [len(states[key].wanted) for key in (KEY, OTHER)] == [2, 1]
 
 
 def test_the_same_id_in_another_namespace_is_another_entitlement() -> None:
     elsewhere = EntitlementKey("elsewhere", "ent-1")
     records = wanted(make_snapshot(60), make_snapshot(60, namespace="elsewhere"))
 
-    folded = fold(records, {KEY: UNSEEN, elsewhere: UNSEEN})
+    states = folded(records, {KEY: UNSEEN, elsewhere: UNSEEN})
 
-    assert [len(folded[key].occurrences) for key in (KEY, elsewhere)] == [1, 1]
+    assert [len(states[key].occurrences) for key in (KEY, elsewhere)] == [1, 1]
 
 
 def test_it_starts_from_what_is_remembered() -> None:
-    remembered = fold(wanted(make_snapshot(60)), {KEY: UNSEEN})[KEY].document
+    remembered = folded(wanted(make_snapshot(60)), {KEY: UNSEEN})[KEY].document
 
-    state = fold(wanted(make_snapshot(60, minute=1)), {KEY: remembered})[KEY]
+    state = folded(wanted(make_snapshot(60, minute=1)), {KEY: remembered})[KEY]
 
     assert state.occurrences == []
     assert state.document is remembered
@@ -70,7 +84,7 @@ def test_it_starts_from_what_is_remembered() -> None:
 
 
 def test_a_record_that_is_not_metered_changes_nothing() -> None:
-    state = fold(wanted(Unmetered("default", "ent-1", "f-1", "llm_tokens")), {KEY: UNSEEN})[KEY]
+    state = folded(wanted(Unmetered("default", "ent-1", "f-1", "llm_tokens")), {KEY: UNSEEN})[KEY]
 
     assert not state.is_changed
     assert [reason for _, reason in state.reasons] == [Reason.NOT_METERED]
@@ -78,9 +92,9 @@ def test_a_record_that_is_not_metered_changes_nothing() -> None:
 
 def test_what_is_written_holds_the_version_that_was_read_and_the_events_in_order() -> None:
     before = Document(version=7)
-    state = fold(wanted(make_snapshot(90)), {KEY: before})[KEY]
+    state = fold(wanted(make_snapshot(90)), {KEY: before}, iter(["event-1", "event-2"]).__next__).states[KEY]
 
-    made = change(KEY, state, iter(["event-1", "event-2"]).__next__)
+    made = change(KEY, state)
 
     assert (made.key, made.document.version) == (KEY, 7)
     assert [event.id for event in made.events] == ["event-1", "event-2"]
@@ -102,9 +116,9 @@ def test_what_is_written_holds_the_version_that_was_read_and_the_events_in_order
     ],
 )
 def test_any_timestamp_of_kafka_is_a_time(timestamp: int, recorded_at: dt.datetime) -> None:
-    state = fold(wanted(make_snapshot(60), timestamp=timestamp), {KEY: UNSEEN})[KEY]
+    state = folded(wanted(make_snapshot(60), timestamp=timestamp), {KEY: UNSEEN})[KEY]
 
-    (event,) = change(KEY, state, ids.new).events
+    (event,) = change(KEY, state).events
 
     assert event.recorded_at.replace(microsecond=0) == recorded_at
 
@@ -116,7 +130,7 @@ def test_parts_are_bounded_in_bytes_and_in_records_and_each_key_has_its_records_
         for n, one in enumerate(wanted(*some[:100]))
     ]
 
-    by_records, by_bytes = apart(wanted(*some)), apart(large)
+    by_records, by_bytes = in_parts(wanted(*some)), in_parts(large)
 
     assert (len(by_records), len(by_bytes)) == (2, 3)
     for parts, given in ((by_records, wanted(*some)), (by_bytes, large)):
@@ -127,4 +141,47 @@ def test_parts_are_bounded_in_bytes_and_in_records_and_each_key_has_its_records_
 
 
 def test_of_nothing_there_is_no_part() -> None:
-    assert apart([]) == []
+    assert in_parts([]) == []
+
+
+def test_what_is_refused_is_split_with_each_entitlement_whole() -> None:
+    records = wanted(make_snapshot(1), make_snapshot(2, entitlement_id="ent-2"), make_snapshot(3))
+
+    parts = smaller(records)
+
+    assert [[one.key.id for one in part] for part in parts] == [["ent-1", "ent-1"], ["ent-2"]]
+    assert smaller(parts[0]) == [[parts[0][0]], [parts[0][1]]]
+
+
+def large(size: int, *, percents: list[object]) -> list[Wanted]:
+    """Three records whose events have *size* bytes and more; of two entitlements."""
+    rule = make_rule(percents=percents)
+    sources = [make_snapshot(90, entitlement_id=name, origin=Large(size)) for name in ("ent-1", "ent-2", "ent-1")]
+    return [Wanted(kafka_record(), key_of(one), one, [rule]) for one in sources]
+
+
+class Large(NoOrigin):
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def about(self) -> About:
+        return replace(super().about(), customer={"note": "x" * self._size})
+
+
+def test_events_that_fill_a_statement_leave_the_rest_for_the_next() -> None:
+    records = large(STATEMENT_BYTES // 2, percents=[80, 81])
+
+    made = fold(records, {KEY: UNSEEN, OTHER: UNSEEN}, ids.new)
+
+    assert list(made.states) == [KEY]
+    assert made.left == records[1:]
+
+
+def test_a_record_with_too_many_events_changes_nothing_and_is_named() -> None:
+    records = large(RECORD_EVENT_BYTES // 3, percents=[80, 81, 82])
+
+    made = fold(records, {KEY: UNSEEN, OTHER: UNSEEN}, ids.new)
+
+    assert [one for one, _ in made.too_many] == records
+    assert made.too_many[0][1] == "makes 3 events of together more than 16777216 bytes"
+    assert not any(state.is_changed for state in made.states.values())

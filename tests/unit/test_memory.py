@@ -1,10 +1,11 @@
 """What is remembered is bounded, and lean."""
 
+from consumer import ids
 from consumer.consume.batch import fold
 from consumer.consume.sift import settle, sift
-from consumer.decide.model import NO_RESETS, UNSEEN, Document
+from consumer.decide.model import NO_RESETS, UNSEEN, AnyDocument, Document
 from consumer.store.catalog import Catalog
-from consumer.store.memory import EntitlementKey, Memory, Standings
+from consumer.store.memory import EntitlementKey, Memory, MemoryKey, Standings
 from tests.factories import NOW, kafka_record, make_rule, native_record
 
 
@@ -12,9 +13,15 @@ def seen(memory: Memory, *names: str) -> None:
     """Take a quiet record of each of *names*, as `Ingest` does; *memory* has read none from Postgres."""
     records = [kafka_record(native_record(10, entitlement=name)) for name in names]
     sifted = sift(records, CATALOG, memory.standings, latest=NOW)
-    for key, state in fold(sifted.wanted, {one.key: UNSEEN for one in sifted.wanted}).items():
-        memory.remember({key: state.document})
-        settle(memory.standings, state, state.document)
+    states = fold(sifted.wanted, {one.key: UNSEEN for one in sifted.wanted}, ids.new).states
+    for key, state in states.items():
+        remember(memory, {key: state.document})
+        settle(memory.standings, state, state.document, CATALOG)
+
+
+def remember(memory: Memory, documents: dict[MemoryKey, AnyDocument]) -> None:
+    with memory.filling() as filling:
+        memory.remember(documents, filling)
 
 
 CATALOG = Catalog(1, [make_rule(percents=[80])])
@@ -33,7 +40,7 @@ async def test_those_judged_longest_ago_go_an_eighth_at_once() -> None:
     memory = lean(16)
 
     seen(memory, *(f"e{n}" for n in range(16)))
-    memory.remember({EntitlementKey("default", "e0"): Document(version=2)})
+    remember(memory, {EntitlementKey("default", "e0"): Document(version=2)})
     seen(memory, "e16")
 
     assert len(memory) == 14

@@ -1,7 +1,7 @@
-"""Offsets of what is durable, committed beside the batches that follow.
+"""Commits offsets next to the batches that follow.
 
 Waiting for Kafka's answer would be a third of a small batch's time. Nothing depends on it: what is not committed is
-read again, and makes nothing twice. One commit is in flight, ten a second at most; what becomes durable meanwhile goes
+read again, and makes nothing twice. One commit is in flight, ten a second at most; what becomes safe meanwhile goes
 with the next.
 """
 
@@ -20,34 +20,38 @@ COMMIT_PAUSE: Final = 0.1  # seconds between two: what a crash repeats; one for 
 logger = log.get("consume")
 
 
-class Offsets:
+class OffsetCommitter:
     """Commits what it is given.
 
     Attributes:
-        done: the offsets that Kafka has from us, by partition: that of the next record to read.
-        moved_at: when that came about, monotonic seconds.
+        committed: the offsets that Kafka has from us, by partition: that of the next record to read.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
-        self._owed: dict[TopicPartition, int] = {}
-        self._commit: asyncio.Task[None] | None = None  # in flight, or failed and not heeded yet
-        self._now = asyncio.Event()  # somebody waits for what is owed
-        self.done: dict[TopicPartition, int] = {}
-        self.moved_at: dict[TopicPartition, float] = {}
+        self._scheduled: dict[TopicPartition, int] = {}
+        self._commit: asyncio.Task[None] | None = None  # in flight, or failed and not taken note of yet
+        self._hurry = asyncio.Event()  # `drained` waits: no pause before the next commit
+        self.committed: dict[TopicPartition, int] = {}
 
-    def owe(self, durable: Mapping[TopicPartition, int]) -> None:
-        """Have *durable* committed: every effect of the records before these offsets is.
+    def schedule(self, progress: Mapping[TopicPartition, int]) -> None:
+        """Have *progress* committed, where it differs from what is: every effect of the records before it is durable.
 
-        Begins to, unless it does already, or a `failure` is still to be heeded.
+        Begins to, unless it does already, or a `failure` has not been asked for.
         """
-        self._owed.update(durable)
-        if self._owed and self._commit is None:
-            self._now.clear()
+        self._scheduled.update(
+            {tp: offset for tp, offset in progress.items() if self._scheduled.get(tp, self.committed.get(tp)) != offset}
+        )
+        self.resume()
+
+    def resume(self) -> None:
+        """Begin to commit what is scheduled, also what a failed commit has left."""
+        if self._scheduled and self._commit is None:
+            self._hurry.clear()
             self._commit = asyncio.create_task(self._run(), name="commit")
 
     def failure(self) -> Unavailable | None:
-        """Return why the last commit failed, if it has, once; what it was to commit is owed until `owe` is called."""
+        """Return why the last commit failed, if it has, once; its offsets stay scheduled until `resume`."""
         if self._commit is None or not self._commit.done():
             return None
         failed, self._commit = self._commit, None
@@ -57,17 +61,17 @@ class Offsets:
             return exc
         raise AssertionError("a commit that has ended well is not kept")
 
-    async def ended(self) -> None:
-        """Return when nothing is owed, or a commit has failed."""
+    async def drained(self) -> None:
+        """Return when nothing is scheduled, or a commit has failed."""
         if self._commit is not None:
-            self._now.set()
+            self._hurry.set()
             await asyncio.wait({self._commit})
 
     def forget(self, revoked: Iterable[TopicPartition]) -> None:
-        """Leave *revoked* to whoever has them now."""
+        """Leave *revoked* to their next owner."""
         for tp in revoked:
-            for known in (self._owed, self.done, self.moved_at):
-                known.pop(tp, None)
+            self._scheduled.pop(tp, None)
+            self.committed.pop(tp, None)
 
     def stop(self) -> None:
         """Give up what is in flight."""
@@ -75,14 +79,14 @@ class Offsets:
             self._commit.cancel()
 
     async def _run(self) -> None:
-        while self._owed:
-            offsets, self._owed = self._owed, {}
+        while self._scheduled:
+            offsets, self._scheduled = self._scheduled, {}
             try:
                 await self._once(offsets)
             except Unavailable:
-                self._owed = offsets | self._owed
+                self._scheduled = offsets | self._scheduled
                 raise
-            await clock.wait(self._now, COMMIT_PAUSE)
+            await clock.wait(self._hurry, COMMIT_PAUSE)
         self._commit = None
 
     async def _once(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -100,7 +104,4 @@ class Offsets:
             # The group moved on while we worked: the new owner reads these again, and makes nothing twice.
             logger.info("offsets.not_committed", partitions=len(offsets), why="rebalance")
             return
-        now = clock.monotonic()
-        for tp, offset in offsets.items():
-            self.done[tp] = offset
-            self.moved_at[tp] = now
+        self.committed.update(offsets)
