@@ -7,7 +7,7 @@ from functools import partial
 
 from consumer import clock
 from tests.fakes import Received
-from tests.faults import receivers
+from tests.faults import half, receivers
 from tests.faults.run import Run
 
 MANY = 20  # webhooks under way at once, for two replicas to be at work
@@ -176,5 +176,13 @@ CASES: dict[str, Case] = {
     "coming and going": coming_and_going,
     "ended under load": ended_under_load,
     "ended without time to drain": partial(ended_under_load, drain="100ms"),
+    **{
+        f"failed at {moment}, {round(behind * 1000)} ms behind": partial(half.failed_at, moment=moment, behind=behind)
+        for moment in ("load.before", "write.before", "write.after")
+        for behind in (0, 0.005, 0.05, 0.3)
+    },
+    "rules under load": half.rules_under_load,
+    "two writers": half.two_writers,
+    "idle without records": half.idle_without_records,
     "hostile receivers": receivers.and_say,
 }

@@ -6,6 +6,7 @@ FETCH, OFFSET_COMMIT = 1, 8  # Kafka's API keys
 WITH_RECORDS = 300  # bytes: a fetch answer that brings nothing is smaller
 STARTUP, SSL_REQUEST, GSS_REQUEST = 196_608, 80_877_103, 80_877_104
 STEPS = {
+    "load": "memory/load",
     "write": "outbox/write",
     "look": "deliveries/due_channels",
     "claim": "deliveries/claim",
