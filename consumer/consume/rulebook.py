@@ -12,12 +12,13 @@ logger = log.get("catalog")
 
 
 class Rulebook:
-    """Holds the current catalog, swapped whole, and the database's clock."""
+    """Holds the current catalog, swapped between batches, and the database's clock."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database = database
         self._metrics = metrics
         self._checked_at: float | None = None
+        self._turn = asyncio.Lock()  # of two refreshes beside each other, the one that read first may come last
         self.catalog: Catalog = EMPTY
         self.clock = clock.DatabaseClock()
         self.changed = asyncio.Event()  # set by a notification: look now
@@ -33,14 +34,15 @@ class Rulebook:
         Raises:
             StoreUnavailable: Postgres cannot be reached; the catalog stays as it was.
         """
-        asked_at = clock.monotonic()
-        self.changed.clear()
-        seen = await catalog.revision(self._database)
-        self.clock.synchronise(seen.now)
-        if seen.revision != self.catalog.revision:
-            self.catalog = await catalog.load(self._database)
-            logger.info("catalog.loaded", revision=self.catalog.revision, rules=self.catalog.size)
-            for rule_id in self.catalog.unreadable:
-                logger.error("rule.unreadable", rule_id=rule_id, why="a newer release made it: roll this replica")
-        self._checked_at = asked_at
-        self._metrics.catalog_checked(asked_at)
+        async with self._turn:
+            asked_at = clock.monotonic()
+            self.changed.clear()
+            seen, before = await catalog.revision(self._database), self.catalog
+            self.clock.synchronise(seen.now)
+            if (seen.revision, seen.server) != (before.revision, before.server):
+                self.catalog = await catalog.current(self._database, before)
+                logger.info("catalog.loaded", revision=self.catalog.revision, rules=self.catalog.size)
+                for rule_id in sorted({*self.catalog.unreadable} - {*before.unreadable}):
+                    logger.error("rule.unreadable", rule_id=rule_id, why="a newer release made it: roll this replica")
+            self._checked_at = asked_at
+            self._metrics.catalog_checked(asked_at)

@@ -10,6 +10,7 @@ from consumer import clock
 from consumer.servers import account
 from consumer.servers import postgres as servers
 from consumer.servers.contracts import Broker
+from consumer.store import migrate
 from tests.conftest import MakeDeployment, MakeTopic, Produce
 from tests.factories import native_record, rules_yaml
 from tests.fakes import Receiver
@@ -49,14 +50,16 @@ async def test_a_schema_that_does_not_fit_is_refused(
     none = await deployment.tollbell("run")
     await deployment.tollbell("migrate")
     connection = await asyncpg.connect(database)
-    await connection.execute("INSERT INTO schema_migration VALUES ('0003_01_future', 3, 'x')")
+    own = migrate.migrations()[-1].release
+    await connection.execute("INSERT INTO schema_migration VALUES ('9999_01_future', $1, 'x')", own + 2)
     newer = await deployment.tollbell("run")
-    await connection.execute("UPDATE schema_migration SET release = 2, name = '0002_01_next' WHERE release = 3")
+    await connection.execute("UPDATE schema_migration SET release = $1 WHERE release = $1 + 1", own + 1)
     await connection.close()
 
     assert none.status == newer.status == 1
     assert none.err == "tollbell: Postgres: there is no schema of ours here: run `tollbell migrate` first\n"
-    assert newer.err == "tollbell: Postgres: the schema is of release 3, this is 1: use a newer release\n"
+    says = f"tollbell: Postgres: the schema is of release {own + 2}, this is {own}: use a newer release\n"
+    assert newer.err == says
     # The next release's schema is fine: one migrates first, then rolls.
     async with await deployment.replica(TOLLBELL_LOG_LEVEL="info") as replica:
         await replica.ready()

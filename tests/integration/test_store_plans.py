@@ -35,6 +35,10 @@ LATER = """
     INSERT INTO delivery (event_id, channel_id, namespace, state, due_at)
     SELECT 'later-' || n, 'c0', 'default', 'SENDING', now() + interval '1 hour' FROM generate_series(1, $1::int) n
 """
+RULES = """
+    INSERT INTO rule (id, namespace, type, name, spec)
+    SELECT 'r' || n, 'default', 't', 'Rule', '{}' FROM generate_series(1, $1::int) n
+"""
 LIVE = """
     INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks)
     SELECT 'default', n, 1, now() - interval '1 day', now() + n * interval '1 second', '{}', '{}'
@@ -88,6 +92,20 @@ async def test_the_clock_reads_no_period_that_goes_on(explaining: asyncpg.Connec
 
     assert ended.indexes == {"entitlement_ends"}
     assert ended.rows_read < 100
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+async def test_a_change_among_many_rules_reads_that_one(explaining: asyncpg.Connection, *, is_counted: bool) -> None:
+    await explaining.execute(RULES, 5_000)
+    if is_counted:
+        await explaining.execute("ANALYZE")
+    since = await explaining.fetchval("SELECT revision FROM catalog")
+    await explaining.execute("UPDATE rule SET disabled = true WHERE id = 'r7'")
+
+    changes = await explained(explaining, "catalog/changes", since=since)
+
+    assert "rule_by_revision" in changes.indexes
+    assert changes.rows_read < 10
 
 
 @pytest.mark.parametrize("analyzed", ["as it is", "when nothing was open", "when all was empty"])

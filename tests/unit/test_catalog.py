@@ -68,6 +68,32 @@ def test_features_that_never_end_are_answered_all_the_same() -> None:
     assert found(catalog, "", "k") == ["a", "b"]
 
 
+def test_a_change_leaves_the_rules_of_other_features_the_same_objects() -> None:
+    before = Catalog(1, [rule("a", ["k"]), rule("b", ["x"]), rule("c", ["x", "f-1"]), rule("d", None, "other")])
+    of = [("default", "", "k"), ("default", "f-1", "x"), ("other", "", "k")]
+    found_before = [before.matching(*one) for one in of]
+
+    after = before.changed(2, {"e": rule("e", ["y"]), "a": rule("a", ["y"])})
+
+    assert found(after, "", "k") == []
+    assert found(after, "", "y") == ["a", "e"]
+    assert [after.matching(*one) is same for one, same in zip(of, found_before, strict=True)] == [False, True, True]
+    assert found(before, "", "k") == ["a"]  # as it was: records of a batch go on with the catalog they began with
+    assert (before.revision, after.revision, before.size, after.size) == (1, 2, 4, 5)
+
+
+def test_a_rule_that_can_not_be_read_is_named_until_it_can() -> None:
+    before = Catalog(1, [rule("a", ["k"]), rule("b", ["k"])])
+
+    newer = before.changed(2, {"b": None, "a": None}, unreadable=["b", "a"])
+    other = newer.changed(3, {"c": rule("c", ["k"])})
+    again = other.changed(4, {"a": rule("a", ["k"]), "b": None})
+
+    assert (newer.unreadable, found(newer, "", "k")) == (("a", "b"), [])
+    assert (other.unreadable, found(other, "", "k")) == (("a", "b"), ["c"])
+    assert (again.unreadable, found(again, "", "k")) == ((), ["a", "c"])
+
+
 def test_before_the_first_look_there_is_no_rule() -> None:
     assert found(EMPTY, "f-1", "k") == []
     assert EMPTY.size == 0

@@ -1,0 +1,147 @@
+"""What a change of a rule costs a replica, among how many rules; and `tollbell apply`: `python -m tests.bench.editing`.
+
+Starts a Postgres. Among 100, 1,000, 6,000 and 10,000 rules one is changed, EDITS=200 times, and a replica's rules made
+current after each: its CPU, wall-clock time and how long the event loop stood still, in milliseconds, medians; and
+Postgres' CPU for it, the mean. Then `tollbell apply` of RULES=6000 rules, in seconds: all new, none changed, one
+changed, all changed. A line of JSON for each. ARGS: `edits` or `apply` for one of them.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import asyncpg
+
+from consumer import clock, encryption
+from consumer.consume.rulebook import Rulebook
+from consumer.metrics import Metrics
+from consumer.servers import account, choose
+from consumer.store import configuration
+from consumer.store.database import Database
+from tests.asked import number, sections
+from tests.bench.place import postgres_cpu
+from tests.bench.rules import hook, quota
+from tests.places import new_database, new_template
+from tests.service import Deployment, Topics, environment
+
+SIZES = (100, 1_000, 6_000, 10_000)
+EDITS, RULES = number("EDITS", 200), number("RULES", 6_000)
+NAMESPACES = 10
+CIPHER = encryption.parse_keys(encryption.new_key())
+FILL = """
+    INSERT INTO rule (id, namespace, type, name, spec)
+    SELECT 'rule-' || n, 'ns-' || n % $2::int, 'entitlements.balance.threshold', 'Quota', json_build_object(
+               'type', 'entitlements.balance.threshold', 'features', json_build_array('feature-' || n), 'thresholds',
+               json_build_array(json_build_object('type', 'usage_percentage', 'value', 80),
+                                json_build_object('type', 'usage_percentage', 'value', 100)))
+    FROM generate_series(0, $1::int - 1) n
+"""
+FILL_CHANNELS = """
+    WITH made AS (
+        INSERT INTO channel (id, namespace, type, name, url, format, signing_secret)
+        SELECT 'hook-' || n, 'ns-' || n, 'WEBHOOK', 'Hook', 'http://127.0.0.1/', 'openmeter', 's'
+        FROM generate_series(0, $2::int - 1) n
+        RETURNING id)
+    INSERT INTO rule_channel SELECT 'rule-' || n, 'hook-' || n % $2::int, 1 FROM generate_series(0, $1::int - 1) n, made
+    WHERE made.id = 'hook-' || n % $2::int
+"""
+
+
+async def edits(server: str, template: str) -> None:
+    for size in SIZES:
+        async with new_database(server, template=template) as url:
+            connection = await asyncpg.connect(url)
+            await connection.execute(FILL, size, NAMESPACES)
+            await connection.execute(FILL_CHANNELS, size, NAMESPACES)
+            await connection.execute("ANALYZE")
+            await connection.close()
+            database = await Database.connect(url, size=2)
+            print(json.dumps({"rules": size, **await _edited(database, size)}), flush=True)  # noqa: T201 - its result
+            await database.close()
+
+
+async def _edited(database: Database, size: int) -> dict[str, float]:
+    rules = Rulebook(database, Metrics())
+    await rules.refresh()
+    assert rules.catalog.size == size
+    took: dict[str, list[float]] = {"cpu_ms": [], "wall_ms": [], "still_ms": [], "edit_ms": []}
+    used = 0.0
+    for n in range(EDITS):
+        at = clock.monotonic()
+        await _edit(database, n * 7919 % size, f"Quota {n}")
+        took["edit_ms"].append(clock.monotonic() - at)
+        postgres, cpu, at = postgres_cpu(), time.process_time(), clock.monotonic()
+        async with _Stillness() as still:
+            await rules.refresh()
+        took["wall_ms"].append(clock.monotonic() - at)
+        took["cpu_ms"].append(time.process_time() - cpu)
+        took["still_ms"].append(still.longest)
+        used += postgres_cpu() - postgres
+    shown = {name: round(statistics.median(each) * 1000, 2) for name, each in took.items()}
+    return shown | {"postgres_cpu_ms": round(used / EDITS * 1000, 2)}
+
+
+async def _edit(database: Database, n: int, name: str) -> None:
+    async with configuration.edit(database, CIPHER, f"ns-{n % NAMESPACES}") as edit:
+        rule = await edit.rule(f"rule-{n}")
+        assert rule is not None
+        await edit.put_rule(replace(rule, name=name))
+
+
+class _Stillness:
+    """How long the event loop stood still at most, in seconds."""
+
+    async def __aenter__(self) -> Self:
+        self.longest, self._at = 0.0, clock.monotonic()
+        self._turn()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._next.cancel()
+        self.longest = max(self.longest, clock.monotonic() - self._at)
+
+    def _turn(self) -> None:
+        now = clock.monotonic()
+        self.longest, self._at = max(self.longest, now - self._at), now
+        self._next = asyncio.get_running_loop().call_later(0.001, self._turn)
+
+
+def rules_file(count: int, changed: range = range(0)) -> str:
+    """Return *count* rules and ten channels as JSON, which is YAML; those of *changed* have another threshold."""
+    rules = [quota(f"quota-{n}", f"hook-{n % 10}", f"feature-{n}", [90 if n in changed else 80]) for n in range(count)]
+    channels = [hook(f"hook-{n}", "http://127.0.0.1:8080/") for n in range(10)]
+    return json.dumps({"channels": channels, "rules": rules}, indent=0)
+
+
+async def apply(server: str, template: str) -> None:
+    steps = {"all new": range(0), "none changed": range(0), "one changed": range(1), "all changed": range(1, RULES)}
+    with account.scratch() as directory:
+        async with new_database(server, template=template) as url:
+            topics = Topics(usage="unused", dead_letters="unused")
+            values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics)
+            deployment = Deployment(values, Path(directory))
+            for what, changed in steps.items():
+                text, at = rules_file(RULES, changed), clock.monotonic()
+                applied = await deployment.apply(text)
+                assert applied.status == 0, applied.err
+                signs = {sign: applied.out.count(f"{sign} rule ") for sign in "+~="}
+                row = {"apply": what, "rules": RULES, "seconds": round(clock.monotonic() - at, 2), **signs}
+                print(json.dumps(row), flush=True)  # noqa: T201 - its result
+
+
+async def main(wanted: list[str]) -> None:
+    with account.scratch() as directory, choose.postgres_for_tests(Path(directory), lambda _: None) as server:
+        async with new_template(server.url) as template:
+            for name in sections(wanted, SECTIONS):
+                await SECTIONS[name](server.url, template)
+
+
+SECTIONS = {"edits": edits, "apply": apply}
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
