@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from consumer.errors import ConfigInvalid
 from schemas.durations import parse as parse_duration
+from schemas.model import Key
 from schemas.secret import Secret
 
 PREFIX: Final = "TOLLBELL_"
@@ -74,7 +75,7 @@ def _bootstrap(text: str) -> str:
 class Token(BaseModel):
     """A token of the API, for what, and for which namespace."""
 
-    namespace: Annotated[str, Field(min_length=1, max_length=256)]
+    namespace: Key
     scope: Literal["read", "write"]
     token: InstanceOf[Secret]
 
@@ -89,7 +90,12 @@ def _tokens(text: object) -> object:
         scope, _, token = rest.partition(":")
         if not namespace or scope not in {"read", "write"} or not token:
             raise ValueError(f"token {n} must be namespace:scope:token, with the scope read or write")
-        made.append(Token(namespace=namespace, scope=scope, token=Secret(token)))
+        try:
+            made.append(Token(namespace=namespace, scope=scope, token=Secret(token)))
+        except ValidationError:
+            raise ValueError(
+                f"token {n}: its namespace must have 1 to 256 characters, none of them a control character"
+            ) from None
     if len({one.token.reveal() for one in made}) < len(made):
         raise ValueError("the same token stands twice: which namespace and scope would it have?")
     return tuple(made)

@@ -16,9 +16,11 @@ import msgspec
 from schemas import amounts, native, openmeter
 from schemas.amounts import EXACT
 from schemas.parse import MAX_BYTES, Headers, is_binary
-from schemas.sources import Period
+from schemas.sources import MAX_IDENTIFIER, Period
 
 Number = int | Decimal
+# What no record that was parsed has said the same of: its length is checked here as well.
+_Name = Annotated[str, msgspec.Meta(max_length=MAX_IDENTIFIER)]
 _INTEGER: Final[int] = 10**amounts.MAX_DIGITS
 _FLOAT_INTEGER: Final[int] = 10**15  # up to it `judged_float` leaves a whole number as it is
 # As numbers: a byte is found four times as fast as a text of one.
@@ -45,8 +47,8 @@ class Glance(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Party(msgspec.Struct, gc=False):
-    key: str | None = None
-    id: str | None = None
+    key: _Name | None = None
+    id: _Name | None = None
 
 
 class _Envelope(msgspec.Struct, gc=False, kw_only=True, tag_field="type"):
@@ -99,6 +101,7 @@ class _Data(_Said, gc=False, kw_only=True):
 
 class _Native(_Envelope, gc=False, kw_only=True, tag=native.SNAPSHOT_TYPE):
     data: _Data
+    subject: _Name | None = None
 
 
 class _OpenMeterEntitlement(msgspec.Struct, gc=False, rename="camel"):

@@ -18,8 +18,8 @@ Metadata = Annotated[
         description="Yours; kept as it is. At most 50 texts of 4096 characters, with names of 256.",
     ),
 ]
-# As a record's identifiers: a feature whose key no record may have is in no rule.
-Key = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+MAX_KEY: Final = 256  # as a record's identifiers: a feature whose key no record may have is in no rule
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 
 
 class Model(BaseModel):

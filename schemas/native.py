@@ -7,11 +7,12 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 from schemas.amounts import EXACT, Amount
-from schemas.reading import read, read_all, read_amounts
+from schemas.reading import invalid, read, read_all, read_amounts
 from schemas.sources import (
+    MAX_IDENTIFIER,
     About,
     Identifier,
-    Loose,
+    MaybeEmpty,
     Party,
     Period,
     Snapshot,
@@ -28,6 +29,7 @@ SNAPSHOT_TYPE: Final = "tollbell.usage.snapshot"
 RESET_TYPE: Final = "tollbell.entitlement.reset"
 ZERO: Final = Decimal(0)
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+Subject = Annotated[MaybeEmpty, msgspec.Meta(description="The subject's key, where `data.subject` is absent.")]
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ class NativeSnapshotEvent(msgspec.Struct, frozen=True):
     source: NonEmpty
     type: Literal["tollbell.usage.snapshot"]
     data: NativeSnapshot[NativeValue]
-    subject: str | None = None
+    subject: Subject | None = None
     time: Time | None = None
 
 
@@ -98,7 +100,7 @@ class NativeResetEvent(msgspec.Struct, frozen=True):
     source: NonEmpty
     type: Literal["tollbell.entitlement.reset"]
     data: NativeReset[NativeValue]
-    subject: Loose | None = None
+    subject: Subject | None = None
     time: Time | None = None
 
 
@@ -130,6 +132,8 @@ def _read(
     record: NativeSnapshot[msgspec.Raw], data: bytes, subject: str | None, *, reset_at: dt.datetime | None
 ) -> SourceEvent:
     entitlement = record.entitlement
+    if subject is not None and len(subject) > MAX_IDENTIFIER:  # it may be a key; its characters were checked before
+        raise invalid("subject", f"has more than {MAX_IDENTIFIER} characters")
     period_from, period_to = read_period(entitlement.period, "data.entitlement.period")
     if entitlement.type != "metered":
         return Unmetered(record.namespace, entitlement.id, record.feature.id or "", record.feature.key)

@@ -1,7 +1,8 @@
 """OpenMeter's invoice records: `io.openmeter.billing.v2.invoice.created` and `…v3.invoice.updated`.
 
-Judged are id, namespace and status. The payload is the API's Invoice, which the wire's is not: made here member by
-member, of what the record has. Money is text already, and passed on as it came.
+Judged are id, namespace and status; the customer's ids and key are checked, because events are found by them. The
+payload is the API's Invoice, which the wire's is not: made here member by member, of what the record has. Money is text
+already, and passed on as it came.
 """
 
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.reading import Rejected, invalid, read, read_all
-from schemas.sources import Identifier, Invoice, read_time, short_status
+from schemas.sources import Identifier, Invoice, MaybeEmpty, read_time, short_status
 
 CREATED_TYPE: Final = "io.openmeter.billing.v2.invoice.created"
 UPDATED_TYPE: Final = "io.openmeter.billing.v3.invoice.updated"
@@ -32,10 +33,17 @@ _ISSUE: Final = (
 _APPS: Final = ("tax", "invoicing", "payment")
 
 
+class _Customer(msgspec.Struct, frozen=True, rename="camel"):
+    customer_id: MaybeEmpty | None = None
+    id: MaybeEmpty | None = None
+    key: MaybeEmpty | None = None
+
+
 class _Shown(msgspec.Struct, frozen=True):
     id: Identifier
     namespace: Identifier
     status: Identifier
+    customer: _Customer | None = None
 
 
 class _Created(msgspec.Struct, frozen=True):

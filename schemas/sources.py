@@ -16,11 +16,19 @@ from schemas.times import Time
 
 _CONTRADICTION: Final = Decimal("1e-9")  # OpenMeter's own tolerance for "both above zero"
 
+# Of an id or key, in characters. They are indexed, at most two in one index. Postgres takes 2,704 bytes in a row of an
+# index; two of these are 2,048 bytes of UTF-8 at most. A longer text fails its whole statement (54000).
+MAX_IDENTIFIER: Final = 256
 # Python's `$` also matches before a last line break: hence what follows must not be one.
 _NO_CONTROL: Final = "^[^\\x00-\\x1f\\x7f-\\x9f]*(?!\\n)$"
 Identifier = Annotated[
     str,
-    msgspec.Meta(min_length=1, max_length=256, pattern=_NO_CONTROL),
+    msgspec.Meta(min_length=1, max_length=MAX_IDENTIFIER, pattern=_NO_CONTROL),
+]
+# An id or key of whom a record is about, which its producer may not have: OpenMeter sends empty ones.
+MaybeEmpty = Annotated[
+    str,
+    msgspec.Meta(max_length=MAX_IDENTIFIER, pattern=_NO_CONTROL, description="May be empty."),
 ]
 Loose = Annotated[str, msgspec.Meta(pattern=_NO_CONTROL, description="May be empty.")]
 
@@ -142,8 +150,8 @@ class Period(msgspec.Struct, frozen=True):
 class Party(msgspec.Struct, frozen=True):
     """A customer or subject; further fields reach the payload as they are."""
 
-    key: Loose | None = None
-    id: Loose | None = None
+    key: MaybeEmpty | None = None
+    id: MaybeEmpty | None = None
 
 
 def check_consistent(balance: Decimal | None, overage: Decimal | None) -> None:

@@ -46,6 +46,7 @@ BAD: list[tuple[bytes, str, str]] = [
     (native_record(90).replace(b"ACME Inc.", b"\\ud800 Inc."), "not_json", "no character"),
     (of_entitlement("a\x00b"), "invalid", "data.entitlement.id: has a control character"),
     (of_entitlement("a" * 100_000), "invalid", "data.entitlement.id: expected str of length <= 256"),
+    (changed(subject={"key": "a" * 4_500}), "invalid", "data.subject.key: expected str of length <= 256"),
     (changed(value={"usage": 1, "balance": 2, "overage": 3}), "contradictory", "balance and overage"),
 ]
 

@@ -115,6 +115,12 @@ def test_where_to_listen_is_host_and_port(text: str, host: str, port: int) -> No
         ("LOG_FORMAT", "xml", "Input should be 'json' or 'text'"),
         # names
         ("KAFKA_GROUP_ID", "", "at least 1 character"),
+        ("API_TOKENS", "n" * 257 + ":read:hush", "token 1: its namespace must have 1 to 256 characters"),
+        (
+            "API_TOKENS",
+            "a:read:t,b\x7f:read:hush",
+            "token 2: its namespace must have 1 to 256 characters, none of them",
+        ),
         ("TOPICS_USAGE", ",", "at least 1 item"),
         ("TOPIC_DEAD_LETTERS", "x" * 250, "at most 249 characters"),
         # addresses

@@ -40,6 +40,8 @@ def openmeter(value: str = "", **data: object) -> bytes:
         openmeter('{"usage": 99.99999999999999, "totalAvailableGrantAmount": 100, "balance": 1e-14}'),
         openmeter('{"usage": 1234567890123456789, "totalAvailableGrantAmount": 3, "balance": 0, "overage": 7}'),
         openmeter(feature={"key": "llm_tokens", "name": "Jetons é"}),
+        native_record(80, customer={"id": "é" * 256, "key": "a" * 256}, subject={"key": "a" * 256}),
+        openmeter_record().replace(b"subjectKey/acme-prod", b"subjectKey/" + b"a" * 300),
     ],
 )
 def test_a_glance_says_what_parsing_says(record: bytes) -> None:
@@ -77,6 +79,13 @@ def test_what_else_is_judged_is_said_as_it_was_written() -> None:
         native_record(80).replace(b"acme-prod", b"acme\\u0000prod"),
         native_record(80).replace(b"acme-prod", b"acme\x01prod"),
         native_record(80, customer={"key": "acme", "name": "x" * MAX_BYTES}),
+        native_record(80, customer={"id": "a" * 257}),
+        native_record(80, customer={"key": "é" * 257}),
+        native_record(80, subject={"key": "a" * 257}),
+        parsing.envelope(subject="a" * 257),
+        openmeter(customer={"id": "a" * 257}),
+        openmeter(subject={"key": "a" * 257}),
+        openmeter(feature={"key": "a" * 257}),
         parsing.envelope(id=""),
         parsing.envelope(source=""),
         parsing.envelope(specversion="0.3"),

@@ -16,7 +16,7 @@ from schemas.parse import MAX_BYTES, Reject
 from schemas.reading import MAX_LEVELS
 from schemas.rules import MAX_CHANNELS, MAX_FEATURES, MAX_STATUSES, MAX_THRESHOLDS
 from schemas.rules_file import RulesFile
-from schemas.sources import Snapshot
+from schemas.sources import MAX_IDENTIFIER, Snapshot
 from tests.parsing import deep, envelope, parsed
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ LIMITS = {
     "record": MAX_BYTES,
     "batch of records": UNPACKED_LIMIT,
     "levels of a record": MAX_LEVELS,
+    "id or key in a record": MAX_IDENTIFIER,
     "rules file": yaml_file.MAX_BYTES,
     "values of a rules file": yaml_file.MAX_VALUES,
     "body of the API": BODY_BYTES,

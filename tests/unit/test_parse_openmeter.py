@@ -42,6 +42,12 @@ def test_an_allowance_that_openmeter_does_not_tell_stays_unknown() -> None:
     assert level(found) == (8100, None, 1900)
 
 
+def test_the_path_that_openmeter_gives_as_subject_may_be_longer_than_a_key() -> None:
+    path = b"//openmeter.io/namespace/default/" + b"a" * 300
+
+    assert snapshot(openmeter_record().replace(b"//openmeter.io/namespace/default/customer", path)).usage == 8100
+
+
 @pytest.mark.parametrize("record", [openmeter_record("null"), openmeter_record("{}")], ids=name)
 def test_an_openmeter_value_that_is_not_there_is_unknown(record: bytes) -> None:
     found = snapshot(record)
@@ -109,6 +115,11 @@ def test_an_openmeter_entitlement_ends_when_it_is_deleted(times: dict[str, str],
             "data.entitlement.currentUsagePeriod: does not end after it starts",
         ),
         (openmeter_entitlement(id="a\x00"), "invalid", "data.entitlement.id: has a control character"),
+        (openmeter_entitlement(featureKey="a" * 257), "invalid", "data.entitlement.featureKey: expected str of length"),
+        (openmeter_record(customer={"key": "a" * 257}), "invalid", "data.customer.key: expected str of length"),
+        (openmeter_record(subject={"key": "a" * 4_500}), "invalid", "data.subject.key: expected str of length"),
+        (openmeter_record(feature={"key": "a" * 257}), "invalid", "data.feature.key: expected str of length"),
+        (openmeter_record(feature={"id": "a\n"}), "invalid", "data.feature.id: has a control character"),
         (
             openmeter_entitlement(featureKey=...),
             "invalid",

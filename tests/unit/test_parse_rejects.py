@@ -4,7 +4,7 @@ import pytest
 
 from schemas.reading import MAX_LEVELS
 from tests.factories import native_record
-from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, extra, name, rejected, value
+from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, extra, name, rejected, snapshot, value
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,11 @@ from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, ext
         (data(feature={"key": "k", "id": ""}), "invalid", "data.feature.id: expected str of length >= 1"),
         (data(namespace=""), "invalid", "data.namespace: expected str of length >= 1"),
         (data(namespace="n" * 257), "invalid", "data.namespace: expected str of length <= 256"),
+        (data(customer={"id": "a" * 257}), "invalid", "data.customer.id: expected str of length <= 256"),
+        (data(customer={"key": "a" * 257}), "invalid", "data.customer.key: expected str of length <= 256"),
+        (data(subject={"id": "a" * 257}), "invalid", "data.subject.id: expected str of length <= 256"),
+        (data(subject={"key": "a" * 257}), "invalid", "data.subject.key: expected str of length <= 256"),
+        (envelope(subject="a" * 257), "invalid", "subject: has more than 256 characters"),
         (data(customer={"id": "a\x7f"}), "invalid", "data.customer.id: has a control character"),
         (data(subject={"key": "a\n"}), "invalid", "data.subject.key: has a control character"),
         # it cannot be both
@@ -174,3 +179,19 @@ def test_no_rejection_repeats_a_value(member: str, wrong: object) -> None:
     members: dict[str, object] = {"calculatedAt": CANARY, member: wrong}
 
     assert "hush" not in rejected(data(**members)).error
+
+
+LONGEST = "\N{BELL}" * 256  # characters are counted, not bytes: 1,024 of them here
+
+
+def test_each_id_and_key_has_up_to_256_characters() -> None:
+    party = {"id": LONGEST, "key": LONGEST}
+    members = {"namespace": LONGEST, "feature": party, "customer": party, "subject": party}
+    record = data(**members, entitlement={"id": LONGEST, "period": PERIOD})
+
+    assert snapshot(record).entitlement_id == LONGEST
+    assert snapshot(envelope(subject=LONGEST)).origin.about().subject == {"key": "acme-prod"}
+
+
+def test_ids_and_keys_of_others_may_be_empty() -> None:
+    assert snapshot(data(customer={"id": "", "key": ""}, subject={"id": None, "key": ""})).usage == 80
