@@ -7,9 +7,9 @@ TollbellError
 ├── Unavailable          not reached now: wait, then try again
 │   ├── SourceUnavailable    Kafka
 │   └── StoreUnavailable     Postgres
-│       ├── StoreBusy            it answers, but a statement got no lock, or no end, within its own limit
-│       └── StoreFailed          it answers, and fails a statement for a reason of its own: say so, go on beside it
-└── DataRefused          Postgres refuses the data of a statement: halve it
+│       ├── StoreBusy            it answers, but a statement got no lock, or no end, within a limit that was set
+│       └── StoreFailed          it answers, and fails a statement: say so, try again, then find the row at fault
+└── DataRefused          Postgres refuses the data of a statement: find the row at fault
 ```
 Expected outcomes are values (`Reject`, `Outcome`, `Verdict`), never exceptions. No message holds a secret or a
 whole URL.
@@ -41,12 +41,16 @@ class StoreUnavailable(Unavailable):
 
 
 class StoreBusy(StoreUnavailable):
-    """A statement that limits itself got no lock, or did not end, in time; nothing took effect."""
+    """A statement got no lock, or did not end, within a limit that it or an operator set; nothing took effect."""
 
 
 class StoreFailed(StoreUnavailable):
-    """Postgres fails a statement: damaged rows, somebody's trigger, a limit of its own; nothing took effect."""
+    """Postgres fails a statement, and it is not known for what: a damaged row, a trigger; nothing took effect.
+
+    It may be one row's fault, or nobody's, and pass: so it counts as unavailable at first. Where it stays, the row is
+    found by halving, as for data that is refused, provided that others can still be written.
+    """
 
 
 class DataRefused(TollbellError):
-    """Postgres refuses a statement for the data in it (SQLSTATE classes 21 to 23); nothing took effect."""
+    """Postgres refuses a statement for the data in it (`store/sqlstates.py` has the list); nothing took effect."""

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, Self, assert_never
 
 import asyncpg
 
 from consumer import clock
-from consumer.errors import DataRefused, Refused, StoreBusy, StoreFailed, StoreUnavailable
+from consumer.errors import DataRefused, Refused, StoreBusy, StoreFailed, StoreUnavailable, TollbellError
+from consumer.store import sqlstates
 from consumer.store.queries import load
+from consumer.store.sqlstates import Meaning
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds; an unreachable server must not look like a slow one
 COMMAND_TIMEOUT: Final = 30.0  # seconds; the longest statement of ours takes well under one
@@ -27,28 +29,14 @@ SETTINGS: Final = {
     "enable_bitmapscan": "off",
     "jit": "off",  # our statements are short; compiling one costs more than it saves
 }
-_REFUSED: Final = (
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.UndefinedTableError,
-    asyncpg.UndefinedColumnError,
-    asyncpg.UndefinedFunctionError,
-    asyncpg.InvalidSchemaNameError,
-)
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-# What the server says of itself (57P0x, 53xxx), and what the driver says when nobody answers.
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
+_RAISED: Final = (  # by the driver; where the server answers, with its SQLSTATE
+    asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidTransactionStateError,
+    OSError,
+    TimeoutError,
+    UnicodeEncodeError,
 )
 
 
@@ -57,28 +45,35 @@ def translated() -> Iterator[None]:
     """Turn the driver's exceptions into ours.
 
     Raises:
-        DataRefused: the statement's data is at fault (the driver's DataError, SQLSTATE classes 21 to 23).
+        DataRefused: the statement's data is at fault.
         Refused: a database, table or right is missing.
-        StoreBusy: a limit that the transaction set itself was reached (`lock_timeout`, `statement_timeout`).
-        StoreFailed: it answered with any other error.
+        StoreBusy: a limit that the transaction or the operator set was reached (`lock_timeout`, `statement_timeout`).
+        StoreFailed: it fails, and nobody knows why: for a row's sake, perhaps.
         StoreUnavailable: nobody answered, or the connection broke; whether the statement took effect is unknown.
     """
     try:
         yield
-    except _LOST_RACE:  # the caller's to try again
-        raise
-    except (asyncpg.DataError, asyncpg.CardinalityViolationError, asyncpg.IntegrityConstraintViolationError) as exc:
-        raise DataRefused(_line(exc)) from exc
-    except _REFUSED as exc:
-        raise Refused(f"Postgres: {_line(exc)}") from exc
-    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as exc:
-        raise StoreBusy(f"Postgres: {_line(exc)}") from exc
-    except _AWAY as exc:
-        raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
-    except asyncpg.PostgresError as exc:
-        raise StoreFailed(f"Postgres: {exc.sqlstate}: {_line(exc)}") from exc
-    except UnicodeEncodeError as exc:
-        raise DataRefused("a text is not valid Unicode") from exc
+    except _RAISED as exc:
+        if isinstance(exc, _LOST_RACE):  # the caller's to try again
+            raise
+        raise _in_our_words(exc) from exc
+
+
+def _in_our_words(exc: BaseException) -> TollbellError:
+    line = _line(exc)
+    match sqlstates.meaning(exc):
+        case Meaning.DATA:
+            return DataRefused("a text is not valid Unicode" if isinstance(exc, UnicodeEncodeError) else line)
+        case Meaning.REFUSED:
+            return Refused(f"Postgres: {line}")
+        case Meaning.BUSY:
+            return StoreBusy(f"Postgres: {line}")
+        case Meaning.OUTAGE | Meaning.LOST_RACE:
+            return StoreUnavailable(f"Postgres: {line}")
+        case Meaning.UNKNOWN:
+            return StoreFailed(f"Postgres: {getattr(exc, 'sqlstate', None) or type(exc).__name__}: {line}")
+        case never:
+            assert_never(never)
 
 
 def _line(exc: BaseException) -> str:

@@ -29,4 +29,32 @@ MUTANTS = [
         "a key that is too long is passed over",
         by="unit/test_glance.py",
     ),
+    Mutant(
+        "consumer/store/sqlstates.py",
+        '    "54000": "a text too long for an index, an array or text beyond Postgres\' limits",\n',
+        "",
+        "a text too long for an index counts as an outage: its partition waits for ever",
+        by="integration/test_sqlstates.py",
+    ),
+    Mutant(
+        "consumer/store/sqlstates.py",
+        '    "25006": "a standby, or a primary on its way to become one: the next connection finds the new primary",\n',
+        "",
+        "a failover is narrowed down to each record, as if it were at fault",
+        by="integration/test_sqlstates.py",
+    ),
+    Mutant(
+        "consumer/store/sqlstates.py",
+        "case asyncpg.InterfaceError() if _CONNECTION_LOST.search(str(exc)):",
+        "case asyncpg.InterfaceError() if _CONNECTION_LOST.fullmatch(str(exc)):",
+        "a connection that was lost counts as an unknown failure",
+        by="integration/test_sqlstates.py",
+    ),
+    Mutant(
+        "consumer/store/sqlstates.py",
+        "or Meaning.UNKNOWN",
+        "or Meaning.OUTAGE",
+        "what is unknown is waited out as an outage, without an error",
+        by="integration/test_sqlstates.py",
+    ),
 ]

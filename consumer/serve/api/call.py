@@ -11,7 +11,7 @@ from aiohttp import web
 from consumer import clock, ids, log, loop
 from consumer.addresses import Network
 from consumer.encryption import Cipher
-from consumer.errors import DataRefused, Refused, StoreUnavailable
+from consumer.errors import DataRefused, Refused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.serve import bodies, problems
 from consumer.serve.access import Access, Gate
@@ -25,6 +25,7 @@ MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters
 FORESEEN: Final = (Problem, Refused, DataRefused, StoreUnavailable)  # what work may raise: each is answered
 AWAY: Final = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
 OURS: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
+STORES: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Postgres fails this: Tollbell's log has it under this id")
 logger = log.get("api")
 T = TypeVar("T")
 
@@ -123,6 +124,8 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
             met = await loop.survived(work(), "api.unforeseen", foreseen=FORESEEN, **said)
         except FORESEEN as exc:
             met = exc
+            if isinstance(exc, StoreFailed):
+                logger.failed("api.store_failed", exc, **said)
         answered = met if isinstance(met, web.StreamResponse) else problems.response(_problem(met), request_id)
         answered.headers["cache-control"] = "no-store"
         duration = clock.monotonic() - started
@@ -158,6 +161,8 @@ def _problem(exc: Exception) -> Problem:
             return problems.conflict(str(exc))
         case DataRefused():
             return problems.conflict(_clash(exc))
+        case StoreFailed():
+            return STORES
         case StoreUnavailable():
             return AWAY
         case _:
