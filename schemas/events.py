@@ -31,13 +31,13 @@ class Action(StrEnum):
     """What happened to the threshold."""
 
     TRIGGERED = "triggered"  # reached
-    RECOVERED = "recovered"  # no longer reached, within the same period
+    RECOVERED = "recovered"  # no longer reached within its period, or that has ended
 
 
 _TEXT: Final = {"type": "string"}
 _MAYBE_TEXT: Final = {"type": ["string", "null"]}  # a record may say null; it is repeated as it came
 _NUMBER: Final = {"type": "number"}
-_PERIOD: Final = {"type": "object", "properties": {"from": _TEXT, "to": _TEXT}, "required": ["from", "to"]}
+_PERIOD: Final = {"type": "object", "properties": {"from": _TEXT, "to": _TEXT}, "required": ["from"]}
 # What the record has, in the reference product's form: open objects, of which JSON Schema names what is always there.
 FeatureData = Annotated[
     dict[str, Any],
@@ -49,7 +49,8 @@ FeatureData = Annotated[
 EntitlementData = Annotated[
     dict[str, Any],
     msgspec.Meta(
-        description="The entitlement and its current usage period (`from` inclusive, `to` exclusive).",
+        description="The entitlement and its current usage period: `from` inclusive, `to` exclusive, absent where it"
+        " never ends.",
         extra_json_schema={
             "properties": {"id": _TEXT, "type": {"enum": ["metered"]}, "currentUsagePeriod": _PERIOD},
             "required": ["id", "type", "currentUsagePeriod"],
@@ -159,11 +160,12 @@ class InvoiceRulePart(msgspec.Struct, frozen=True, omit_defaults=True):
     statuses: list[str] | None = None
 
 
-class CrossingPart(msgspec.Struct, frozen=True, rename="camel"):
-    """Which time in its period, and which others it stands for."""
+class CrossingPart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Which time in its period, and which others it stands for; of a recovery alone, what it came by."""
 
     episode: int
     also_crossed: list[ThresholdPart]
+    cause: Literal["level", "period_end"] | None = None
 
 
 class ResetPart(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     feature_key: str
     calculated_at: dt.datetime
     period_from: dt.datetime
-    period_to: dt.datetime
+    period_to: dt.datetime | None  # None: it never ends
     origin: Origin
     usage: Decimal | None = None
     allowance: Decimal | None = None

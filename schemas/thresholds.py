@@ -11,6 +11,7 @@ from pydantic.functional_validators import BeforeValidator
 from schemas import amounts
 from schemas.model import Model
 
+_ZERO: Final = Decimal(0)
 _PER_CENT: Final = -2  # decimal places
 
 
@@ -60,9 +61,9 @@ Exact = Annotated[
     PlainSerializer(lambda value: value, return_type=Any),
     WithJsonSchema(
         {
-            "description": "Exact: a number, or a string of JSON's number grammar. Usage above 0, balance 0 or more.",
+            "description": "Exact: a number, or a string of JSON's number grammar. A usage is above 0.",
             "type": ["number", "string"],
-            "minimum": 0,
+            "exclusiveMinimum": -(10 ** (amounts.MAX_EXPONENT + 1)),
             "exclusiveMaximum": 10 ** (amounts.MAX_EXPONENT + 1),
             "pattern": amounts.STRING_PATTERN,
         }
@@ -78,17 +79,14 @@ class Threshold(Model):
 
     @model_validator(mode="after")
     def _positive(self) -> "Threshold":
-        if self.type.canonical is ThresholdType.BALANCE_VALUE:
-            if self.value < 0:
-                raise ValueError("value: must be 0 or more")
-        elif self.value <= 0:
+        if self.type.canonical is not ThresholdType.BALANCE_VALUE and self.value <= 0:
             raise ValueError("value: must be above 0")
         return self
 
     @functools.cached_property
     def identity(self) -> str:
         """Canonical type and exact value: the same for `80`, `80.0` and `PERCENT 80`; part of an event's identity."""
-        value = amounts.EXACT.normalize(self.value.copy_abs())  # never below 0; -0 is 0
+        value = amounts.EXACT.normalize(self.value) if self.value else _ZERO  # -0 is 0
         return f"{self.type.canonical}:{value:f}"
 
     @property

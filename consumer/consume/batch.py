@@ -4,19 +4,20 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct
 
 from consumer.decide.judge import judge
-from consumer.decide.model import AnyDocument, Occurrence, Reason
-from consumer.decide.payloads import freeze, identity, occurred_at, preceding
+from consumer.decide.model import TOLERANCE, AnyDocument, Crossing, Document, Occurrence, Reason
+from consumer.decide.payloads import freeze, identity, in_period, occurred_at, preceding
 from consumer.store.memory import MemoryKey
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
-from schemas.events import FeatureRef
+from schemas.events import Action, FeatureRef
 from schemas.glance import Glance
 from schemas.rules import Rule, RuleType
-from schemas.sources import Snapshot, SourceEvent
+from schemas.sources import About, Snapshot, SourceEvent
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
@@ -90,7 +91,12 @@ def smaller(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     return [[one for one in wanted if one.key in first], [one for one in wanted if one.key not in first]]
 
 
-def fold(wanted: Sequence[Wanted], documents: Mapping[MemoryKey, AnyDocument], new_id: Callable[[], str]) -> Fold:
+def fold(
+    wanted: Sequence[Wanted],
+    documents: Mapping[MemoryKey, AnyDocument],
+    new_id: Callable[[], str],
+    tolerance: dt.timedelta = TOLERANCE,
+) -> Fold:
     """Judge *wanted* in order on *documents*; their events get ids from *new_id*, and frozen payloads."""
     folded = Fold()
     size = 0
@@ -102,7 +108,7 @@ def fold(wanted: Sequence[Wanted], documents: Mapping[MemoryKey, AnyDocument], n
         state = folded.states.get(key)
         if state is None:
             state = folded.states[key] = Folded(documents[key], documents[key])
-        judgement = judge(one.rules, one.source, state.document)
+        judgement = judge(one.rules, one.source, state.document, tolerance=tolerance)
         made = _events(judgement.occurrences, one, new_id)
         if made is None:
             count = len(judgement.occurrences)
@@ -136,12 +142,34 @@ def _events(occurrences: Sequence[Occurrence], one: Wanted, new_id: Callable[[],
 def change(key: MemoryKey, folded: Folded) -> Change:
     """Return what is to be written of *folded*."""
     shown = folded.shown_by
-    about = events.encode(shown.origin.about()) if isinstance(shown, Snapshot) else b"{}"
+    about = events.encode(_about(shown, folded.document)) if isinstance(shown, Snapshot) else b"{}"
     made = tuple([event for _, event in folded.occurrences])
     feature = (
         FeatureRef(shown.feature_id, shown.feature_key) if isinstance(shown, Snapshot) and shown.feature_id else None
     )
-    return Change(key, folded.document, about, made, feature)
+    return Change(key, folded.document, about, made, feature, _has_fired(folded))
+
+
+def _about(shown: Snapshot, document: AnyDocument) -> About:
+    """Return what is stored of an entitlement: its period as it counts, whatever the record shows of it."""
+    about = shown.origin.about()
+    assert isinstance(document, Document) and document.period_from is not None  # noqa: S101, PT018 - it was shown
+    if document.begins_at is None and document.period_to == shown.period_to:
+        return about
+    start = document.begins_at or document.period_from
+    return msgspec.structs.replace(about, entitlement=in_period(about.entitlement, start, document.period_to))
+
+
+def _has_fired(folded: Folded) -> bool:
+    """Return whether a threshold fires in the period that the document is in then."""
+    document = folded.document
+    if not isinstance(document, Document):
+        return False
+    start = document.begins_at or document.period_from
+    return any(
+        isinstance(one, Crossing) and one.action is Action.TRIGGERED and one.period_from == start
+        for one, _ in folded.occurrences
+    )
 
 
 def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -> NewEvent:

@@ -184,7 +184,7 @@ class Ingest:
         while wanted:
             with self.memory.filling() as filling:
                 documents = await self.memory.load((one.key for one in wanted), anew=_looked_back_on(wanted))
-                folded = fold(wanted, documents, ids.new)
+                folded = fold(wanted, documents, ids.new, self.future_tolerance)
                 changed = {key: state for key, state in folded.states.items() if state.is_changed}
                 results = await self._write_changes(changed)
                 self._remember(folded.states, results, filling, catalog)
@@ -252,12 +252,12 @@ class Ingest:
         self.memory.remember({key: document for key, document in documents.items() if document.version}, filling)
         for key, document in documents.items():
             if folded[key].wanted and filling.accepts(key):
-                settle(self.memory.standings, folded[key], document, catalog)
+                settle(self.memory.standings, folded[key], document, catalog, self.future_tolerance)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         tally.reasons.update(state.reasons if written is None else _as_written(state, written))
         if logger.is_debug:
-            _say_judged(state)
+            _say_judged(state, self.future_tolerance)
         if written is None:
             return
         tally.events += len(written.made)
@@ -334,13 +334,13 @@ def _as_written(state: Folded, written: Written) -> list[tuple[RuleType, Reason]
     return reasons
 
 
-def _say_judged(state: Folded) -> None:
+def _say_judged(state: Folded, tolerance: dt.timedelta) -> None:
     """Log why each record came out as it did. Judged once more for that, rule by rule: it is pure, and this is rare."""
     document = state.before
     for one in state.wanted:
         at = {"topic": one.record.topic, "partition": one.record.partition, "offset": one.record.offset}
         for rule in one.rules:
-            reasons = [reason.value for _, reason in judge([rule], one.source, document).reasons]
+            reasons = [reason.value for _, reason in judge([rule], one.source, document, tolerance=tolerance).reasons]
             by = {"rule_id": rule.id, "rule_type": rule.type}
             logger.debug("record.judged", **at, about=key_of(one.source).id, **by, reasons=reasons)
-        document = judge(one.rules, one.source, document).document
+        document = judge(one.rules, one.source, document, tolerance=tolerance).document

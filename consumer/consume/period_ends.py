@@ -1,4 +1,4 @@
-"""The clock as a source: the end of a usage period that a record showed is itself a reset.
+"""The clock as a source: the end of a usage period that was shown before, or in which a threshold fired, is a reset.
 
 A customer who was cut off at 100 % makes no usage, hence no record: without the clock nobody would give access back.
 """
@@ -13,7 +13,8 @@ from consumer import ids, log
 from consumer.consume.batch import new_event
 from consumer.consume.rulebook import Rulebook
 from consumer.decide.judge import judge
-from consumer.decide.model import Judgement
+from consumer.decide.model import Document, Judgement
+from consumer.decide.payloads import in_period
 from consumer.metrics import Metrics
 from consumer.store import ended
 from consumer.store.database import Database
@@ -66,7 +67,7 @@ class PeriodEnds:
             entitlement_id=one.key.id,
             feature_id=feature.get("id") or "",
             feature_key=feature["key"],
-            origin=_Remembered(about),
+            origin=_Remembered(about, one.document),
         )
         return judge(self.rulebook.catalog.about(source), source, one.document)
 
@@ -92,12 +93,15 @@ class PeriodEnds:
 
 
 class _Remembered:
-    """What was last written of an entitlement; of its amounts in the new period nothing is known."""
+    """What was last written of an entitlement, in the period that has ended; of its amounts nothing is known."""
 
     __slots__ = ("_about",)
 
-    def __init__(self, about: dict[str, Any]) -> None:
-        self._about = about
+    def __init__(self, about: dict[str, Any], document: Document) -> None:
+        start = document.begins_at or document.period_from
+        assert start is not None  # noqa: S101 - it was shown
+        entitlement = in_period(about["entitlement"], start, document.period_to)
+        self._about = About(**{**about, "entitlement": entitlement, "value": {"hasAccess": True}})
 
     def about(self) -> About:
-        return About(**{**self._about, "value": {"hasAccess": True}})
+        return self._about

@@ -16,7 +16,7 @@ from consumer.consume.batch import Folded, KafkaRecord, Wanted
 from consumer.consume.dead_letters import DeadLetter
 from consumer.consume.records import BadBatch
 from consumer.decide.judge import judge
-from consumer.decide.model import AnyDocument, Document, Reason
+from consumer.decide.model import TOLERANCE, AnyDocument, Document, Reason
 from consumer.decide.standing import Why, stands
 from consumer.store.catalog import Catalog
 from consumer.store.memory import Standings, key_of
@@ -101,7 +101,13 @@ def sift(
     return sifted
 
 
-def settle(standings: Standings, state: Folded, document: AnyDocument, catalog: Catalog) -> None:
+def settle(
+    standings: Standings,
+    state: Folded,
+    document: AnyDocument,
+    catalog: Catalog,
+    tolerance: dt.timedelta = TOLERANCE,
+) -> None:
     """Find out where an entitlement stands, by its last record: *state* is settled, and left *document*.
 
     It was judged by the rules of *catalog*.
@@ -116,7 +122,7 @@ def settle(standings: Standings, state: Folded, document: AnyDocument, catalog: 
     if state.is_changed:
         seen = msgspec.structs.replace(seen, at=seen.at + _LATER)
         source = msgspec.structs.replace(source, calculated_at=source.calculated_at + _LATER)
-        document_after, occurrences, reasons = judge(last.rules, source, document)
+        document_after, occurrences, reasons = judge(last.rules, source, document, tolerance=tolerance)
         if document_after is not document or occurrences:
             return
     standings.keep(seen, source, last.rules, document, reasons, catalog=catalog)

@@ -4,10 +4,12 @@
 not judged   a delete, or not active at `calculatedAt`: noted for the clock, nothing more
 stale        of a period that is over: makes nothing
 same period  judged on the marks of the period
-new period   arms anew: marks empty; itself a reset
+new period   closes the alarms of the one before; arms anew: marks empty; itself a reset
 ```
+What a record says of the end, of `activeTo` and of deletion counts where it is newer than all that wrote the row.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -44,59 +46,161 @@ class _Found(Struct):
     is_watched: bool = False  # a rule that looks back has a mark
 
 
-def judge(rules: Sequence[Rule], snapshot: Snapshot, document: Document) -> Judgement:
+def judge(rules: Sequence[Rule], snapshot: Snapshot, document: Document, *, tolerance: dt.timedelta) -> Judgement:
     """Judge *snapshot*, which may be a reset or a delete, by each of *rules* on *document*."""
+    begins = _start(document, snapshot, tolerance)
     if snapshot.is_deleted:
-        return _nothing(rules, _deleted(document, snapshot), Reason.DELETED)
+        return _nothing(rules, _noted(document, snapshot, begins), Reason.DELETED)
     if snapshot.active_from is not None and snapshot.calculated_at < snapshot.active_from:
         return _nothing(rules, document, Reason.INACTIVE)
-    is_stale = _is_stale(document, snapshot)
     if snapshot.active_to is not None and snapshot.calculated_at >= snapshot.active_to:
-        return _nothing(rules, document if is_stale else _inactive(document, snapshot), Reason.INACTIVE)
-    if is_stale:
+        noted = document if begins is None else _noted(document, snapshot, begins)
+        return _nothing(rules, noted, Reason.INACTIVE)
+    if begins is None:
         return _nothing(rules, document, Reason.STALE_PERIOD)
-    before = _alive(_in_period(rules, document, snapshot), snapshot)
-    found = _by_rules(rules, snapshot, before, document)
-    return Judgement(_remembered(before, found, snapshot), tuple(found.occurrences), tuple(found.reasons))
+    spoken = _spoken(document, snapshot, begins)
+    if document.period_from is not None and begins == (document.begins_at or document.period_from):
+        before, found = spoken, _Found()
+    else:
+        before, found = _begun(rules, spoken, snapshot, begins), _closed(rules, spoken, snapshot, at=begins)
+    _by_rules(found, rules, snapshot, begins, before, document)
+    after = _written(document, _remembered(before, found, snapshot), snapshot)
+    return Judgement(after, tuple(found.occurrences), tuple(found.reasons))
 
 
 def end(rules: Sequence[Rule], source: PeriodEnd, document: Document) -> Judgement:
     """Judge that the clock has seen *document*'s period end: a reset by itself, which begins no period."""
-    assert document.period_to is not None and not document.ended  # noqa: S101, PT018 - that is what the clock looks for
-    resets = [
-        Reset(
-            rule=rule,
-            source=source,
-            period_from=document.period_to,
-            reason=Reason.RESET_AUTOMATIC,
-            at=document.period_to,
-        )
-        for rule in rules
-        if isinstance(rule.spec, ResetSpec)
-    ]
+    end = document.period_to
+    assert end is not None and not document.ended  # noqa: S101, PT018 - that is what the clock looks for
+    found = _closed(rules, document, source, at=end)
+    for rule in rules:
+        if isinstance(rule.spec, ResetSpec):
+            reset = Reset(rule=rule, source=source, period_from=end, reason=Reason.RESET_AUTOMATIC, at=end)
+            found.occurrences.append(reset)
+            found.reasons.append((rule.type, reset.reason))
     after = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS)
-    return Judgement(after, tuple(resets), tuple((reset.rule.type, reset.reason) for reset in resets))
+    return Judgement(after, tuple(found.occurrences), tuple(found.reasons))
 
 
-def _by_rules(rules: Sequence[Rule], snapshot: Snapshot, before: Document, seen: Document) -> _Found:
+def _start(document: Document, snapshot: Snapshot, tolerance: dt.timedelta) -> dt.datetime | None:
+    """Return the start that counts of the snapshot's period; None where that is over."""
+    shown, known = snapshot.period_from, document.period_from
+    if known is None:
+        return shown
+    begun = document.begins_at or known
+    if shown > begun:
+        return shown
+    if shown in (begun, known):
+        if document.ended:
+            return document.period_to if _goes_on(document, snapshot) else None
+        return begun if shown == begun or snapshot.calculated_at >= begun else None
+    return snapshot.calculated_at if _is_moved_back(document, snapshot, tolerance) else None
+
+
+def _goes_on(document: Document, snapshot: Snapshot) -> bool:
+    """Whether the period that the clock has ended goes on: a newer record, calculated since, shows a later end."""
+    at, ended_at = snapshot.calculated_at, document.period_to
+    is_newer = document.known_at is None or at > document.known_at
+    is_since = ended_at is not None and at >= ended_at
+    return is_newer and is_since and (snapshot.period_to is None or snapshot.period_to > at)
+
+
+def _is_moved_back(document: Document, snapshot: Snapshot, tolerance: dt.timedelta) -> bool:
+    """Whether the snapshot's period begins before the current one because its anchor was moved, not because it is late.
+
+    Of a row that an older release wrote it is not known which record was the newest: then it is not.
+    """
+    at, to, newest = snapshot.calculated_at, snapshot.period_to, document.newest_at
+    is_in_it = snapshot.period_from <= at and (to is None or at < to)
+    return is_in_it and newest is not None and at > newest + tolerance
+
+
+def _spoken(document: Document, snapshot: Snapshot, begins: dt.datetime | None) -> Document:
+    """Return *document* with what the snapshot says of the end, `activeTo` and deletion, where it is the newest.
+
+    Of two as new as each other the one that deletes is believed. An end at or before the start that counts is none.
+    """
+    at, known, to = snapshot.calculated_at, document.known_at, snapshot.period_to
+    is_newer = known is None or at > known
+    if not is_newer and not (at == known and snapshot.is_deleted):
+        return document
+    changed: dict[str, Any] = {}
+    if is_newer:
+        is_of_it = not document.ended and begins == (document.begins_at or document.period_from)
+        if is_of_it and to != document.period_to and (to is None or begins is None or to > begins):
+            changed["period_to"] = to
+        if snapshot.active_to != document.active_to:
+            changed["active_to"] = snapshot.active_to
+    if document.deleted_at is None or at > document.deleted_at:
+        deleted_at = at if snapshot.is_deleted else None
+        if deleted_at != document.deleted_at:
+            changed["deleted_at"] = deleted_at
+    return replace(document, **changed) if changed else document
+
+
+def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins: dt.datetime) -> Document:
+    """Return *document* in a new period, which begins at *begins*: armed anew."""
+    return replace(
+        document,
+        period_from=snapshot.period_from,
+        period_to=snapshot.period_to,
+        begins_at=None if begins == snapshot.period_from else begins,
+        ended=False,
+        known_at=None,
+        as_of=None,
+        active_to=snapshot.active_to,
+        marks=NO_MARKS,
+        resets=NO_RESETS,
+        sights=_still_known(rules, document),
+    )
+
+
+def _closed(rules: Sequence[Rule], document: Document, source: Snapshot | PeriodEnd, *, at: dt.datetime) -> _Found:
+    """Return a recovery for each alarm of the period of *document* that is open still; none of what is deleted."""
+    found, start = _Found(), document.begins_at or document.period_from
+    if start is None or not document.marks or document.deleted_at is not None:
+        return found
+    period = start, document.period_to
+    for rule in rules:
+        spec = rule.spec
+        if type(spec) is BalanceThresholdSpec and rule.id in document.marks:
+            closed = balance_threshold.close(rule, spec, document.marks[rule.id], source=source, period=period, at=at)
+            found.occurrences += closed
+            found.reasons += [(rule.type, one.reason) for one in closed]
+    return found
+
+
+def _by_rules(
+    found: _Found,
+    rules: Sequence[Rule],
+    snapshot: Snapshot,
+    begins: dt.datetime,
+    before: Document,
+    seen: Document,
+) -> None:
     """Judge by each rule: thresholds on *before*, in the snapshot's period; resets on *seen*, before the record."""
-    found = _Found()
     is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of
     for rule in rules:
         spec = rule.spec
         if type(spec) is BalanceThresholdSpec:  # isinstance asks pydantic's metaclass, which is slow
-            _by_thresholds(found, rule, spec, snapshot, before, is_late=is_late)
+            _by_thresholds(found, rule, spec, snapshot, begins, before, is_late=is_late)
         else:
-            _by_reset(found, rule, snapshot, seen)
-    return found
+            _by_reset(found, rule, snapshot, begins, seen)
 
 
 def _by_thresholds(
-    found: _Found, rule: Rule, spec: BalanceThresholdSpec, snapshot: Snapshot, before: Document, *, is_late: bool
+    found: _Found,
+    rule: Rule,
+    spec: BalanceThresholdSpec,
+    snapshot: Snapshot,
+    begins: dt.datetime,
+    before: Document,
+    *,
+    is_late: bool,
 ) -> None:
     rule_id, rule_type = rule.id, spec.type
     known = balance_threshold.Known(before.marks.get(rule_id, _NONE), before.sights.get(rule_id, _UNSEEN))
-    finding = balance_threshold.judge(rule, spec, snapshot, known, is_late=is_late)
+    finding = balance_threshold.judge(rule, spec, snapshot, begins, known, is_late=is_late)
     found.reasons += [(rule_type, reason) for reason in finding.reasons]
     found.occurrences += finding.crossings
     found.is_watched |= bool(finding.marks) and spec.looks_back
@@ -106,8 +210,8 @@ def _by_thresholds(
         found.sights[rule_id] = finding.sights
 
 
-def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, seen: Document) -> None:
-    reason = entitlement_reset.judge(snapshot, seen, is_told=rule.id in seen.resets)
+def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, begins: dt.datetime, seen: Document) -> None:
+    reason = entitlement_reset.judge(snapshot, begins, seen, is_told=rule.id in seen.resets)
     found.reasons.append((rule.type, reason))
     if reason is not Reason.SAME_PERIOD:
         found.resets.add(rule.id)
@@ -116,9 +220,9 @@ def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, seen: Document) -> 
             Reset(
                 rule=rule,
                 source=snapshot,
-                period_from=snapshot.period_from,
+                period_from=begins,
                 reason=reason,
-                at=snapshot.reset_at or snapshot.period_from,
+                at=snapshot.reset_at if snapshot.reset_at and begins == snapshot.period_from else begins,
             )
         )
 
@@ -138,29 +242,13 @@ def _remembered(before: Document, found: _Found, snapshot: Snapshot) -> Document
     return replace(before, **changed) if changed else before
 
 
-def _is_stale(document: Document, snapshot: Snapshot) -> bool:
-    """Whether the snapshot's period is over: a later one was seen, or the clock has ended it."""
-    if document.period_from is None or snapshot.period_from > document.period_from:
-        return False
-    return document.ended or snapshot.period_from < document.period_from
-
-
-def _in_period(rules: Sequence[Rule], document: Document, snapshot: Snapshot) -> Document:
-    """Return *document* as it stands in the snapshot's period: a new period start arms anew."""
-    if document.period_from == snapshot.period_from:
-        if document.period_to == snapshot.period_to:
-            return document
-        return replace(document, period_to=snapshot.period_to)
-    return replace(
-        document,
-        period_from=snapshot.period_from,
-        period_to=snapshot.period_to,
-        ended=False,
-        as_of=None,
-        marks=NO_MARKS,
-        resets=NO_RESETS,
-        sights=_still_known(rules, document),
-    )
+def _written(before: Document, after: Document, snapshot: Snapshot) -> Document:
+    """Return *after* with the trace of a record that changed something; the very *before* where it did not."""
+    if after is before:
+        return before
+    at, known, newest = snapshot.calculated_at, after.known_at, after.newest_at
+    known = at if known is None or at > known else known
+    return replace(after, known_at=known, newest_at=known if newest is None or known > newest else newest)
 
 
 def _still_known(rules: Sequence[Rule], document: Document) -> Mapping[RuleId, Mapping[str, int]]:
@@ -170,32 +258,12 @@ def _still_known(rules: Sequence[Rule], document: Document) -> Mapping[RuleId, M
     return {rule.id: document.sights[rule.id] for rule in rules if rule.id in document.sights}
 
 
-def _alive(document: Document, snapshot: Snapshot) -> Document:
-    """Return *document* with what an active entitlement's record says of its end."""
-    is_newer_than_delete = document.deleted_at is not None and snapshot.calculated_at > document.deleted_at
-    if document.active_to == snapshot.active_to and not is_newer_than_delete:
-        return document
-    deleted_at = None if is_newer_than_delete else document.deleted_at
-    return replace(document, active_to=snapshot.active_to, deleted_at=deleted_at)
-
-
-def _inactive(document: Document, snapshot: Snapshot) -> Document:
-    """Return *document* with the end of an entitlement that is no longer active; begun with it, where it is unseen."""
+def _noted(document: Document, snapshot: Snapshot, begins: dt.datetime | None) -> Document:
+    """Return *document* with what a record that is not judged says; begun with it, where it is unseen."""
     if document.period_from is None:
-        document = replace(document, period_from=snapshot.period_from, period_to=snapshot.period_to)
-    return document if document.active_to == snapshot.active_to else replace(document, active_to=snapshot.active_to)
-
-
-def _deleted(document: Document, snapshot: Snapshot) -> Document:
-    """Return *document* with a delete noted, unless a record calculated after it is known."""
-    at = snapshot.calculated_at
-    if document.period_from is None:
-        return replace(document, period_from=snapshot.period_from, period_to=snapshot.period_to, deleted_at=at)
-    if document.deleted_at is not None and document.deleted_at >= at:
-        return document
-    if document.as_of is not None and document.as_of > at:
-        return document
-    return replace(document, deleted_at=at)
+        after = replace(document, period_from=snapshot.period_from, period_to=snapshot.period_to)
+        return _written(document, _spoken(after, snapshot, begins), snapshot)
+    return _written(document, _spoken(document, snapshot, begins), snapshot)
 
 
 def _nothing(rules: Sequence[Rule], document: Document, reason: Reason) -> Judgement:

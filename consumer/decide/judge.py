@@ -4,17 +4,22 @@ Pure: no clock, no randomness, nothing awaited, nothing logged. Every transition
 in SQL.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import assert_never
 
 from consumer.decide import entitlements, invoices
-from consumer.decide.model import AnyDocument, Document, InvoiceDocument, Judgement, Reason
+from consumer.decide.model import TOLERANCE, AnyDocument, Document, InvoiceDocument, Judgement, Reason
 from schemas.rules import Rule
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent, Unmetered
 
 
-def judge(rules: Sequence[Rule], source: SourceEvent, document: AnyDocument) -> Judgement:
+def judge(
+    rules: Sequence[Rule], source: SourceEvent, document: AnyDocument, *, tolerance: dt.timedelta = TOLERANCE
+) -> Judgement:
     """Judge *source* by each of *rules* on *document*, the memory of its entitlement or invoice.
+
+    *tolerance* is how far clocks may be apart: so much newer is a record that moves a period's start back.
 
     The same arguments give the same judgement. A record judged again on the memory that it left fires nothing, but for
     an invoice's: its events are known again by their identity.
@@ -25,7 +30,7 @@ def judge(rules: Sequence[Rule], source: SourceEvent, document: AnyDocument) -> 
     assert isinstance(document, Document)  # noqa: S101 - likewise
     match source:
         case Snapshot():
-            return entitlements.judge(rules, source, document)
+            return entitlements.judge(rules, source, document, tolerance=tolerance)
         case Unmetered():
             return Judgement(document, (), tuple((rule.type, Reason.NOT_METERED) for rule in rules))
         case PeriodEnd():

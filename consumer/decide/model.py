@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -83,13 +83,17 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         version: of the row it came from; 0: no row yet.
-        period_from: start of the newest period seen; None only where `version` is 0 and nothing was seen.
-        period_to: its end, as last shown.
+        period_from: start of the current period as its records show it; None only where nothing was seen.
+        period_to: its end, as the newest record has it; None: it never ends.
+        begins_at: the start that counts, where that is another one: an anchor moved back, or an ended period goes on.
         ended: the clock has ended that period: its records are of the past, the next one begins a new one.
+        known_at: the newest record of the period that wrote the row, deletes included: only a newer one speaks of the
+            end, of `active_to` and of deletion. None where there is none.
+        newest_at: the newest record of the entitlement that wrote the row, of whatever period.
         as_of: the newest record of the period that changed a mark, or, once a rule that looks back has a mark, the
             newest record of the period; None where there is none. Re-arm and recovery look at newer records only.
         deleted_at: of the delete, while no record calculated after it was seen.
-        active_to: as last shown.
+        active_to: as the newest record has it.
         marks: of this period only: records of older ones make nothing, so nothing of them is needed.
         resets: rules that have told of this period's start.
         sights: which thresholds that ignore what is reached already have seen the entitlement; kept over periods.
@@ -98,7 +102,10 @@ class Document(msgspec.Struct, frozen=True, gc=False):
     version: int = 0
     period_from: dt.datetime | None = None
     period_to: dt.datetime | None = None
+    begins_at: dt.datetime | None = None
     ended: bool = False
+    known_at: dt.datetime | None = None
+    newest_at: dt.datetime | None = None
     as_of: dt.datetime | None = None
     deleted_at: dt.datetime | None = None
     active_to: dt.datetime | None = None
@@ -123,19 +130,34 @@ class InvoiceDocument(msgspec.Struct, frozen=True, gc=False):
 
 AnyDocument = Document | InvoiceDocument
 UNSEEN = Document()
+# How far clocks may be apart; a setting (TOLLBELL_CONSUME_FUTURE_TOLERANCE), this is its default.
+TOLERANCE: Final = dt.timedelta(minutes=5)
 UNSEEN_INVOICE = InvoiceDocument()
 
 
 class Crossing(msgspec.Struct, frozen=True, kw_only=True):
-    """A threshold that fires or recovers: what an event is made of, before it has an id."""
+    """A threshold that fires or recovers: what an event is made of, before it has an id.
+
+    Attributes:
+        snapshot: what showed it; of a closing what ended the period: a record of the next one, or the clock.
+        period_from: the start that counts of the threshold's period.
+        at: when it was crossed; of a closing when the next period begins.
+        also_crossed: fired at the same record, and told by this event alone.
+        is_closing: a recovery because the period has ended, not by the level.
+        period_to: of a closing the end of that period, where one was known.
+    """
 
     rule: Rule
     threshold: Threshold
     episode: int
-    snapshot: Snapshot
+    snapshot: Snapshot | PeriodEnd
+    period_from: dt.datetime
+    at: dt.datetime
     reason: Reason
     action: Action = Action.TRIGGERED
-    also_crossed: tuple[Threshold, ...] = ()  # fired at the same record, and told by this event alone
+    also_crossed: tuple[Threshold, ...] = ()
+    is_closing: bool = False
+    period_to: dt.datetime | None = None
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True):

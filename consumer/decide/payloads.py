@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final, Literal, assert_never
 
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ from schemas.events import (
     threshold_part,
 )
 from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec
-from schemas.sources import About
+from schemas.sources import About, Snapshot
 
 _SEPARATOR: Final = "\x00"  # no namespace, id, key or state holds a control character
 
@@ -70,8 +70,8 @@ def preceding(occurrence: Occurrence) -> bytes | None:
 def occurred_at(occurrence: Occurrence) -> dt.datetime:
     """Return the payload's timestamp: when the threshold was crossed, the new period began, the invoice changed."""
     match occurrence:
-        case Crossing(snapshot=snapshot):
-            return snapshot.calculated_at
+        case Crossing(at=at):
+            return at
         case Reset(period_from=start):
             return start
         case InvoiceChange(invoice=invoice):
@@ -154,7 +154,7 @@ def _of_crossing(crossing: Crossing, episode: int, action: Action) -> bytes:
         snapshot.namespace,
         crossing.rule.id,
         snapshot.entitlement_id,
-        snapshot.period_from.isoformat(),
+        crossing.period_from.isoformat(),
         crossing.threshold.identity,
         str(episode),
         action.value,
@@ -180,9 +180,11 @@ def _crossing(crossing: Crossing, about: About) -> BalanceThresholdData:
         ),
         threshold=threshold_part(crossing.threshold),
         feature=about.feature,
-        entitlement=about.entitlement,
-        value=about.value,
-        crossing=CrossingPart(crossing.episode, [threshold_part(one) for one in crossing.also_crossed]),
+        entitlement=_entitlement(crossing, about),
+        value={"hasAccess": True} if crossing.is_closing else about.value,
+        crossing=CrossingPart(
+            crossing.episode, [threshold_part(one) for one in crossing.also_crossed], _cause(crossing)
+        ),
         subject=about.subject,
         customer=about.customer,
     )
@@ -196,11 +198,37 @@ def _reset(reset: Reset, about: About) -> ResetData:
         rule=ResetRulePart(rule.id, rule.name, rule.type.value, feature_refs(spec.features, about)),
         reset=ResetPart("manual" if reset.reason is Reason.RESET_MANUAL else "automatic", times.text(reset.at)),
         feature=about.feature,
-        entitlement=about.entitlement,
+        entitlement=_entitlement(reset, about),
         value=about.value,
         subject=about.subject,
         customer=about.customer,
     )
+
+
+def _entitlement(occurrence: Crossing | Reset, about: About) -> dict[str, Any]:
+    """Return the entitlement with the period that the event is of, where its record shows another one."""
+    start = occurrence.period_from
+    match occurrence:
+        case Crossing(is_closing=True, period_to=end):
+            return in_period(about.entitlement, start, end)
+        case Crossing(snapshot=Snapshot(period_from=shown, period_to=end)) if shown != start:
+            return in_period(about.entitlement, start, end)
+        case Reset(source=Snapshot(period_from=shown, period_to=end)) if shown != start:
+            return in_period(about.entitlement, start, end)
+        case _:
+            return about.entitlement
+
+
+def in_period(entitlement: dict[str, Any], start: dt.datetime, end: dt.datetime | None) -> dict[str, Any]:
+    """Return *entitlement* of a record with another current usage period; one that never ends has no `to`."""
+    period = {"from": times.text(start)} | ({} if end is None else {"to": times.text(end)})
+    return {**entitlement, "currentUsagePeriod": period}
+
+
+def _cause(crossing: Crossing) -> Literal["level", "period_end"] | None:
+    if crossing.action is not Action.RECOVERED:
+        return None
+    return "period_end" if crossing.is_closing else "level"
 
 
 def _invoice(change: InvoiceChange, shown: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,15 @@ def sample(rule: Rule, feature: FeatureRef, at: dt.datetime) -> Occurrence:
         case BalanceThresholdSpec(thresholds=thresholds):
             first = thresholds[0]
             snapshot = _snapshot(rule.namespace, feature, at, _month(at), _value(first))
-            return Crossing(rule=rule, threshold=first, episode=1, snapshot=snapshot, reason=Reason.FIRST_CROSSING)
+            return Crossing(
+                rule=rule,
+                threshold=first,
+                episode=1,
+                snapshot=snapshot,
+                period_from=_month(at),
+                at=at,
+                reason=Reason.FIRST_CROSSING,
+            )
         case ResetSpec():
             source = _snapshot(rule.namespace, feature, at, at, _level(_NOTHING, _ALLOWANCE))
             return Reset(rule=rule, source=source, period_from=at, reason=Reason.RESET_MANUAL, at=at)

@@ -74,7 +74,8 @@ def standing(
         seen: the record at a glance.
         snapshot: the same record.
         rules: the ones about it; none, where *document* is None.
-        document: what it was judged on, and left as it was.
+        document: what it was judged on, and left as it was. What the record says of the end is then either what the
+            document has, or not believed because the record is late: of the latter nothing follows for a newer one.
         why: of that judgement.
 
     Returns:
@@ -87,7 +88,9 @@ def standing(
     if document is not None:
         if document.period_from != snapshot.period_from or document.ended or document.deleted_at is not None:
             return None
-        after.append(document.as_of)
+        if document.period_to != snapshot.period_to or document.active_to != snapshot.active_to:
+            return None
+        after += [document.as_of, document.begins_at]
     since = max(time for time in after if time is not None)
     before = snapshot.active_to or _LAST
     if not since < snapshot.calculated_at < before:

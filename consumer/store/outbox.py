@@ -63,6 +63,7 @@ class Change(Struct, frozen=True):
     about: bytes  # JSON: what the clock and the API know of an entitlement
     events: tuple[NewEvent, ...]
     feature: FeatureRef | None = None  # of an entitlement, where the record names id and key
+    has_fired: bool = False  # of an entitlement: a threshold fires in the period that the document is in
 
 
 class Written(Struct, frozen=True):
@@ -101,8 +102,9 @@ NOTHING_KEPT: Final = Kept({}, dt.timedelta(), lambda _: None)
 
 
 _DOCUMENT: Final = (
-    "kinds", "namespaces", "ids", "versions", "as_of", "periods_from", "periods_to", "ended", "deleted_at", "active_to",
-    "abouts", "marks", "resets", "sights", "states", "feature_ids", "feature_keys",
+    "kinds", "namespaces", "ids", "versions", "as_of", "periods_from", "periods_to", "begin_at", "ended", "known_at",
+    "newest_at", "have_fired", "deleted_at", "active_to", "abouts", "marks", "resets", "sights", "states",
+    "feature_ids", "feature_keys",
 )  # fmt: skip
 _EVENT: Final = (
     "event_documents", "event_namespaces", "entitlement_ids", "invoice_ids", "event_ids", "identities", "rules",
@@ -172,7 +174,7 @@ def _event(n: int, change: Change, event: NewEvent) -> tuple[object, ...]:
 def _row(change: Change) -> tuple[object, ...]:
     key, document = change.key, change.document
     if not isinstance(document, Document):
-        nothing = (None,) * 9
+        nothing = (None,) * 13
         return (
             "invoice",
             key.namespace,
@@ -192,7 +194,11 @@ def _row(change: Change) -> tuple[object, ...]:
         document.as_of,
         document.period_from,
         document.period_to,
+        document.begins_at,
         document.ended,
+        document.known_at,
+        document.newest_at,
+        change.has_fired,
         document.deleted_at,
         document.active_to,
         change.about.decode(),

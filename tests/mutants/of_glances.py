@@ -25,7 +25,22 @@ OF_STANDING = [
     ("seen.said == said\n        and ", "", "a new period is passed over"),
     ("since + _INSTANT", "since", "a late record is passed over, an instant early"),
     ("before - _INSTANT", "before", "what is no longer active is passed over"),
-    ("        after.append(document.as_of)\n", "", "a late record is passed over"),
+    ("after += [document.as_of, document.begins_at]", "after += [document.begins_at]", "a late record is passed over"),
+    (
+        "after += [document.as_of, document.begins_at]",
+        "after += [document.as_of]",
+        "a record of before the move is judged",
+    ),
+    (
+        "if document.period_to != snapshot.period_to or document.active_to",
+        "if document.active_to",
+        "a late record with another end passes over the newer ones that say the same",
+    ),
+    (
+        "if document.period_to != snapshot.period_to or document.active_to != snapshot.active_to:",
+        "if document.period_to != snapshot.period_to:",
+        "a late record with another activeTo passes over the newer ones that say the same",
+    ),
     (" or document.ended or", " or", "a record of a period that was ended stands"),
     ("if snapshot.is_deleted or ", "if ", "a delete stands"),
     ('("usage_below", min)', '("usage_below", max)', "all lines but the last are passed over"),

@@ -203,6 +203,9 @@ MUTANTS = [
         "who has nothing left has access",
     ),
     Mutant(
-        THRESHOLDS, "amounts.EXACT.normalize(self.value.copy_abs())", "self.value", "80.0 instead of 80 fires again"
+        THRESHOLDS,
+        "amounts.EXACT.normalize(self.value) if self.value else _ZERO",
+        "self.value",
+        "80.0 instead of 80 fires again",
     ),
 ]

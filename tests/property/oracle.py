@@ -1,9 +1,10 @@
 """What product.md 3 says of records, edits of rules and the clock. Imports nothing of the project."""
 
+from copy import deepcopy
 from fractions import Fraction
 from math import inf
 
-from tests.property.words import CLOCK_DELAY, About, Billed, Event, Line, Mark, Memory, Rule, Shown, Told
+from tests.property.words import CLOCK_DELAY, TOLERANCE, About, Billed, Event, Line, Mark, Memory, Rule, Shown, Told
 
 
 class Story(Told):
@@ -18,30 +19,35 @@ class Story(Told):
 
     def shown(self, record: Shown, now: float) -> None:
         rules = self._covering({"balance", "reset"}, record.about, record.feature)
-        begun = Memory(record.period, record.end, now < record.end, record.feature)
-        memory = self.memories.get(record.about, begun)
-        is_stale = record.period < memory.period or (record.period == memory.period and memory.ended > -inf)
-        is_early = record.at < record.active_from
-        reasons = {"not_metered": record.kind == "unmetered", "deleted": record.kind == "delete"}
-        reasons |= {"inactive": is_early or record.at >= record.active_to, "stale_period": is_stale}
+        first = Memory(record.period, record.end, record.period, now, record.feature)
+        memory = self.memories.get(record.about, first)
+        begins = start_that_counts(record, memory)
+        reasons, is_early = {"not_metered": record.kind == "unmetered"}, record.at < record.active_from
+        reasons |= {"deleted": record.kind == "delete", "inactive": is_early or record.at >= record.active_to}
+        reasons |= {"stale_period": begins is None}
         why = next((reason for reason, is_so in reasons.items() if is_so), "")
         self.reasons += [why] * len(rules) if why else []
-        if not rules or why == "not_metered" or (why == "inactive" and (is_early or is_stale)):
+        is_mute = why == "not_metered" or (why == "inactive" and is_early) or (why != "deleted" and begins is None)
+        if is_mute or not rules:
             return
+        before = deepcopy(self.memories.get(record.about))
         self.memories[record.about] = memory
-        if why == "deleted" and record.at >= memory.as_of:
-            memory.deleted_at = max(memory.deleted_at, record.at)
-        memory.active_to = record.active_to if why in {"", "inactive"} else memory.active_to
-        if not why:
-            self._judge(rules, record, memory, begun)
+        speak(record, memory, begins)
+        if not why and begins is not None:
+            self._judge(rules, record, memory, begins, now)
+        if memory != before:  # a record that changed nothing leaves no trace
+            memory.known, memory.newest = max(memory.known, record.at), max(memory.newest, record.at)
 
     def period_ends(self, about: About, now: float) -> None:
         """The clock looks at an entitlement."""
         memory = self.memories[about]
-        is_over = max(memory.ended, memory.deleted_at) > -inf or memory.active_to <= memory.end
-        if memory.in_time and now >= memory.end + CLOCK_DELAY and not is_over:
-            self._reset(self._covering({"reset"}, about, memory.feature), about, memory.end, "automatic")
-            memory.ended, memory.marks, memory.as_of = memory.end, {}, -inf
+        is_due = memory.shown_at < memory.end or memory.fired_at > -inf
+        is_over = memory.ended or memory.deleted_at > -inf or memory.active_to <= memory.end
+        if is_due and now >= max(memory.end, memory.fired_at) + CLOCK_DELAY and not is_over:
+            rules = self._covering({"balance", "reset"}, about, memory.feature)
+            self._close(rules, about, memory.end)
+            self._reset(rules, about, memory.end, "automatic")
+            memory.ended, memory.marks, memory.as_of = True, {}, -inf
 
     def billed(self, record: Billed) -> None:
         rules = self._covering({"created", "updated"}, record.about)
@@ -60,51 +66,94 @@ class Story(Told):
     def _covering(self, types: set[str], about: About, feature: tuple[str, ...] = ()) -> dict[str, Rule]:
         return {n: r for n, r in sorted(self.rules.items()) if r.type in types and r.covers(about, feature)}
 
-    def _judge(self, rules: dict[str, Rule], record: Shown, memory: Memory, begun: Memory) -> None:
-        is_new, kind = record.period > memory.period, "automatic" if record.period >= memory.end else "manual"
-        self._reset(rules, record.about, record.period, kind if is_new or record.kind == "reset" else "")
-        if is_new or record.end != memory.end:
-            memory.end, memory.in_time = record.end, begun.in_time
+    def _judge(self, rules: dict[str, Rule], record: Shown, memory: Memory, begins: float, now: float) -> None:
+        is_new, kind = begins != memory.begins, "automatic" if record.period >= memory.end else "manual"
+        self._close(rules if is_new and memory.deleted_at == -inf else {}, record.about, begins)
+        self._reset(rules, record.about, begins, kind if is_new or record.kind == "reset" else "")
         if is_new:  # arms anew
-            memory.period, memory.as_of, memory.ended, memory.marks = record.period, -inf, -inf, {}
-        memory.deleted_at = memory.deleted_at if record.at <= memory.deleted_at else -inf
+            memory.period, memory.end, memory.begins, memory.ended = record.period, record.end, begins, False
+            memory.active_to, memory.known, memory.as_of, memory.marks = record.active_to, -inf, -inf, {}
+            memory.shown_at, memory.fired_at = now, -inf
         before = dict(memory.marks)
         for name in (name for name, rule in rules.items() if rule.type == "balance"):
-            self._cross(name, record, memory)
+            memory.fired_at = max(memory.fired_at, now if self._cross(name, record, memory) else -inf)
         looks_back = any(name in rules and rules[name].looks_back for name, _ in memory.marks)
         memory.as_of = max(memory.as_of, record.at) if looks_back or memory.marks != before else memory.as_of
+
+    def _close(self, rules: dict[str, Rule], about: About, at: float) -> None:
+        """The period that is remembered ends: so do its alarms, those that fired by an event of their own."""
+        memory = self.memories[about]
+        for name, rule in ((name, rule) for name, rule in rules.items() if rule.tells_recovered):
+            for line in sorted(rule.lines, key=lambda line: rank(line, None), reverse=True):
+                state, episode = memory.marks.get((name, line), Mark("new", 0))
+                triggered = (name, about, (memory.begins, line, "triggered", episode))
+                if state == "fired" and triggered in self.identities:
+                    identity = (memory.begins, line, "recovered", episode)
+                    is_made = self._tell(Event(name, about, identity, ("period_end", at)))
+                    self.reasons += ["recovered" if is_made else "duplicate"]
 
     def _reset(self, rules: dict[str, Rule], about: About, start: float, kind: str) -> None:
         memory = self.memories[about]
         for name in (name for name, rule in rules.items() if rule.type == "reset"):
-            is_known = start == memory.ended or (name, start) in memory.resets
+            is_known = (memory.ended and start == memory.end) or (name, start) in memory.resets
             self.reasons.append("same_period" if not kind else "already_reset" if is_known else f"reset_{kind}")
             self.events += [Event(name, about, (start,), kind)] if kind and not is_known else []
             memory.resets |= {(name, start)} if kind else set()
 
-    def _cross(self, name: str, record: Shown, memory: Memory) -> None:
+    def _cross(self, name: str, record: Shown, memory: Memory) -> bool:
+        """Return whether a threshold fires."""
         rule, why, also = self.rules[name], dict[Line, str](), dict[Line, tuple[Line, ...]]()
         for line in sorted(rule.lines, key=lambda line: rank(line, record)):  # the order in which they are told
             at, (edit, since) = (name, line), self.ignoring.get((name, line), (0, -inf))
-            ignores = record.period < since and memory.seen.get(at) != edit
+            ignores = memory.begins < since and memory.seen.get(at) != edit
             mark, is_late = memory.marks.get(at, Mark("new", 0)), record.at <= memory.as_of
             why[line], mark = crossed(rule, mark, is_reached(line, record), is_late=is_late, ignores=ignores)
-            triggered = (name, record.about, (record.period, line, "triggered", mark.episode))
+            triggered = (name, record.about, (memory.begins, line, "triggered", mark.episode))
             why[line] = "below" if why[line] == "recovered" and triggered not in self.identities else why[line]
             memory.marks |= {at: mark} if mark.state != "new" else {}
-            memory.seen |= {at: edit} if why[line] else {}
+            memory.seen |= {at: edit} if why[line] and edit else {}
             why[line] = why[line] or ("no_allowance" if line.kind == "usage_percentage" else "no_balance")
         firing = [line for line in why if why[line] in {"first_crossing", "rearmed"}]
         for kind in (True, False) if rule.emit == "highest" else ():
             of_kind = [line for line in firing if (line.kind == "balance_value") is kind]
             also |= {line: tuple(of_kind[:-1]) for line in of_kind[-1:]}
             why |= dict.fromkeys(of_kind[:-1], "also_crossed")
-        self.reasons += why.values()
         told = [(line, "triggered") for line in firing if why[line] != "also_crossed"]
         told += [(line, "recovered") for line in reversed(why) if why[line] == "recovered"]
         for line, action in told:
-            identity = (record.period, line, action, memory.marks[name, line].episode)
-            self.events.append(Event(name, record.about, identity, also.get(line, ())))
+            identity = (memory.begins, line, action, memory.marks[name, line].episode)
+            is_made = self._tell(Event(name, record.about, identity, also.get(line, ())))
+            why |= {} if is_made else {line: "duplicate"}
+        self.reasons += why.values()
+        return bool(firing)
+
+    def _tell(self, event: Event) -> bool:
+        """Return whether the event is made: once for its identity, also where an earlier start comes back."""
+        is_new = event[:3] not in self.identities
+        self.events += [event] if is_new else []
+        return is_new
+
+
+def start_that_counts(record: Shown, memory: Memory) -> float | None:
+    """Return the start of the period that the record is of; none: of one that is over."""
+    if record.period > memory.begins:
+        return record.period
+    if record.period in {memory.period, memory.begins}:
+        goes_on = record.at > memory.known and record.at >= memory.end and record.end > record.at
+        is_of_it = record.period == memory.begins or record.at >= memory.begins
+        return (memory.end if goes_on else None) if memory.ended else memory.begins if is_of_it else None
+    is_moved_back = record.period <= record.at < record.end and record.at > memory.newest + TOLERANCE
+    return record.at if is_moved_back else None
+
+
+def speak(record: Shown, memory: Memory, begins: float | None) -> None:
+    """The newest record speaks of the end; of equal ones a delete."""
+    if record.at > memory.known and begins == memory.begins and not memory.ended and record.end > begins:
+        memory.end = record.end
+    memory.active_to = record.active_to if record.at > memory.known else memory.active_to
+    is_newest = record.at > memory.known or (record.at == memory.known and record.kind == "delete")
+    if is_newest and record.at > memory.deleted_at:
+        memory.deleted_at = record.at if record.kind == "delete" else -inf
 
 
 def crossed(rule: Rule, mark: Mark, is_here: bool | None, *, is_late: bool, ignores: bool) -> tuple[str, Mark]:
@@ -134,9 +183,10 @@ def is_reached(line: Line, record: Shown) -> bool | None:
     return usage >= line.value if line.kind == "usage_value" else 100 * usage >= line.value * allowance
 
 
-def rank(line: Line, record: Shown) -> tuple[bool, Fraction, bool]:
+def rank(line: Line, record: Shown | None) -> tuple[bool, Fraction, bool]:
     """Usage kinds by absolute level, on a tie the percentage last; then balance from high to low."""
-    of_one = {"balance_value": -1, "usage_value": 1}.get(line.kind, Fraction(record.allowance or 0) / 100)
+    allowance = record.allowance or 0 if record else 100
+    of_one = {"balance_value": -1, "usage_value": 1}.get(line.kind, Fraction(allowance) / 100)
     return line.kind == "balance_value", line.value * of_one, line.kind == "usage_percentage"
 
 

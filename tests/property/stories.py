@@ -51,7 +51,10 @@ def check(world: World, story: Story) -> None:
     entitlements = {key[:2]: one for key, one in world.documents.items() if isinstance(one, Document)}
     known = {about: one for about, one in entitlements.items() if one.period_from is not None}
     assert {about: remembered(one) for about, one in known.items()} == {
-        about: (one.period, one.end, one.ended > -inf, one.as_of, one.deleted_at, one.active_to, one.marks)
+        about: (
+            *(one.period, one.end, one.begins, one.ended, one.known, one.newest),
+            *(one.as_of, one.deleted_at, one.active_to, one.marks),
+        )
         for about, one in story.memories.items()
     }
     invoices = {key[:2]: one for key, one in world.documents.items() if isinstance(one, InvoiceDocument)}
@@ -65,5 +68,6 @@ def remembered(one: Document) -> tuple[object, ...]:
         for rule, of_rule in one.marks.items()
         for threshold, mark in of_rule.items()
     }
-    times = (minutes(one.as_of), minutes(one.deleted_at), minutes(one.active_to, inf))
-    return (minutes(one.period_from), minutes(one.period_to), one.ended, *times, marks)
+    period = (minutes(one.period_from), minutes(one.period_to, inf), minutes(one.begins_at or one.period_from))
+    known = (minutes(one.known_at), minutes(one.newest_at), minutes(one.as_of))
+    return (*period, one.ended, *known, minutes(one.deleted_at), minutes(one.active_to, inf), marks)

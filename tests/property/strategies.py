@@ -18,7 +18,7 @@ AMOUNTS = st.one_of(
     st.decimals(-10, 200, places=2).map(str),
 )
 LINES = st.builds(Line, st.sampled_from(KINDS), AMOUNTS).filter(
-    lambda line: Fraction(line.value) >= 0 if line.kind == "balance_value" else Fraction(line.value) > 0
+    lambda line: line.kind == "balance_value" or Fraction(line.value) > 0
 )
 PLAIN = ("each", "period", False)
 ONCE = (PLAIN, ("highest", "period", False))  # whose thresholds are told once for each period
@@ -57,12 +57,13 @@ def ruled(rules: st.SearchStrategy[Rule]) -> st.SearchStrategy[dict[str, Rule]]:
 
 def shown(
     entitlements: Sequence[About] = TWO,
-    periods: Sequence[tuple[int, int]] = PERIODS,
+    periods: Sequence[tuple[float, float]] = PERIODS,
     kinds: Sequence[str] = ("usage",),
     least: int = 0,
+    since: int = 0,
     **more: st.SearchStrategy[object],
 ) -> st.SearchStrategy[list[Shown]]:
-    """Records that come mostly in the order of their calculation, some late, some equally old."""
+    """Records that come mostly in the order of their calculation, some late, some equally old; the first at *since*."""
     known_or_not = st.one_of(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, st.none())
     one = st.builds(
         lambda about, back, usage, allowance, balance, period, kind, more: Shown(
@@ -78,14 +79,17 @@ def shown(
         st.fixed_dictionaries(more),
     )
     return st.lists(one, min_size=least, max_size=least + 12).map(
-        lambda records: [record._replace(at=2 * n - record.at) for n, record in enumerate(records)]
+        lambda records: [record._replace(at=since + 2 * n - record.at) for n, record in enumerate(records)]
     )
 
 
 IN_ONE_PERIOD = shown(ONE, PERIODS[:1])
+# Calculated when all periods were over: an earlier start is never an anchor that moved back.
+OVER = shown(since=5000)
 
-# Of a period's start, several ends; of an end, a start that lies before it: a manual reset.
-LIVELY_PERIODS = ((0, 10), (0, 16), (6, 16), (10, 20), (10, 24), (16, 30), (20, 30))
+# Of a period's start, several ends, or none; of an end, a start that lies before it: a manual reset, or, where the
+# later start was known before, an anchor that moved back.
+LIVELY_PERIODS = ((0, 10), (0, 16), (0, 24), (0, inf), (6, 16), (10, 20), (10, 24), (16, 30), (20, 30), (20, inf))
 # Late, deleted, not yet or no longer active: whatever an entitlement goes through.
 LIVES = shown(
     TWO,
@@ -94,6 +98,18 @@ LIVES = shown(
     active_from=st.sampled_from([-inf] * 6 + [4]),
     active_to=st.sampled_from([inf] * 6 + [10, 16, 5]),
 )
+
+
+def in_time(records: Sequence[Shown]) -> list[Shown]:
+    """*records* as they come where nothing is late: in the order of their calculation, none before its period."""
+    found: list[Shown] = []
+    for one in records:
+        before = found[-1].at if found else 0
+        found.append(one._replace(at=max(before, one.at, one.period)))
+    return found
+
+
+TIMELY = LIVES.map(in_time)
 
 STATES = ("gathering", "draft.created", "draft.waiting_auto_approval", "draft", "issued", "paid", "paid.in_full")
 STATUSES = st.frozensets(st.sampled_from(STATES), max_size=3)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.property.oracle import Story
 from tests.property.stories import begun, check, go_on
-from tests.property.strategies import LIVES, ruled, thresholds
+from tests.property.strategies import LIVES, TIMELY, ruled, thresholds
 from tests.property.words import Rule, Shown
 from tests.property.world import World
 
@@ -67,7 +67,7 @@ def test_a_clock_that_looks_late_and_any_split_into_batches_make_what_the_contra
     check(world, story)
 
 
-@given(RULES, LIVES, st.data())
+@given(RULES, TIMELY, st.data())
 def test_a_reset_is_told_once_for_each_rule_and_start_however_often_its_records_come(
     rules: Rules, records: list[Shown], data: st.DataObject
 ) -> None:

@@ -9,8 +9,8 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def test_the_oracle_has_less_than_150_lines() -> None:
-    assert len((HERE / "oracle.py").read_text(encoding="utf-8").splitlines()) < 150
+def test_the_oracle_has_at_most_200_lines() -> None:
+    assert len((HERE / "oracle.py").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 @pytest.mark.parametrize("module", ["oracle", "words"])

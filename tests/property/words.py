@@ -7,7 +7,8 @@ from math import inf
 from typing import NamedTuple
 
 About = tuple[str, str]  # the namespace and the id of an entitlement or invoice
-CLOCK_DELAY = 1  # minutes after a period's end
+CLOCK_DELAY = 1  # minutes after a period's end, or its last firing
+TOLERANCE = 5  # minutes: how far clocks may be apart
 CANONICAL = {"PERCENT": "usage_percentage", "NUMBER": "usage_value"}
 
 
@@ -81,6 +82,11 @@ class Event(NamedTuple):
     says: object = None
 
 
+def is_closing(event: Event) -> bool:
+    """Whether *event* tells that a threshold's period has ended, not that its level has."""
+    return isinstance(event.says, tuple) and event.says[:1] == ("period_end",)
+
+
 class Mark(NamedTuple):
     """What a threshold did in its period."""
 
@@ -90,16 +96,20 @@ class Mark(NamedTuple):
 
 @dataclass
 class Memory:
-    """What is remembered of an entitlement. -inf: never."""
+    """What is remembered of an entitlement. -inf: never, or none; an end of inf: none."""
 
-    period: float
+    period: float  # the start as it is shown
     end: float
-    in_time: bool  # the end was shown before it came
+    begins: float  # the start that counts
+    shown_at: float  # when a record first showed the period
     feature: tuple[str, str]
+    known: float = -inf  # the newest record of the period that changed anything here
+    newest: float = -inf  # the same of the entitlement
     as_of: float = -inf
     deleted_at: float = -inf
     active_to: float = inf
-    ended: float = -inf  # the end of which the clock has told
+    ended: bool = False  # by the clock
+    fired_at: float = -inf  # when a threshold last fired in the period
     marks: dict[tuple[str, Line], Mark] = field(default_factory=dict)
     seen: dict[tuple[str, Line], int] = field(default_factory=dict)  # and the edit since which the threshold ignored
     resets: set[tuple[str, float]] = field(default_factory=set)  # rules, and the starts they know of

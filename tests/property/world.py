@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import inf, isinf
 
 from consumer import ids
-from consumer.consume.batch import Folded, Wanted, fold
+from consumer.consume.batch import Folded, Wanted, change, fold
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
 from consumer.decide.payloads import identity
@@ -94,7 +94,7 @@ def source(record: Shown | Billed) -> SourceEvent:
         feature_key=record.feature[1],
         calculated_at=time(record.at),
         period_from=time(record.period),
-        period_to=time(record.end),
+        period_to=known_time(record.end),
         usage=amount(record.usage),
         allowance=amount(record.allowance),
         balance=amount(record.balance),
@@ -115,8 +115,9 @@ def told(one: Occurrence) -> Event:
     """What *one* says, in the oracle's words."""
     if isinstance(one, Crossing):
         about = (one.snapshot.namespace, one.snapshot.entitlement_id)
-        crossed = (minutes(one.snapshot.period_from), line(one.threshold.identity), one.action.value, one.episode)
-        return Event(one.rule.id, about, crossed, tuple(line(other.identity) for other in one.also_crossed))
+        crossed = (minutes(one.period_from), line(one.threshold.identity), one.action.value, one.episode)
+        also = tuple(line(other.identity) for other in one.also_crossed)
+        return Event(one.rule.id, about, crossed, ("period_end", minutes(one.at)) if one.is_closing else also)
     if isinstance(one, Reset):
         about = (one.source.namespace, one.source.entitlement_id)
         return Event(one.rule.id, about, (minutes(one.period_from),), one.reason.value.removeprefix("reset_"))
@@ -136,6 +137,7 @@ class World:
         self.catalog = EMPTY
         self.documents: dict[MemoryKey, AnyDocument] = {}
         self.shown_at: dict[MemoryKey, float] = {}
+        self.fired_at: dict[MemoryKey, float] = {}
         self.features: dict[MemoryKey, tuple[str, str]] = {}
         self.twice = 0  # how often the store's identity had to stand behind the judgement
         self._made: set[bytes] = set()
@@ -175,9 +177,11 @@ class World:
         key = EntitlementKey(*about)
         document = self.documents[key]
         assert isinstance(document, Document)
-        end, active_to = minutes(document.period_to), minutes(document.active_to, inf)
+        end, active_to = minutes(document.period_to, inf), minutes(document.active_to, inf)
         is_over = document.ended or document.deleted_at is not None or active_to <= end
-        if is_over or self.shown_at[key] >= end or end > now - CLOCK_DELAY:
+        fired_at = self.fired_at.get(key, -inf)
+        is_due = self.shown_at[key] < end or fired_at > -inf
+        if is_over or not is_due or max(end, fired_at) > now - CLOCK_DELAY:
             return
         feature_id, feature_key = self.features[key]
         ends = PeriodEnd(
@@ -196,8 +200,10 @@ class World:
         self.documents[key] = after
         if isinstance(before, Document) and isinstance(after, Document) and isinstance(shown, Snapshot):
             self.features[key] = (shown.feature_id, shown.feature_key)
-            if (before.period_from, before.period_to) != (after.period_from, after.period_to):
-                self.shown_at[key] = now
+            if (before.period_from, before.begins_at) != (after.period_from, after.begins_at):
+                self.shown_at[key], self.fired_at[key] = now, -inf
+            if change(key, state).has_fired:
+                self.fired_at[key] = now
 
     def _tell(self, occurrences: Sequence[Occurrence], reasons: Sequence[Reason]) -> None:
         """What was made before under another id is not made again, and its reason is `duplicate`."""

@@ -59,7 +59,7 @@ def reset(start: dt.datetime) -> Snapshot:
     ],
 )
 def test_which_reset_a_record_shows(shown: Snapshot, seen: Document, is_told: bool, reason: Reason) -> None:
-    assert entitlement_reset.judge(shown, seen, is_told=is_told) is reason
+    assert entitlement_reset.judge(shown, shown.period_from, seen, is_told=is_told) is reason
 
 
 def reasons(judgement: Judgement) -> list[Reason]:
@@ -108,10 +108,10 @@ def test_a_snapshot_after_the_clocks_end_remembers_that_it_was_told() -> None:
 
 
 def test_a_usage_snapshot_of_the_same_period_remembers_nothing_of_resets() -> None:
-    assert judge([RULE], usage(PERIOD[0]), replace(KNOWN, period_to=PERIOD[0] + MONTH)).document.version == 0
-    assert judge([RULE], usage(PERIOD[0]), UNSEEN).document == Document(
-        period_from=PERIOD[0], period_to=PERIOD[0] + MONTH
-    )
+    same = replace(KNOWN, period_to=PERIOD[0] + MONTH)
+
+    assert judge([RULE], usage(PERIOD[0]), same).document is same
+    assert judge([RULE], usage(PERIOD[0]), UNSEEN).document == replace(same, known_at=NOW, newest_at=NOW)
 
 
 def test_several_missed_periods_are_one_reset() -> None:

@@ -27,6 +27,12 @@ assert isinstance(SEEN, Document)
 ENDED = replace(SEEN, ended=True, marks={}, as_of=None)
 
 
+def trace(minute: int) -> dict[str, dt.datetime]:
+    """What a record leaves in the document that it changes, where it is the newest."""
+    at = NOW + dt.timedelta(minutes=minute)
+    return {"known_at": at, "newest_at": at}
+
+
 def reasons(judgement: Judgement) -> list[Reason]:
     return [reason for _, reason in judgement.reasons]
 
@@ -70,7 +76,10 @@ def test_a_period_that_moves_its_start_arms_anew_and_forgets_the_old_one() -> No
     judgement = judge(RULES, make_snapshot(10, period=NEXT_PERIOD, minute=1), SEEN)
 
     assert of(judgement) == Document(
-        period_from=NEXT_PERIOD[0], period_to=NEXT_PERIOD[1], resets=frozenset({RESETS.id})
+        period_from=NEXT_PERIOD[0],
+        period_to=NEXT_PERIOD[1],
+        resets=frozenset({RESETS.id}),
+        **trace(1),
     )
 
 
@@ -121,8 +130,8 @@ def test_a_reset_moves_no_as_of_where_no_mark_changes() -> None:
         # of two deletes the newer one
         (replace(SEEN, deleted_at=NOW + HOUR), 5, NOW + HOUR),
         (replace(SEEN, deleted_at=NOW), 5, NOW + dt.timedelta(minutes=5)),
-        # nothing that counts was seen
-        (replace(SEEN, as_of=None), -5, NOW - dt.timedelta(minutes=5)),
+        # of a row of an older release nothing is known
+        (replace(SEEN, known_at=None), -5, NOW - dt.timedelta(minutes=5)),
     ],
 )
 def test_a_delete_is_remembered_unless_a_later_record_is_known(
@@ -131,9 +140,16 @@ def test_a_delete_is_remembered_unless_a_later_record_is_known(
     judgement = judge(RULES, make_snapshot(minute=minute, is_deleted=True), document)
 
     assert reasons(judgement) == [Reason.DELETED] * 3
-    assert of(judgement) == replace(
-        document, period_from=PERIOD[0], period_to=PERIOD[1], deleted_at=deleted_at or document.deleted_at
+    after = of(judgement)
+    assert replace(after, known_at=None, newest_at=None) == replace(
+        document,
+        period_from=PERIOD[0],
+        period_to=PERIOD[1],
+        deleted_at=deleted_at or document.deleted_at,
+        known_at=None,
+        newest_at=None,
     )
+    assert (after is document) is (after.deleted_at == document.deleted_at)
 
 
 @pytest.mark.parametrize(
@@ -161,19 +177,21 @@ def test_a_record_calculated_after_a_delete_undoes_it(
     ("document", "period", "after"),
     [
         # the first sight of it
-        (UNSEEN, PERIOD, Document(period_from=PERIOD[0], period_to=PERIOD[1], active_to=NOW)),
-        # known: its end is remembered, the period stays
-        (SEEN, PERIOD, replace(SEEN, active_to=NOW)),
-        (SEEN, NEXT_PERIOD, replace(SEEN, active_to=NOW)),
-        # known with that end, and of a period that is over: nothing new
+        (UNSEEN, PERIOD, Document(period_from=PERIOD[0], period_to=PERIOD[1], active_to=NOW, **trace(1))),
+        # known: its end is remembered, the period stays; of the same one the end
+        (SEEN, PERIOD, replace(SEEN, active_to=NOW, **trace(1))),
+        (SEEN, (PERIOD[0], NOW), replace(SEEN, active_to=NOW, period_to=NOW, **trace(1))),
+        (SEEN, NEXT_PERIOD, replace(SEEN, active_to=NOW, **trace(1))),
+        # known with that end, and of a period that is over, and late: nothing new
         (replace(SEEN, active_to=NOW), PERIOD, replace(SEEN, active_to=NOW)),
         (SEEN, LAST_PERIOD, SEEN),
+        (replace(SEEN, **trace(1)), PERIOD, replace(SEEN, **trace(1))),
     ],
 )
 def test_an_entitlement_that_is_no_longer_active_is_not_judged_and_its_end_remembered(
     document: Document, period: tuple[dt.datetime, dt.datetime], after: Document
 ) -> None:
-    judgement = judge(RULES, make_snapshot(100, period=period, active_to=NOW), document)
+    judgement = judge(RULES, make_snapshot(100, period=period, active_to=NOW, minute=1), document)
 
     assert reasons(judgement) == [Reason.INACTIVE] * 3
     assert judgement.document == after
@@ -187,10 +205,12 @@ def test_an_entitlement_that_is_not_yet_active_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("active_to", [NOW + HOUR, None])
-def test_the_end_of_an_active_entitlement_is_as_last_shown(active_to: dt.datetime | None) -> None:
+def test_the_end_of_an_active_entitlement_is_as_the_newest_record_has_it(active_to: dt.datetime | None) -> None:
     document = replace(SEEN, active_to=NOW + 2 * HOUR)
+    newer, late = (make_snapshot(85, active_to=active_to, minute=minute) for minute in (1, 0))
 
-    assert of(judge([PLAIN], make_snapshot(85, active_to=active_to), document)).active_to == active_to
+    assert of(judge([PLAIN], newer, document)).active_to == active_to
+    assert judge([PLAIN], late, document).document is document
 
 
 def sighted(*rules: Rule) -> Document:
@@ -233,7 +253,12 @@ def test_the_clock_ends_a_period_and_begins_none() -> None:
     judgement = judge([RESETS, reset_rule("more")], make_period_end(), document)
 
     assert judgement.document == Document(
-        version=3, period_from=PERIOD[0], period_to=PERIOD[1], ended=True, active_to=NOW, sights=sights
+        version=3,
+        period_from=PERIOD[0],
+        period_to=PERIOD[1],
+        ended=True,
+        active_to=NOW,
+        **{"sights": sights, **trace(0)},
     )
     assert reasons(judgement) == [Reason.RESET_AUTOMATIC, Reason.RESET_AUTOMATIC]
     assert [one.rule.id for one in judgement.occurrences] == ["resets", "more"]
@@ -245,7 +270,7 @@ def test_the_clocks_reset_is_of_the_period_that_begins_then() -> None:
     assert (reset.period_from, reset.at, reset.action) == (PERIOD[1], PERIOD[1], "triggered")
 
 
-def test_the_clock_says_nothing_of_thresholds() -> None:
+def test_the_clock_says_nothing_of_thresholds_that_tell_of_no_recovery() -> None:
     judgement = judge([PLAIN, WATCHING], make_period_end(), SEEN)
 
     assert (judgement.occurrences, judgement.reasons) == ((), ())

@@ -31,7 +31,7 @@ def test_below_the_threshold_nothing_fires_and_the_entitlement_is_remembered() -
 
     assert judgement.occurrences == ()
     assert reasons(judgement) == [Reason.BELOW]
-    assert judgement.document == Document(period_from=PERIOD[0], period_to=PERIOD[1])
+    assert judgement.document == Document(period_from=PERIOD[0], period_to=PERIOD[1], known_at=NOW, newest_at=NOW)
 
 
 def test_a_jump_fires_each_threshold_in_rising_order() -> None:
@@ -82,13 +82,15 @@ def test_a_new_period_arms_anew() -> None:
 def test_a_new_period_forgets_the_old_one() -> None:
     judgement = judge([make_rule(percents=[80])], make_snapshot(10, period=NEXT_PERIOD), after(make_snapshot(80), 80))
 
-    assert judgement.document == Document(period_from=NEXT_PERIOD[0], period_to=NEXT_PERIOD[1])
+    assert judgement.document == Document(
+        period_from=NEXT_PERIOD[0], period_to=NEXT_PERIOD[1], known_at=NOW, newest_at=NOW
+    )
 
 
 def test_a_record_of_an_earlier_period_makes_nothing() -> None:
     document = after(make_snapshot(10, period=NEXT_PERIOD), 80)
 
-    judgement = judge([make_rule(percents=[50, 100])], make_snapshot(100, minute=999), document)
+    judgement = judge([make_rule(percents=[50, 100])], make_snapshot(100, minute=5), document)
 
     assert judgement.document is document
     assert judgement.occurrences == ()
@@ -124,7 +126,9 @@ def test_a_mark_says_when_and_at_which_level_it_was_made() -> None:
 def test_the_end_of_a_period_that_moves_is_remembered_and_arms_nothing() -> None:
     longer = (PERIOD[0], PERIOD[1] + dt.timedelta(days=1))
 
-    judgement = judge([make_rule(percents=[80])], make_snapshot(80, period=longer), after(make_snapshot(80), 80))
+    judgement = judge(
+        [make_rule(percents=[80])], make_snapshot(80, period=longer, minute=1), after(make_snapshot(80), 80)
+    )
 
     assert judgement.document.period_to == longer[1]
     assert reasons(judgement) == [Reason.ALREADY_FIRED]

@@ -175,7 +175,8 @@ def test_once_a_rule_that_looks_back_has_a_mark_every_newer_record_is_remembered
     after_newer = judge([rule], make_snapshot(60, minute=3), before).document
     after_older = judge([rule], make_snapshot(60, minute=2), after_newer).document
 
-    assert after_newer == replace(before, as_of=NOW + dt.timedelta(minutes=3))
+    newer = NOW + dt.timedelta(minutes=3)
+    assert after_newer == replace(before, as_of=newer, known_at=newer, newest_at=newer)
     assert after_older is after_newer
 
 
@@ -192,7 +193,7 @@ def test_a_new_period_begins_with_episode_one_and_no_record_is_late_in_it() -> N
 
     judgement = judge([rule], make_snapshot(50, period=NEXT_PERIOD, minute=1), before)
 
-    assert [(one.action, one.episode) for one in judgement.occurrences] == [("triggered", 1)]
+    assert [(one.action, one.episode) for one in judgement.occurrences] == [("recovered", 1), ("triggered", 1)]
     assert judgement.document.as_of == NOW + dt.timedelta(minutes=1)
 
 

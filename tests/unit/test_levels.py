@@ -48,6 +48,8 @@ def reached(one: Line, at: Level) -> bool | None:
         ("balance_value", 0, level(balance=0), True),
         ("balance_value", 0, level(balance="-0"), True),
         ("balance_value", 0, level(balance=-5), True),
+        ("balance_value", -5, level(balance=-5), True),
+        ("balance_value", -5, level(balance="-4.999"), False),
         # the aliases
         ("PERCENT", 80, level(80, 100), True),
         ("PERCENT", 80, level(79, 100), False),

@@ -24,11 +24,14 @@ LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 
 def crossing(kind: str = "usage_percentage", value: object = 80, rule: str = "rule-1", **snapshot: Any) -> Crossing:
     made = make_rule((kind, value), rule_id=rule)
+    shown = make_snapshot(100, balance=0, **snapshot)
     return Crossing(
         rule=made,
         threshold=made.spec.thresholds[0],
         episode=1,
-        snapshot=make_snapshot(100, balance=0, **snapshot),
+        snapshot=shown,
+        period_from=shown.period_from,
+        at=shown.calculated_at,
         reason=Reason.FIRST_CROSSING,
     )
 

@@ -136,6 +136,9 @@ def test_up_to_its_end_an_entitlement_stands_and_no_further() -> None:
         [parsing.entitlement(activeTo="2026-11-02T00:00:00Z")],
         [parsing.entitlement(activeFrom="9999-12-31T23:59:59.999999Z")],
         [at("10:00:00", 60), at("09:59:00", 60)],
+        # what a late record says of the end is not believed; a newer one that says it is
+        [at("10:00:00"), at("09:59:00", period=("2026-11-01T00:00:00Z", "2026-12-02T00:00:00Z"))],
+        [at("10:20:00"), ending("2026-11-22T10:15:30Z")],
         [at("10:00:00"), at("10:01:00", period=("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"))],
         [openmeter_record(operation="reset")],
         [openmeter_record(operation="delete"), openmeter_record(calculatedAt="2026-08-18T16:01:50.3Z")],
@@ -187,3 +190,12 @@ def test_an_instant_that_is_rounded_up_is_not_taken_for_a_later_one() -> None:
     assert found is not None
     assert found.after == dt.datetime(2026, 11, 22, 10, 0, 0, 1, tzinfo=dt.UTC)
     assert not after(found, at("10:00:00.0000009", 60))
+
+
+def test_of_a_period_that_moved_back_only_records_calculated_since_stand() -> None:
+    longer = ("2026-10-25T00:00:00Z", "2026-12-01T00:00:00Z")
+    found = stood(at("09:00:00"), at("10:00:00", period=longer), at("10:01:00", period=longer))
+
+    assert after(found, at("10:00:01", period=longer))
+    assert not after(found, at("10:00:00", period=longer))
+    assert not after(found, at("09:59:00", period=longer))

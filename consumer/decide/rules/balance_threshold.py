@@ -10,9 +10,10 @@ A threshold's mark in its period, and what moves it:
 ```
 A `clear` one too is ignored where it would fire at first sight (its rule was enabled again); its episodes go on.
 Only what happens at first sight, and the arrows from (none), are open to a late record: the level was reached, whenever
-one learns of it.
+one learns of it. The end of the period closes what has fired (`close`): a recovery of what an event told.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -25,7 +26,7 @@ from consumer.decide import levels
 from consumer.decide.model import Crossing, Level, Mark, Reason
 from schemas.events import Action
 from schemas.rules import BalanceThresholdSpec, Rule, Since
-from schemas.sources import Snapshot
+from schemas.sources import PeriodEnd, Snapshot
 from schemas.thresholds import Line
 
 
@@ -59,6 +60,7 @@ class _At(Struct, frozen=True):
     spec: BalanceThresholdSpec
     ignoring: Mapping[str, Since]
     snapshot: Snapshot
+    begins: dt.datetime
     level: Level
     known: Known
     is_late: bool
@@ -72,6 +74,7 @@ class _Moved(Struct, frozen=True):
     mark: Mark
 
 
+_UNKNOWN: Final = Level(None, None, None)
 _STAYS: Final = {reason: _Step(reason) for reason in Reason}  # nearly all steps: made once
 
 
@@ -79,6 +82,7 @@ def judge(
     rule: Rule,
     spec: BalanceThresholdSpec,
     snapshot: Snapshot,
+    begins: dt.datetime,
     known: Known,
     *,
     is_late: bool,
@@ -89,11 +93,12 @@ def judge(
         rule: whose *spec* it is.
         spec: the thresholds, and how they are told.
         snapshot: of the period of the marks in *known*.
+        begins: the start that counts of that period.
         known: the rule's own.
         is_late: whether a newer record has spoken already: then only what has no mark may fire.
     """
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    at, lines = _At(spec, rule.ignoring, snapshot, level, known, is_late), spec.lines
+    at, lines = _At(spec, rule.ignoring, snapshot, begins, level, known, is_late), spec.lines
     places = levels.placed(lines, level)
     steps = [_step(at, line, is_reached=place.is_reached) for line, place in zip(lines, places, strict=True)]
     reasons = tuple([step.reason for step in steps])
@@ -114,6 +119,41 @@ def judge(
     return Finding(marks, sights, told, tuple(said))
 
 
+def close(
+    rule: Rule,
+    spec: BalanceThresholdSpec,
+    marks: Mapping[str, Mark],
+    *,
+    source: Snapshot | PeriodEnd,
+    period: tuple[dt.datetime, dt.datetime | None],
+    at: dt.datetime,
+) -> tuple[Crossing, ...]:
+    """Return a recovery for each threshold of *spec* that an event told of, and none that it is over: its period is.
+
+    Most advanced first, as what falls at once; of the allowance nothing is known, so a percentage counts as a value.
+    """
+    if not spec.tells_recovery:
+        return ()
+    known = [(line, marks[line.identity]) for line in spec.lines if line.identity in marks]
+    fired = [(line, mark.episode) for line, mark in known if mark.state == "fired" and mark.is_told]
+    fired.sort(key=lambda one: levels.advancement(one[0], _UNKNOWN), reverse=True)
+    return tuple(
+        Crossing(
+            rule=rule,
+            threshold=line.threshold,
+            episode=episode,
+            snapshot=source,
+            period_from=period[0],
+            at=at,
+            reason=Reason.RECOVERED,
+            action=Action.RECOVERED,
+            is_closing=True,
+            period_to=period[1],
+        )
+        for line, episode in fired
+    )
+
+
 def _sights(known: Known, lines: Sequence[Line], steps: Sequence[_Step]) -> Mapping[str, int]:
     stepped = zip(lines, steps, strict=True)
     seen = {line.identity: step.sight for line, step in stepped if step.sight is not None}
@@ -127,7 +167,7 @@ def _step(at: _At, line: Line, *, is_reached: bool | None) -> _Step:
     mark = known.marks.get(identity)
     since = at.ignoring.get(identity)
     sight = None if since is None or known.sights.get(identity) == since.revision else since.revision
-    ignores = sight is not None and since is not None and at.snapshot.period_from < since.at
+    ignores = sight is not None and since is not None and at.begins < since.at
     if is_reached and ignores and (mark is None or (mark.state == "clear" and at.spec.rearm == "recovery")):
         episode = mark.episode if mark is not None else 0
         ignored = Mark("ignored", episode, at.snapshot.calculated_at, _shown(line, at.level), is_told=False)
@@ -166,8 +206,8 @@ def _each(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ...]:
     if len(fallen) > 1:
         fallen.sort(key=lambda one: levels.advancement(one.line, at.level), reverse=True)
     return (
-        *[_crossing(rule, at.snapshot, one, Action.TRIGGERED) for one in risen],
-        *[_crossing(rule, at.snapshot, one, Action.RECOVERED) for one in fallen],
+        *[_crossing(rule, at, one, Action.TRIGGERED) for one in risen],
+        *[_crossing(rule, at, one, Action.RECOVERED) for one in fallen],
     )
 
 
@@ -177,7 +217,7 @@ def _highest(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ..
     for _, kind in groupby(_risen(at, moved), key=lambda one: one.line.is_balance):
         *others, top = kind
         also = tuple(one.line.threshold for one in others)
-        told.append(replace(_crossing(rule, at.snapshot, top, Action.TRIGGERED), also_crossed=also))
+        told.append(replace(_crossing(rule, at, top, Action.TRIGGERED), also_crossed=also))
     return tuple(told)
 
 
@@ -188,12 +228,14 @@ def _risen(at: _At, moved: Sequence[_Moved]) -> list[_Moved]:
     return risen
 
 
-def _crossing(rule: Rule, snapshot: Snapshot, moved: _Moved, action: Action) -> Crossing:
+def _crossing(rule: Rule, at: _At, moved: _Moved, action: Action) -> Crossing:
     return Crossing(
         rule=rule,
         threshold=moved.line.threshold,
         episode=moved.mark.episode,
-        snapshot=snapshot,
+        snapshot=at.snapshot,
+        period_from=at.begins,
+        at=at.snapshot.calculated_at,
         reason=moved.reason,
         action=action,
     )

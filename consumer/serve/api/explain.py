@@ -59,7 +59,7 @@ async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answe
         return answers.Explanation(understood=True, about=False, judgements=[], events=[])
     key = key_of(source)
     document = (await Memory(database, limit=0).load([key]))[key]
-    explained = explain(rule, source, document)
+    explained = explain(rule, source, document, tolerance=call.served.future_tolerance)
     return answers.Explanation(
         understood=True,
         about=True,

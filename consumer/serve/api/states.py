@@ -69,7 +69,7 @@ def _of_event(
     """Give the thresholds that *event* told of and that are still marked by it."""
     assert isinstance(document, Document)  # noqa: S101 - found by an entitlement's key
     start = data["entitlement"]["currentUsagePeriod"]["from"]
-    if document.ended or document.period_from is None or times.parse(start) != document.period_from:
+    if document.ended or times.parse(start) != (document.begins_at or document.period_from):
         return
     assert isinstance(stored.spec, BalanceThresholdSpec)  # noqa: S101 - looked at before
     marks = document.marks.get(RuleId(stored.id), {})
