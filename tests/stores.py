@@ -81,7 +81,8 @@ class Store:
     def change(self, n: int, after: bytes | None = None) -> Change:
         """A change of an entitlement of its own, with the event whose identity is *n*."""
         marks = {RuleId(self.rule_id): {"usage_percentage:80": Mark("fired", 1, NOW, Decimal(80))}}
-        document = Document(version=0, period_from=PERIOD[0], period_to=PERIOD[1], as_of=NOW, marks=marks)
+        period = {"period_from": PERIOD[0], "period_to": PERIOD[1]}
+        document = Document(**period, known_at=NOW, newest_at=NOW, as_of=NOW, marks=marks)
         event_id = ids.new()
         event = NewEvent(
             id=event_id,

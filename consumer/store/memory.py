@@ -270,12 +270,20 @@ def marks_json(marks: Marks) -> str:
 
 
 def document_of(row: asyncpg.Record) -> Document:
-    """Return the document of a row of `entitlement`, its JSON columns as text."""
+    """Return the document of a row of `entitlement`, its JSON columns as text.
+
+    An older release, while replicas are rolled, leaves a start that counts where it begins another period: then it lies
+    before that one.
+    """
+    begins_at, known_at = row["begins_at"], row["known_at"]
     return Document(
         version=row["version"],
         period_from=_shared(row["period_from"]),
         period_to=_shared(row["period_to"]),
+        begins_at=begins_at if begins_at is not None and begins_at > row["period_from"] else None,
         ended=row["ended"],
+        known_at=known_at,
+        newest_at=known_at if row["newest_at"] == known_at else row["newest_at"],
         as_of=row["as_of"],
         deleted_at=row["deleted_at"],
         active_to=row["active_to"],
@@ -286,7 +294,7 @@ def document_of(row: asyncpg.Record) -> Document:
 
 
 @functools.lru_cache(maxsize=4096)
-def _shared(time: dt.datetime) -> dt.datetime:
+def _shared(time: dt.datetime | None) -> dt.datetime | None:
     """Return the one object for what is equal: entitlements share their periods."""
     return time
 

@@ -29,7 +29,10 @@ CIPHER = encryption.parse_keys(encryption.new_key())
 WHOLE = Document(
     period_from=PERIOD[0],
     period_to=PERIOD[1],
+    begins_at=PERIOD[0] + DAY,
     ended=True,
+    known_at=NOW + DAY,
+    newest_at=NOW + 3 * DAY,
     as_of=NOW,
     deleted_at=NOW + DAY,
     active_to=NOW + 2 * DAY,
@@ -93,6 +96,13 @@ async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) 
         ({"period_to": "now() + interval '1 hour'"}, False),
         # shown when it was over: an old topic read anew
         ({"shown_at": "period_to"}, False),
+        # … but a threshold has fired in it, and long enough ago
+        ({"shown_at": "period_to", "fired_at": "now() - interval '1 second'"}, True),
+        ({"shown_at": "period_to", "fired_at": "now() + interval '1 hour'"}, False),
+        ({"fired_at": "now() + interval '1 hour'"}, False),
+        # it never ends
+        ({"period_to": "NULL"}, False),
+        ({"period_to": "NULL", "fired_at": "now() - interval '1 second'"}, False),
         # ended already
         ({"ended": "true"}, False),
         # gone, or gone with the period
@@ -117,19 +127,81 @@ async def test_what_the_clock_has_to_end(
     assert [one.key for one in await taken(store)] == ([KEY] if is_taken else [])
 
 
-async def test_when_a_period_was_shown_changes_with_the_period_alone(store: Database, migrated: str) -> None:
+async def test_when_a_period_was_shown_changes_with_its_start_alone(store: Database, migrated: str) -> None:
     connection = await asyncpg.connect(migrated)
     document = Document(period_from=PERIOD[0], period_to=PERIOD[1])
     await written(store, KEY, document)
-    first = await connection.fetchval("SELECT shown_at FROM entitlement")
+    shown = [await connection.fetchval("SELECT shown_at FROM entitlement")]
 
-    await written(store, KEY, msgspec.structs.replace(document, version=1, as_of=NOW))
-    same = await connection.fetchval("SELECT shown_at FROM entitlement")
-    await written(store, KEY, msgspec.structs.replace(document, version=2, period_to=PERIOD[1] + DAY))
-    moved = await connection.fetchval("SELECT shown_at FROM entitlement")
+    for version, changed in enumerate(
+        ({"as_of": NOW}, {"period_to": PERIOD[1] + DAY}, {"begins_at": NOW}, {"period_from": PERIOD[0] + DAY}), 1
+    ):
+        await written(store, KEY, msgspec.structs.replace(document, version=version, **changed))
+        shown.append(await connection.fetchval("SELECT shown_at FROM entitlement"))
 
-    assert first == same < moved
+    first, same, extended, moved, later = shown
+    assert first == same == extended < moved < later
     await connection.close()
+
+
+async def test_what_the_clock_has_not_to_end_may_go_one_day_and_nothing_may_do_both(
+    store: Database, migrated: str
+) -> None:
+    """But what never ends and is neither deleted nor has an end of its own: that stays, and waits for no clock."""
+    await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1]))
+    connection = await asyncpg.connect(migrated)
+    ends, over = [
+        await connection.fetchval(
+            "SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid = $1::text::regclass", index
+        )
+        for index in ("entitlement_ends", "entitlement_over")
+    ]
+    may_end = "(VALUES (NULL), (now() - interval '1 day'), (now()), (now() + interval '1 day'))"
+    rows = await connection.fetch(
+        f"""WITH entitlement AS (
+                SELECT now() AS shown_at, ended, deleted_at, fired_at, active_to, period_to
+                FROM (VALUES (true), (false)) a (ended), (VALUES (NULL), (now())) b (deleted_at),
+                     (VALUES (NULL), (now())) c (fired_at), {may_end} d (active_to), {may_end} e (period_to)
+            )
+            SELECT ({ends}) IS TRUE AND period_to IS NOT NULL AS ends, ({over}) IS TRUE AS over,
+                   (period_to IS NULL AND deleted_at IS NULL AND active_to IS NULL AND NOT ended) AS stays
+            FROM entitlement"""  # noqa: S608 - the database's own words
+    )
+
+    assert [tuple(row) for row in rows if row["ends"] + row["over"] + row["stays"] != 1] == []
+    await connection.close()
+
+
+async def test_when_a_threshold_fired_is_known_of_the_current_period_alone(store: Database, migrated: str) -> None:
+    connection = await asyncpg.connect(migrated)
+    document = Document(period_from=PERIOD[0], period_to=PERIOD[1])
+    found = []
+    for version, (has_fired, changed) in enumerate(
+        [(True, {}), (False, {"as_of": NOW}), (True, {"as_of": NOW}), (False, {"begins_at": NOW}), (True, {})]
+    ):
+        after = msgspec.structs.replace(document, version=version, **changed)
+        await outbox.write(store, [Change(KEY, after, b"{}", (), has_fired=has_fired)])
+        found.append(await connection.fetchval("SELECT fired_at FROM entitlement"))
+
+    first, same, again, other_period, back = found
+    assert first == same < again < back
+    assert other_period is None
+    await connection.close()
+
+
+@pytest.mark.parametrize("begins_at", [PERIOD[0], PERIOD[0] - DAY])
+async def test_a_start_that_an_older_release_left_behind_does_not_count(
+    store: Database, begins_at: dt.datetime
+) -> None:
+    await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1], begins_at=begins_at))
+
+    assert (await read(store, KEY)).begins_at is None
+
+
+async def test_of_a_row_of_an_older_release_the_newest_mark_speaks(store: Database) -> None:
+    await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1], as_of=NOW, deleted_at=NOW + DAY))
+
+    assert (await read(store, KEY)).known_at == NOW + DAY
 
 
 async def test_two_take_different_documents(store: Database, migrated: str) -> None:

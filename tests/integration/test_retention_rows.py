@@ -43,6 +43,37 @@ async def test_entitlements_go_a_retention_after_their_periods_end_and_not_befor
     assert await remaining(sql, "entitlement") == ["b-young", "c-current", "d-to-be-ended"]
 
 
+async def test_an_entitlement_whose_period_never_ends_goes_after_its_deletion_or_its_own_end(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    over, young = now - KEEP - DAY, now - KEEP + DAY
+    for id_, deleted_at, active_to in (
+        *[("a-deleted", over, None), ("b-inactive", None, over), ("c-deleted-first", over, now + DAY)],
+        *[("d-young", young, None), ("e-young", None, young), ("f-lives", None, None)],
+    ):
+        await make_entitlement(sql, id_, over, ended=False)
+        await sql.execute(
+            "UPDATE entitlement SET period_to = NULL, deleted_at = $2, active_to = $3 WHERE id = $1",
+            *(id_, deleted_at, active_to),
+        )
+
+    await duty(store).once()
+
+    assert await remaining(sql, "entitlement") == ["d-young", "e-young", "f-lives"]
+
+
+async def test_what_was_first_seen_after_its_end_waits_for_the_clock_where_a_threshold_has_fired(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    for id_, fired_at in (("a-silent", None), ("b-fired", now)):
+        await make_entitlement(sql, id_, now - KEEP - DAY, ended=False)
+        await sql.execute("UPDATE entitlement SET shown_at = now(), fired_at = $2 WHERE id = $1", id_, fired_at)
+
+    await duty(store).once()
+
+    assert await remaining(sql, "entitlement") == ["b-fired"]
+
+
 async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_and_begun_anew(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:

@@ -10,11 +10,12 @@
 WITH doc AS MATERIALIZED (
     SELECT *
     FROM unnest(@kinds::text[], @namespaces::text[], @ids::text[], @versions::bigint[], @as_of::timestamptz[],
-                @periods_from::timestamptz[], @periods_to::timestamptz[], @ended::boolean[], @deleted_at::timestamptz[],
+                @periods_from::timestamptz[], @periods_to::timestamptz[], @begin_at::timestamptz[], @ended::boolean[],
+                @known_at::timestamptz[], @newest_at::timestamptz[], @have_fired::boolean[], @deleted_at::timestamptz[],
                 @active_to::timestamptz[], @abouts::text[], @marks::text[], @resets::text[], @sights::text[],
                 @states::text[], @feature_ids::text[], @feature_keys::text[])
-         WITH ORDINALITY AS d (kind, namespace, id, version, as_of, period_from, period_to, ended, deleted_at, active_to,
-                               about, marks, resets, sights, state, feature_id, feature_key, n)
+         WITH ORDINALITY AS d (kind, namespace, id, version, as_of, period_from, period_to, begins_at, ended, known_at,
+                               newest_at, has_fired, deleted_at, active_to, about, marks, resets, sights, state, feature_id, feature_key, n)
 ),
 fresh AS MATERIALIZED (
     SELECT *
@@ -51,9 +52,10 @@ locked AS MATERIALIZED (
     FOR UPDATE OF e
 ),
 inserted AS (
-    INSERT INTO entitlement (namespace, id, version, period_from, period_to, ended, as_of, deleted_at, active_to, about,
-                             marks, resets, sights)
-    SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.ended, d.as_of, d.deleted_at, d.active_to, d.about::json,
+    INSERT INTO entitlement (namespace, id, version, period_from, period_to, begins_at, ended, known_at, newest_at,
+                             fired_at, as_of, deleted_at, active_to, about, marks, resets, sights)
+    SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.begins_at, d.ended, d.known_at, d.newest_at,
+           CASE WHEN d.has_fired THEN clock_timestamp() END, d.as_of, d.deleted_at, d.active_to, d.about::json,
            d.marks::json, d.resets::json, d.sights::json
     FROM doc d
     WHERE d.kind = 'entitlement'
@@ -81,11 +83,18 @@ updated AS (
     SET version = e.version + 1,
         period_from = d.period_from,
         period_to = d.period_to,
-        shown_at = CASE
-                       WHEN (e.period_from, e.period_to) = (d.period_from, d.period_to) THEN e.shown_at
+        begins_at = d.begins_at,
+        shown_at = CASE                                     -- of the start, with whatever end
+                       WHEN (e.period_from, e.begins_at) IS NOT DISTINCT FROM (d.period_from, d.begins_at) THEN e.shown_at
                        ELSE clock_timestamp()
                    END,
+        fired_at = CASE
+                       WHEN d.has_fired THEN clock_timestamp()
+                       WHEN (e.period_from, e.begins_at) IS NOT DISTINCT FROM (d.period_from, d.begins_at) THEN e.fired_at
+                   END,
         ended = d.ended,
+        known_at = d.known_at,
+        newest_at = d.newest_at,
         as_of = d.as_of,
         deleted_at = d.deleted_at,
         active_to = d.active_to,
