@@ -51,7 +51,8 @@ async def configure(store: Database, *channels: str, **rule: object) -> str:
 
 def make_change(rule_id: str, *, version: int = 0, identity: bytes = b"i" * 32, key: EntitlementKey = KEY) -> Change:
     marks = {RuleId(rule_id): {"usage_percentage:80": Mark("fired", 1, NOW, Decimal("80.50"))}}
-    document = Document(version=version, period_from=PERIOD[0], period_to=PERIOD[1], as_of=NOW, marks=marks)
+    period = {"period_from": PERIOD[0], "period_to": PERIOD[1]}
+    document = Document(version=version, **period, known_at=NOW, newest_at=NOW, as_of=NOW, marks=marks)
     event = NewEvent(
         id=ids.new(),
         identity=identity,
