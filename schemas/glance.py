@@ -16,7 +16,7 @@ import msgspec
 from schemas import amounts, native, openmeter
 from schemas.amounts import EXACT
 from schemas.parse import MAX_BYTES, Headers, is_binary
-from schemas.sources import MAX_IDENTIFIER, Period
+from schemas.sources import MAX_IDENTIFIER, OpenPeriod, Period
 
 Number = int | Decimal
 # What no record that was parsed has said the same of: its length is checked here as well.
@@ -76,7 +76,7 @@ class _Feature(msgspec.Struct, gc=False):
 
 class _Entitlement(msgspec.Struct, gc=False, rename="camel"):
     id: str
-    period: Period
+    period: OpenPeriod
     type: Literal["metered"] = "metered"
     active_from: str | None = None
     active_to: str | None = None
@@ -182,10 +182,9 @@ def _native(data: _Data) -> Glance | None:
     if allowance is not None:
         if not _is_amount(allowance):
             return None
-        rest = _difference(allowance, usage)
         if balance is None:
-            balance = max(rest, 0)
-        elif not _is_amount(balance) or 0 < balance > rest:  # something left, and over
+            balance = max(_difference(allowance, usage), 0)
+        elif not _is_amount(balance):
             return None
     elif balance is not None:
         return None

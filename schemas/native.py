@@ -13,8 +13,8 @@ from schemas.sources import (
     About,
     Identifier,
     MaybeEmpty,
+    OpenPeriod,
     Party,
-    Period,
     Snapshot,
     SourceEvent,
     Unmetered,
@@ -43,14 +43,14 @@ class NativeEntitlement(msgspec.Struct, frozen=True, rename="camel"):
     """The entitlement; only metered ones are judged, while they are active. Further fields reach the payload."""
 
     id: Identifier
-    period: Period
+    period: OpenPeriod
     type: Literal["metered", "static", "boolean"] = "metered"
     active_from: Time | None = None
     active_to: Time | None = None
 
 
 class NativeValue(msgspec.Struct, frozen=True, rename="camel"):
-    """The level. allowance = usage + balance - overage; what is absent is derived where that leaves one answer."""
+    """The level. What is absent is derived where that leaves one answer, and never refused for it."""
 
     usage: Amount
     allowance: Amount | None = None
@@ -137,8 +137,9 @@ def _read(
     period_from, period_to = read_period(entitlement.period, "data.entitlement.period")
     if entitlement.type != "metered":
         return Unmetered(record.namespace, entitlement.id, record.feature.id or "", record.feature.key)
-    value = derived(read_amounts(_value, record.value, at="data.value"))
-    check_consistent(value.balance, value.overage)
+    given = read_amounts(_value, record.value, at="data.value")
+    check_consistent(given.balance, given.overage)
+    value = derived(given)
     return Snapshot(
         namespace=record.namespace,
         entitlement_id=entitlement.id,
@@ -158,26 +159,25 @@ def _read(
 
 
 def derived(value: NativeValue) -> NativeValue:
-    """Return *value* with what is absent filled in, where allowance = usage + balance - overage leaves one answer.
+    """Return *value* with what is absent derived from what is given; None where that leaves more than one answer.
 
-    Balance and overage are never both above 0, so usage and allowance alone give both.
+    What is given is neither changed nor doubted: a top-up and a rounded balance do not add up, and no overage is made
+    of the difference. So by derivation balance and overage are never both above 0, nor is an overage below.
     """
     usage, allowance, balance, overage = value.usage, value.allowance, value.balance, value.overage
     if allowance is not None:
-        rest = EXACT.subtract(allowance, usage)  # balance - overage
-        if balance is None and overage is None:
-            balance, overage = max(rest, ZERO), max(EXACT.minus(rest), ZERO)
-        elif balance is None and overage is not None:
-            balance = EXACT.add(rest, overage)
-        elif overage is None and balance is not None:
-            overage = EXACT.subtract(balance, rest)
-    else:
-        if balance is None and overage is not None and overage > 0:
-            balance = ZERO
-        if overage is None and balance is not None and balance > 0:
-            overage = ZERO
-        if balance is not None and overage is not None:
+        rest = EXACT.subtract(allowance, usage)
+        if value.balance is None:
+            balance = ZERO if overage is not None and overage > 0 else max(rest, ZERO)
+        if value.overage is None:
+            overage = ZERO if value.balance is not None and value.balance > 0 else max(EXACT.minus(rest), ZERO)
+    elif balance is not None:
+        if overage is None and balance != 0:
+            allowance, overage = EXACT.add(usage, balance), max(EXACT.minus(balance), ZERO)
+        elif overage is not None:
             allowance = EXACT.subtract(EXACT.add(usage, balance), overage)
+    elif overage is not None and overage > 0:
+        balance, allowance = ZERO, EXACT.subtract(usage, overage)
     return msgspec.structs.replace(value, allowance=allowance, balance=balance, overage=overage)
 
 

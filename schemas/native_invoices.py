@@ -148,8 +148,12 @@ class _NativeOrigin:
             "statusDetails": {"extendedStatus": given["status"]},
             "customer": given.get("customer"),
             # Money is text in the reference product: a decimal without exponent.
-            "totals": None if self._total is None else {"total": f"{self._total:f}"},
+            "totals": None if self._total is None else {"total": _text(self._total)},
             "period": given.get("period"),
             "details": given.get("details"),
         }
         return {name: member for name, member in made.items() if member is not None}
+
+
+def _text(total: Decimal) -> str:
+    return "0" if total.is_zero() and total.is_signed() else f"{total:f}"  # -0.00 is nothing, not less

@@ -130,7 +130,8 @@ def read_snapshot(data: bytes) -> SourceEvent:
         absent = "data.calculatedAt" if record.calculated_at is None else "data.entitlement.currentUsagePeriod"
         raise invalid(absent, "is missing")
     period_from, period_to = read_period(entitlement.current_usage_period, "data.entitlement.currentUsagePeriod")
-    value = read_amounts(_value, record.value, at="data.value") if _is_given(record.value) else Value()
+    is_given = _is_given(record.value)
+    value = read_amounts(_value, record.value, at="data.value") if is_given else Value()
     judged = _judged(value)
     check_consistent(judged.balance, judged.overage)
     ends = [
@@ -138,7 +139,7 @@ def read_snapshot(data: bytes) -> SourceEvent:
         for name, end in (("activeTo", entitlement.active_to), ("deletedAt", entitlement.deleted_at))
         if end is not None
     ]
-    return Snapshot(
+    made = Snapshot(
         namespace=common[0],
         entitlement_id=common[1],
         feature_id=common[2],
@@ -155,6 +156,14 @@ def read_snapshot(data: bytes) -> SourceEvent:
         is_deleted=record.operation == "delete",
         origin=_OpenMeterOrigin(data),
     )
+    if record.operation == "update" and not is_given and _is_active(made):
+        raise invalid("data.value", "is missing: an update of an active entitlement cannot be judged without it")
+    return made
+
+
+def _is_active(snapshot: Snapshot) -> bool:
+    at, since, until = snapshot.calculated_at, snapshot.active_from, snapshot.active_to
+    return (since is None or at >= since) and (until is None or at < until)
 
 
 def _is_given(raw: msgspec.Raw) -> bool:

@@ -1,12 +1,13 @@
 """Bytes → source event | Reject | Ignored. Pure: the time it is comes as an argument.
 
-CloudEvents 1.0, JSON. Structured mode: the value is the whole event. Binary mode only where both `ce_specversion` and
-`ce_id` are headers (OpenMeter sends other `ce_*` headers beside a structured value): the value is the data.
+CloudEvents 1.0, JSON. A `content-type` of `application/cloudevents+json` says structured mode: the value is the whole
+event. Else binary mode where both `ce_specversion` and `ce_id` are headers: the value is the data (OpenMeter sends
+other `ce_*` headers beside a structured value). Else structured. Header names count in any case.
 The type decides what a record is, never the topic.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,10 @@ from schemas.sources import Invoice, Loose, Snapshot, SourceEvent
 
 Headers = Sequence[tuple[str, bytes | None]]
 _MODE: Final = ("ce_specversion", "ce_id")
+_PREFIX: Final = "ce_"
+_OF_HTTP: Final = "ce-"  # how the same attributes are written in HTTP
+_STRUCTURED: Final = b"application/cloudevents+json"
+_REGISTRY: Final = b"\x00"  # the first byte of Confluent's wire format, four bytes of the schema's id after it
 MAX_BYTES: Final = 1_048_576  # of data; a broker takes no larger record by default, and real ones have 3 KiB
 _MAX_DETAIL: Final = 500  # characters of an error that reach a header and a log line
 
@@ -51,6 +56,7 @@ class _Envelope(msgspec.Struct, frozen=True):
     time: Loose | None = None
 
 
+_REQUIRED: Final = ("specversion", "id", "source", "type")
 _envelope: Final = msgspec.json.Decoder(_Envelope)
 _INVOICES: Final = {
     native_invoices.CREATED_TYPE: native_invoices.read_native_created,
@@ -66,15 +72,16 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
 
     Never raises for what the bytes may be.
     """
-    if not value:
+    if value is None:
         return IGNORED
+    attributes = _attributes(headers) if is_binary(headers) else None
     try:
-        envelope = _read_envelope(value, headers)
+        envelope = _read_envelope(value, attributes) if attributes is not None else _read_structured(value, headers)
         if envelope.specversion != "1.0" or not envelope.id or not envelope.source or not envelope.type:
             raise Rejected(RejectReason.NOT_CLOUDEVENT, "specversion must be 1.0; id, source and type not empty")
         if envelope.type not in _KNOWN:
             return IGNORED
-        source = _read_data(envelope, is_checked=not is_binary(headers))
+        source = _read_data(envelope, is_checked=attributes is None)
         _check_times(source, latest)
     except Rejected as exc:
         return Reject(exc.reason, exc.error[:_MAX_DETAIL])
@@ -85,33 +92,76 @@ def is_binary(headers: Headers) -> bool:
     """Return whether the attributes of the event are in *headers*, and its value is the data alone."""
     if not headers:
         return False
-    given = {name for name, text in headers if text is not None}
+    given = {name.lower(): text for name, text in headers if text is not None}
+    if _media_type(given.get("content-type", b"")) == _STRUCTURED:
+        return False
     return all(name in given for name in _MODE)
 
 
-def _read_envelope(value: bytes, headers: Headers) -> _Envelope:
+def _media_type(text: bytes) -> bytes:
+    return text.partition(b";")[0].strip().lower()
+
+
+def _attributes(headers: Headers) -> dict[str, bytes]:
+    lowered = ((name.lower(), text) for name, text in headers if text is not None)
+    return {name[len(_PREFIX) :]: text for name, text in lowered if name.startswith(_PREFIX)}
+
+
+def _read_structured(value: bytes, headers: Headers) -> _Envelope:
     try:
-        if not is_binary(headers):
-            check_text(value)
-            return read(_envelope, value)
-        attributes = {name: text for name, text in headers if name.startswith("ce_") and text is not None}
-        made = msgspec.json.encode({name[len("ce_") :]: text.decode() for name, text in attributes.items()})
-        return msgspec.structs.replace(read(_envelope, made), data=msgspec.Raw(value))
+        _check_is_json(value)
+        check_text(value)
+        return read(_envelope, value)
+    except Rejected as exc:
+        reason = RejectReason.NOT_CLOUDEVENT if exc.reason is RejectReason.INVALID else exc.reason
+        error = exc.error if reason is exc.reason else f"not a CloudEvent: {exc.error}"
+        raise Rejected(reason, error + _meant(headers)) from None
+
+
+def _meant(headers: Headers) -> str:
+    """Return what to say where headers look as if binary mode was meant."""
+    names = {name.lower() for name, text in headers if text is not None}
+    if any(name.startswith(_OF_HTTP) for name in names):
+        return "; in Kafka the headers of binary mode begin with ce_, not with ce-"
+    missing = [name for name in _MODE if name not in names]
+    if len(missing) == len(_MODE) or not missing:
+        return ""
+    return f"; binary mode needs the header {missing[0]} too"
+
+
+def _read_envelope(data: bytes, attributes: Mapping[str, bytes]) -> _Envelope:
+    """Return the envelope of binary mode: what is wrong with it is wrong in a header."""
+    try:
+        made = msgspec.json.encode({name: text.decode() for name, text in attributes.items()})
+        return msgspec.structs.replace(read(_envelope, made), data=msgspec.Raw(data))
     except UnicodeDecodeError:
         raise Rejected(RejectReason.NOT_CLOUDEVENT, "not a CloudEvent: a header ce_* is not UTF-8") from None
     except Rejected as exc:
-        if exc.reason is RejectReason.INVALID:
-            raise Rejected(RejectReason.NOT_CLOUDEVENT, f"not a CloudEvent: {exc.error}") from None
-        raise
+        absent = next((name for name in _REQUIRED if name not in attributes), None)
+        wrong = f"header {_PREFIX}{absent}: is missing" if absent else f"header {_PREFIX}{exc.error}"
+        raise Rejected(RejectReason.NOT_CLOUDEVENT, f"not a CloudEvent: {wrong}") from None
+
+
+def _check_is_json(value: bytes) -> None:
+    """Check what is no JSON at the first look, and is often sent: say what it is."""
+    if not value:
+        raise Rejected(RejectReason.NOT_JSON, "is empty: not a tombstone, whose value is null, and no JSON")
+    if value.startswith(_REGISTRY):
+        raise Rejected(
+            RejectReason.NOT_JSON,
+            "not JSON: begins with a byte 0, as a Schema Registry's serializer writes it (5 bytes before the value):"
+            " send the JSON alone",
+        )
 
 
 def _read_data(envelope: _Envelope, *, is_checked: bool) -> SourceEvent:
     data = bytes(envelope.data)
-    if not data:
+    if not data and is_checked:
         raise invalid("data", "is missing")
     if len(data) > MAX_BYTES:
         raise Rejected(RejectReason.TOO_LARGE, f"data: has {len(data)} bytes: at most {MAX_BYTES} are read")
     if not is_checked:  # in binary mode nobody has looked at it yet
+        _check_is_json(data)
         check_text(data)
     source = _read_source(envelope, data)
     check_numbers(data)

@@ -141,10 +141,17 @@ SourceEvent = EntitlementEvent | Invoice
 
 
 class Period(msgspec.Struct, frozen=True):
-    """From (inclusive) and to (exclusive) of a usage period."""
+    """From (inclusive) and to (exclusive) of a period."""
 
     from_: Time = msgspec.field(name="from")
     to: Time
+
+
+class OpenPeriod(msgspec.Struct, frozen=True):
+    """From (inclusive) and to (exclusive) of a usage period; without `to` it never ends."""
+
+    from_: Time = msgspec.field(name="from")
+    to: Time | None = None
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -181,13 +188,13 @@ def read_optional_time(text: str | None, at: str) -> dt.datetime | None:
     return None if text is None else read_time(text, at)
 
 
-def read_period(period: Period, at: str) -> tuple[dt.datetime, dt.datetime]:
-    """Return a period's from and to.
+def read_period(period: Period | OpenPeriod, at: str) -> tuple[dt.datetime, dt.datetime | None]:
+    """Return a period's from and to; None for one that never ends.
 
     Raises:
         Rejected: no times, or it does not end after it starts.
     """
-    start, end = read_time(period.from_, f"{at}.from"), read_time(period.to, f"{at}.to")
-    if end <= start:
+    start, end = read_time(period.from_, f"{at}.from"), read_optional_time(period.to, f"{at}.to")
+    if end is not None and end <= start:
         raise invalid(at, "does not end after it starts")
     return start, end

@@ -13,7 +13,6 @@ TOGETHER = "property/test_standing.py"
 
 # What becomes what, and what would then be passed over.
 OF_GLANCE = [
-    (" or 0 < balance > rest", "", "a contradictory record is passed over"),
     ("not (is_plain or _is_printable(value, seen))", "False", "a control character is passed over"),
     ("amounts.problem(given) is None", "True", "39 digits are passed over"),
     ("amounts.judged_float(Decimal(amount))", "amount", "99.99999999999999 of 100 is passed over"),

@@ -62,7 +62,6 @@ def test_the_value_is_repeated_with_every_digit_that_came() -> None:
         ('{"usage": 5}', {"usage": 5, "hasAccess": False}),
         ('{"usage": 5, "hasAccess": true}', {"usage": 5, "hasAccess": True}),
         ('{"usage": 5, "hasAccess": null}', {"usage": 5, "hasAccess": False}),
-        ("null", {"hasAccess": False}),
         ("{}", {"hasAccess": False}),
         # what is not known stays out, and so does what nobody knows
         ('{"balance": null, "config": "x"}', {"hasAccess": False}),

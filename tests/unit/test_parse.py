@@ -109,7 +109,6 @@ def test_data_of_a_mebibyte_is_read_and_one_byte_more_is_not() -> None:
     "record",
     [
         None,  # a tombstone
-        b"",
         envelope(type="com.example.other"),
         envelope(type="com.example.other", data=...),
         envelope(type="tollbell.usage.snapshot.v2", data=[CANARY]),
@@ -126,3 +125,11 @@ def test_a_native_entitlement_that_is_not_metered_is_known_as_such(kind: str) ->
     found = parsed(entitlement(type=kind))
 
     assert found == Unmetered("default", "ent-1", "f-1", "llm_tokens")
+
+
+@pytest.mark.parametrize("period", [{"from": "2026-11-01T00:00:00Z"}, {"from": "2026-11-01T00:00:00Z", "to": None}])
+def test_a_period_without_an_end_never_ends(period: dict[str, object]) -> None:
+    found = snapshot(entitlement(period=period))
+
+    assert found.period_to is None
+    assert found.origin.about().entitlement["currentUsagePeriod"]["from"] == "2026-11-01T00:00:00Z"

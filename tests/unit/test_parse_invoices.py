@@ -289,3 +289,10 @@ def test_an_invoice_of_openmeter_that_cannot_be_understood_is_rejected_with_word
     assert isinstance(found, Reject), found
     assert (found.reason, CANARY in found.error) == (reason, False)
     assert says in found.error
+
+
+@pytest.mark.parametrize(("total", "text"), [("-0.00", "0"), ("0.00", "0.00"), ("-0.01", "-0.01"), ("1e3", "1000")])
+def test_a_total_of_nothing_is_not_below_it(total: str, text: str) -> None:
+    found = invoice(native_invoice(total=total))
+
+    assert found.origin.invoice()["totals"] == {"total": text}

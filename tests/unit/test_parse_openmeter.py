@@ -48,11 +48,31 @@ def test_the_path_that_openmeter_gives_as_subject_may_be_longer_than_a_key() -> 
     assert snapshot(openmeter_record().replace(b"//openmeter.io/namespace/default/customer", path)).usage == 8100
 
 
-@pytest.mark.parametrize("record", [openmeter_record("null"), openmeter_record("{}")], ids=name)
+@pytest.mark.parametrize(
+    "record",
+    [
+        openmeter_record("{}"),
+        # only an update of an active entitlement is about its level
+        openmeter_record("null", operation="reset"),
+        openmeter_record("null", operation="delete"),
+        openmeter_record("null", entitlement=OPENMETER_ENTITLEMENT | {"activeTo": "2026-08-18T16:01:50.31Z"}),
+        openmeter_record("null", entitlement=OPENMETER_ENTITLEMENT | {"activeFrom": "2026-08-18T16:01:50.32Z"}),
+    ],
+    ids=name,
+)
 def test_an_openmeter_value_that_is_not_there_is_unknown(record: bytes) -> None:
     found = snapshot(record)
 
     assert level(found) == (None, None, None)
+
+
+def test_an_openmeter_update_of_an_active_entitlement_without_a_value_is_rejected() -> None:
+    active = {"activeFrom": "2026-08-18T16:01:50.31Z", "activeTo": "2026-08-18T16:01:50.32Z"}
+    for entitlement in (OPENMETER_ENTITLEMENT, OPENMETER_ENTITLEMENT | active):
+        found = rejected(openmeter_record("null", entitlement=entitlement))
+
+        assert found.reason == "invalid"
+        assert found.error.startswith("data.value: is missing")
 
 
 @pytest.mark.parametrize(("operation", "is_deleted"), [("update", False), ("reset", False), ("delete", True)])

@@ -66,7 +66,15 @@ from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, ext
         (data(value=...), "invalid", "data: object missing required field value"),
         (data(entitlement={"id": "e"}), "invalid", "data.entitlement: object missing required field period"),
         (data(entitlement={"period": PERIOD}), "invalid", "data.entitlement: object missing required field id"),
-        (entitlement(period={"from": PERIOD["from"]}), "invalid", "data.entitlement.period: object missing"),
+        (entitlement(period={"to": PERIOD["to"]}), "invalid", "data.entitlement.period: object missing"),
+        (
+            entitlement(period={"from": PERIOD["from"], "to": ""}),
+            "invalid",
+            "data.entitlement.period.to: is not",
+        ),
+        # what is sent most often and is no JSON
+        (b"", "not_json", "is empty: not a tombstone"),
+        (b"\x00\x00\x00\x00\x07" + native_record(1), "not_json", "Schema Registry"),
         (value("{}"), "invalid", "data.value: object missing required field usage"),
         # another type
         (data(namespace=5), "invalid", "data.namespace: expected str, got int"),
@@ -159,7 +167,6 @@ from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, ext
             "contradictory",
             "data.value: balance and overage are both above 0",
         ),
-        (value('{"usage": 10, "allowance": 100, "overage": 5}'), "contradictory", "balance and overage"),
     ],
     ids=name,
 )

@@ -33,7 +33,14 @@ def amounts(texts: tuple[str | None, ...]) -> NativeValue:
         (("10000", "10000", None, None), ("10000", "10000", "0", "0")),
         (("11000", "10000", None, None), ("11000", "10000", "0", "1000")),
         (("0", "-5", None, None), ("0", "-5", "0", "5")),
-        # one of the two is missing
+        # one of the two is missing: what is given is not doubted, where it does not add up
+        (("33.333", "100", "66.67", None), ("33.333", "100", "66.67", "0")),
+        (("90", "100", "50", None), ("90", "100", "50", "0")),
+        (("150", "100", "5", None), ("150", "100", "5", "0")),
+        (("90", "100", None, "5"), ("90", "100", "0", "5")),
+        (("125", "100", "-25", None), ("125", "100", "-25", "25")),
+        (("90", "100", "-25", None), ("90", "100", "-25", "0")),
+        (("33.333", "100", None, "-0.007"), ("33.333", "100", "66.667", "-0.007")),
         (("8100", "10000", "1900", None), ("8100", "10000", "1900", "0")),
         (("8100", "10000", None, "0"), ("8100", "10000", "1900", "0")),
         (("11000", "10000", "0", None), ("11000", "10000", "0", "1000")),
@@ -43,11 +50,13 @@ def amounts(texts: tuple[str | None, ...]) -> NativeValue:
         (("11000", None, "0", "1000"), ("11000", "10000", "0", "1000")),
         (("8100", None, "1900", None), ("8100", "10000", "1900", "0")),  # something left: not over
         (("11000", None, None, "1000"), ("11000", "10000", "0", "1000")),  # over: nothing left
+        (("125", None, None, "25"), ("125", "100", "0", "25")),
+        (("125", None, "-25", None), ("125", "100", "-25", "25")),  # below nothing: so much over
+        (("125", None, "-25", "25"), ("125", "75", "-25", "25")),
         # more than one answer: it stays unknown
         (("8100", None, None, None), ("8100", None, None, None)),
         (("8100", None, "0", None), ("8100", None, "0", None)),
         (("8100", None, None, "0"), ("8100", None, None, "0")),
-        (("8100", None, "-5", None), ("8100", None, "-5", None)),
         # complete: as it came, even where it does not add up
         (("1", "2", "3", "0"), ("1", "2", "3", "0")),
         # every digit counts
@@ -62,15 +71,19 @@ def test_what_is_absent_is_derived_where_that_leaves_one_answer(
 
 
 @given(st.builds(NativeValue, AMOUNTS, AMOUNTS, st.none() | AMOUNTS, st.none() | AMOUNTS))
-def test_what_was_given_is_never_changed_and_what_is_derived_adds_up(value: NativeValue) -> None:
+def test_what_was_given_is_never_changed_and_what_is_derived_is_never_both(value: NativeValue) -> None:
     found = derived(value)
 
     for name in NAMES:
         assert getattr(value, name) in {None, getattr(found, name)}
     assert found.balance is not None
     assert found.overage is not None
-    if None in {value.balance, value.overage}:
+    if value.balance is None and value.overage is None:
         assert found.allowance - found.usage == found.balance - found.overage  # type: ignore[operator]
+    if None in {value.balance, value.overage}:
+        assert min(found.balance, found.overage) <= 0
+    if value.overage is None:
+        assert found.overage >= 0
 
 
 @pytest.mark.parametrize(
