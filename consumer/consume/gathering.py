@@ -39,4 +39,4 @@ class Gathering:
             return 0.0
         come_meanwhile = self._count * math.exp((self._began - now) / MEMORY) / MEMORY * self._cost
         interval = min(self._cost * SLOPE * (come_meanwhile - IDLE_BELOW), LONGEST)
-        return max(self._began + interval - now, 0.0)
+        return max(interval - (now - self._began), 0.0)
