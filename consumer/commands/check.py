@@ -23,6 +23,11 @@ from consumer.store.configured import StoredChannel
 # Receivers refuse a webhook whose timestamp is five minutes off (Standard Webhooks); a minute leaves room for a retry.
 MAX_CLOCK_DIFFERENCE: Final = dt.timedelta(minutes=1)
 
+SHARE_A_KEY: Final = (
+    "records of one entitlement should share a key, so that one partition has them all in order:"
+    " those of two partitions are judged in the order in which they happen to be read"
+)
+
 
 @click.command()
 @ONLY
@@ -59,6 +64,7 @@ async def _check(read: Settings, roles: Collection[Role]) -> list[str]:
         await look("receivers", _receivers(read))
     if Role.CONSUME in roles:
         await look("kafka", _kafka(read))
+        click.echo(f"note  kafka: {SHARE_A_KEY}")
     return failed
 
 

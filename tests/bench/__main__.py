@@ -1,6 +1,6 @@
 """`make bench`: how fast each stage is beside the floor of its libraries, in one run; a table, and a JSON file.
 
-ARGS="judging latency"   some of: stages, judging, delivering, latency, fairness
+ARGS="judging latency"   some of: stages, judging, delivering, latency, sharing, fairness
 ROUNDS of each figure are interleaved with the bare loop's; medians and the spread of the ratio are shown.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from consumer import clock
 from tests.asked import sections
-from tests.bench import delivering, judging, latency, stages
+from tests.bench import delivering, judging, latency, sharing, stages
 from tests.bench.place import Place, place
 
 Row = dict[str, object]
@@ -27,6 +27,11 @@ SECTIONS: dict[str, list[Measure]] = {
     ],
     "delivering": [partial(delivering.measure, load=load) for load in delivering.LOADS],
     "latency": [partial(latency.measure, load=load) for load in latency.LOADS],
+    "sharing": [
+        partial(sharing.measure, kind=kind, is_shared=is_shared)
+        for kind in sharing.KINDS
+        for is_shared in (False, True)
+    ],
     "fairness": [partial(latency.measure, load=load) for load in latency.FAIR],
 }
 

@@ -40,7 +40,13 @@ class Load:
         return f"record to webhook at {self.rate}/s, {firing}{holes}{replicas}"
 
 
-LOADS = [Load(50, 20), Load(200, 20), Load(2_000, 20, replicas=2), Load(10_000, 20, one_in=50, replicas=2)]
+LOADS = [
+    Load(50, 20),
+    Load(200, 20),
+    Load(500, 20),
+    Load(2_000, 20, replicas=2),
+    Load(10_000, 20, one_in=50, replicas=2),
+]
 FAIR = [Load(500, 25, delay=0.02), Load(500, 25, delay=0.02, holes=HOLES)]
 
 
