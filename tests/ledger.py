@@ -9,7 +9,7 @@ import asyncpg
 from tests.fakes import Received
 from tests.property.words import Event, Rule
 from tests.verification import verified_then
-from tests.workload import Workload, seen, told
+from tests.workload import LIVES_ON, Workload, minutes_of, seen, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Ledger:
         failed: events of which a delivery ended FAILED.
         unreceived: ended SUCCESS, and no webhook came.
         unequal: webhooks of one event with other bytes than its payload.
+        unclosed: alarms of a period that is over that nothing has closed, though nothing deletes the entitlement.
     """
 
     records: int
@@ -36,10 +37,11 @@ class Ledger:
     failed: list[str]
     unreceived: list[str]
     unequal: list[str]
+    unclosed: list[Event]
 
     def wrong(self) -> dict[str, list[object]]:
         """Return what should be empty and is not, the start of each."""
-        names = ("lost", "strange", "twice", "unfinished", "failed", "unreceived", "unequal")
+        names = ("lost", "strange", "twice", "unfinished", "failed", "unreceived", "unequal", "unclosed")
         return {name: list(found[:3]) for name in names if (found := getattr(self, name))}
 
 
@@ -80,8 +82,29 @@ def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], recei
         unfinished=[row["id"] for row in rows if row["state"] not in {"SUCCESS", "FAILED"}],
         failed=[row["id"] for row in rows if row["state"] == "FAILED"],
         unreceived=[row["id"] for row in rows if row["state"] == "SUCCESS" and row["id"] not in bodies],
+        unclosed=[event for one in workloads for event in _unclosed(one, rows)],
         unequal=[row["id"] for row in rows if bodies.get(row["id"], {row["payload"]}) != {row["payload"]}],
     )
+
+
+def _unclosed(workload: Workload, rows: Sequence[asyncpg.Record]) -> list[Event]:
+    """Return the alarms that are open, though their period is over: each has one event that closes it.
+
+    That none has two says `twice`. Of an entitlement that is deleted, alarms stay open.
+    """
+    alarms = {name for name, rule in workload.rules.items() if rule.tells_recovered}
+    of_them = [row for row in rows if row["namespace"] == workload.namespace and row["key"] in alarms]
+    made = [(row, told(workload.namespace, row["key"], row["payload"])) for row in of_them]
+    closed = {(event.rule, event.about, event.identity) for _, event in made}
+    return [
+        event
+        for row, event in made
+        for period, line, action, episode in [event.identity]
+        if action == "triggered"
+        and event.about[1] == LIVES_ON
+        and (row["ended"] or minutes_of(row["current_from"]) != period)
+        and (event.rule, event.about, (period, line, "recovered", episode)) not in closed
+    ]
 
 
 def _following(rule: Rule, made: Sequence[Event], expected: set[Event]) -> tuple[list[Event], list[Event], list[Event]]:

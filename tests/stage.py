@@ -22,10 +22,14 @@ from tests.workload import Workload, encoded, rules_file
 
 PARTITIONS = 3
 SETTINGS = {
+    "TOLLBELL_CONSUME_PERIOD_END_DELAY": "24h",  # the oracle cannot know when the clock looks: in the end, `Stage.ends`
     "TOLLBELL_RETENTION": "730d",  # the periods are long over: nothing of them may go while they are judged
     "TOLLBELL_DELIVERY_TIMEOUT": "2s",
     "TOLLBELL_LOG_LEVEL": "info",
 }
+# What the clock has to end, by its own predicate.
+DUE = """SELECT count(*) FROM entitlement WHERE NOT ended AND deleted_at IS NULL AND period_to <= now()
+    AND (shown_at < period_to OR fired_at IS NOT NULL) AND (active_to IS NULL OR active_to > period_to)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,26 @@ class Stage:
                     return rows
                 await clock.wait(asyncio.Event(), 0.1)
 
+    async def ends(self) -> None:
+        """Let the clock end every period that it has to, by a replica for that alone; call it when all is read."""
+        connection = await asyncpg.connect(self.deployment.environment["TOLLBELL_DATABASE_URL"])
+        settings = {"TOLLBELL_CONSUME_PERIOD_END_DELAY": "0s"}
+        try:
+            async with await self.deployment.replica("--only", "consume", **settings), asyncio.timeout(60):
+                while await connection.fetchval(DUE):
+                    await clock.wait(asyncio.Event(), 0.1)
+        finally:
+            await connection.close()
+
     async def rows(self) -> list[asyncpg.Record]:
         """Return the workloads' events, each with its delivery's state."""
         connection = await asyncpg.connect(self.deployment.environment["TOLLBELL_DATABASE_URL"])
         try:
             return await connection.fetch(
-                "SELECT e.id, r.namespace, r.key, e.payload, e.recorded_at, d.state FROM event e"
+                "SELECT e.id, r.namespace, r.key, e.payload, e.recorded_at, d.state, n.ended,"
+                " coalesce(n.begins_at, n.period_from) AS current_from FROM event e"
                 " JOIN rule r ON r.id = e.rule_id LEFT JOIN delivery d ON d.event_id = e.id"
+                " LEFT JOIN entitlement n ON n.namespace = e.namespace AND n.id = e.entitlement_id"
                 " WHERE r.namespace = ANY($1) ORDER BY e.id",
                 [one.namespace for one in self.workloads],
             )

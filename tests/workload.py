@@ -19,7 +19,10 @@ from tests.property.strategies import INVOICE_RULES, ONCE, billed, shown, thresh
 from tests.property.words import CANONICAL, About, Billed, Event, Line, Rule, Shown
 from tests.property.world import TYPES
 
-START = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)  # all periods are over: the clock has nothing to do with them
+START = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)
+# All periods are over when the first record is calculated: an earlier start is never an anchor that moved back, however
+# often it is read again; and the clock has to end what has fired alone, which it does when all is read (`Stage.ends`).
+SINCE = 5000
 # One end for each start: a reset's kind is then the same, whatever is read again.
 PERIODS = ((0, 1000), (1000, 2000), (1500, 2500), (2500, 3500))
 ENTITLEMENTS: tuple[About, ...] = (("default", "ent-1"), ("default", "ent-2"))
@@ -39,8 +42,10 @@ RECORDS = shown(
     PERIODS,
     ("usage",) * 8 + ("reset", "delete", "unmetered"),
     least=30,
-    active_to=st.sampled_from([inf] * 8 + [20]),
+    since=SINCE,
+    active_to=st.sampled_from([inf] * 8 + [SINCE + 20]),
 )
+LIVES_ON = "ent-1"  # nothing deletes it, in any workload: its alarms are all closed in the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Workload:
                 story.billed(record)
             else:
                 story.shown(record, inf)
+        for about in story.memories:
+            story.period_ends(about, inf)
         return story
 
 
@@ -93,6 +100,8 @@ def _going_on(shows: Sequence[Shown], random: Random) -> list[Shown]:
 
 def _derived(record: Shown) -> Shown:
     """*record* as a native one is understood: usage is required, and usage and allowance leave one balance."""
+    if record.kind == "delete" and record.about[1] == LIVES_ON:
+        record = record._replace(kind="usage")
     usage = record.usage or "10"
     left = None if record.allowance is None else str(max(Fraction(record.allowance) - Fraction(usage), Fraction(0)))
     return record._replace(usage=usage, balance=left)
@@ -184,6 +193,7 @@ def _invoice(record: Billed) -> bytes:
 def _deleted(record: Shown) -> bytes:
     feature_id, feature_key = record.feature
     about = {"id": record.about[1], "featureId": feature_id, "featureKey": feature_key}
+    about |= {"activeTo": moment(record.active_to)} if not isinf(record.active_to) else {}
     return openmeter_record(
         entitlement=OPENMETER_ENTITLEMENT | about | {"currentUsagePeriod": _period(record)},
         namespace={"id": record.about[0]},
@@ -201,7 +211,11 @@ def moment(minutes: float) -> str:
 
 
 def minutes(text: str) -> float:
-    return (dt.datetime.fromisoformat(text) - START) / dt.timedelta(minutes=1)
+    return minutes_of(dt.datetime.fromisoformat(text))
+
+
+def minutes_of(time: dt.datetime) -> float:
+    return (time - START) / dt.timedelta(minutes=1)
 
 
 def told(namespace: str, rule: str, payload: bytes) -> Event:
@@ -215,9 +229,11 @@ def told(namespace: str, rule: str, payload: bytes) -> Event:
         return Event(rule, (namespace, data["id"]), (state,), data["previousStatus"])
     about, start = (namespace, data["entitlement"]["id"]), minutes(data["entitlement"]["currentUsagePeriod"]["from"])
     if event["type"] == TYPES["reset"]:
-        assert minutes(data["reset"]["at"]) == minutes(event["timestamp"]) == start
-        return Event(rule, about, (start,), data["reset"]["kind"])
-    also = tuple(_line(other) for other in data["crossing"]["alsoCrossed"])
+        assert minutes(data["reset"]["at"]) == minutes(event["timestamp"])
+        return Event(rule, about, (minutes(event["timestamp"]),), data["reset"]["kind"])
+    also: tuple[object, ...] = tuple(_line(other) for other in data["crossing"]["alsoCrossed"])
+    if data["crossing"].get("cause") == "period_end":
+        also = ("period_end", minutes(event["timestamp"]))
     identity = (start, _line(data["threshold"]), data["action"], data["crossing"]["episode"])
     return Event(rule, about, identity, also)
 

@@ -238,6 +238,8 @@ async def ended(run: Run, since: float) -> Outcome:
         run.is_back()
     await run.send(run.parts)
     try:
+        await run.stage.settled(SETTLE_SECONDS)
+        await run.stage.ends()
         rows = await run.stage.settled(SETTLE_SECONDS)
     except TimeoutError:
         rows = await run.stage.rows()

@@ -78,6 +78,8 @@ async def test_kills_and_swapped_partitions_lose_nothing_and_make_nothing_twice(
             async with replicas(stage.deployment, {}) as (last,):
                 await asyncio.gather(stage.send(2, 4), after(dice.random(), joiner.dies))
                 await stage.send(3, 4)
+                await stage.settled()
+                await stage.ends()
                 rows = await stage.settled()
                 assert await last.terminate() == 0
 
@@ -97,6 +99,8 @@ async def test_a_batch_written_whose_offsets_were_not_committed_is_read_again_an
     async with replicas(stage.deployment, {}, {}) as (left, right):
         between = await stage.settled()
         await stage.send(1, 2)
+        await stage.settled()
+        await stage.ends()
         after = await stage.settled()
         assert [await left.terminate(), await right.terminate()] == [0, 0]
 
