@@ -37,6 +37,7 @@ _JUDGE: Final = (
     "unit/test_judge*.py",
     "unit/test_levels.py",
     "unit/test_entitle*.py",
+    "unit/test_periods.py",
     "unit/test_on_create.py",
     "unit/test_ignored_again.py",
     "unit/test_invoices.py",
@@ -54,6 +55,7 @@ _CONTRACTS: Final = (
     "unit/test_openmeter.py",
     "unit/test_parse.py",
     "unit/test_parse_binary.py",
+    "unit/test_parse_invoices.py",
     "unit/test_parse_openmeter.py",
     "unit/test_parse_rejects.py",
 )
