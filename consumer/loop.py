@@ -5,15 +5,17 @@ And the one place where any exception is caught: `survived`.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Final, TypeVar
 
 from consumer import clock, log
 from consumer.errors import DataRefused, Refused, StoreFailed, Unavailable
+from consumer.patience import Check
 
 CANCEL_AGAIN: Final = 1.0  # seconds: a cancellation may be lost on the way down
 FIRST_PAUSE: Final = 0.2  # seconds after a failure; doubled with each further one
 LONGEST_PAUSE: Final = 5.0
+REPEATED: Final = 3  # failures in a row of the same duty: no passing trouble, so `/readyz` shows it
 T = TypeVar("T")
 logger = log.get("loop")
 
@@ -41,17 +43,19 @@ async def every(
     name: str,
     wake: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
+    checks: MutableMapping[str, Check] | None = None,
 ) -> None:
     """Run *once*, then wait *seconds* (±10 %, or until *wake* is set), until *stop* is set.
 
     A step that meets an unavailable server is logged once until it works again, and tried again with growing pauses.
-    One whose statement Postgres fails is an error each time, tried again likewise. A step that fails otherwise is our
-    mistake: logged with its traceback, and tried again, so that one broken duty never stops the others.
+    One whose statement Postgres fails is an error each time, tried again likewise, and after some times in a row one of
+    *checks*, which `/readyz` shows, until it works. A step that fails otherwise is our mistake: logged with its
+    traceback, and tried again, so that one broken duty never stops the others.
 
     Raises:
         Refused: a server answered, and it will not work like this.
     """
-    failures = 0
+    failures = failed = 0
     while stop is None or not stop.is_set():
         pause = seconds * (1 + clock.jitter() / 10)
         try:
@@ -59,7 +63,11 @@ async def every(
         except (Unavailable, DataRefused) as exc:
             _say(name, exc, is_first=not failures)
             failures += 1
+            failed = failed + 1 if isinstance(exc, StoreFailed | DataRefused) else 0
+            _show(checks, name, f"{failed} times in a row: {exc}" if failed >= REPEATED else None)
         else:
+            failed = 0
+            _show(checks, name, None)
             if failures and not isinstance(met, Exception):
                 logger.info("loop.resumed", name=name, failures=failures)
             failures = failures + 1 if isinstance(met, Exception) else 0
@@ -69,6 +77,15 @@ async def every(
             await (clock.sleep(pause) if stop is None else clock.wait(stop, pause))
         else:
             await clock.wait(wake, pause)
+
+
+def _show(checks: MutableMapping[str, Check] | None, name: str, why: str | None) -> None:
+    if checks is None:
+        return
+    if why is None:
+        checks.pop(name, None)
+    else:
+        checks[name] = lambda: why
 
 
 def _say(name: str, exc: Unavailable | DataRefused, *, is_first: bool) -> None:

@@ -19,6 +19,7 @@ from schemas.rules import RuleType
 RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
+ROWS: Final = ("period_end", "delivery_end", "job")  # what is set aside where Postgres fails it
 REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity", "job")
 API_STATUSES: Final = ("2xx", "4xx", "5xx")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
@@ -75,6 +76,11 @@ class Metrics:
             "tollbell_catalog_age_seconds", "Since the rules were last known to be current", []
         )
         self.registry.register(_Errors())
+        self._rows_failed = self._counter(
+            "tollbell_rows_failed", "Rows set aside for a while, as Postgres fails a statement for each alone", ["what"]
+        )
+        for what in ROWS:
+            self._rows_failed.labels(what)
         self._channels = self._gauge("tollbell_channels", "Channels", ["state"])
         self._removed = self._counter("tollbell_retention_removed", "Removed, as its retention has passed", ["what"])
         self._oldest_partition = self._gauge(
@@ -178,6 +184,10 @@ class Metrics:
     def removed(self, what: str, count: int) -> None:
         """Count what retention has removed."""
         self._removed.labels(what).inc(count)
+
+    def row_failed(self, what: str) -> None:
+        """Count a row that was set aside."""
+        self._rows_failed.labels(what).inc()
 
     def partitions(self, oldest_seconds: float, ahead: int) -> None:
         """Set the gauges of the partitions."""

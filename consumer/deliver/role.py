@@ -18,6 +18,8 @@ from consumer.deliver.watch import Watch
 from consumer.deliver.webhook import Webhook
 from consumer.encryption import Cipher
 from consumer.metrics import Metrics
+from consumer.patience import Check
+from consumer.set_aside import FAILURES, SetAside
 from consumer.store import deliveries, jobs
 from consumer.store.database import Database
 
@@ -64,6 +66,9 @@ class Deliver:
         self._terms = terms
         self._announce = announce
         self._asked = asyncio.Event()
+        self._failing: dict[str, Check] = {}
+        self._unswept = SetAside[int]("delivery_end", metrics, lambda delivery: {"delivery_id": delivery})
+        self._undone = SetAside[str]("job", metrics, lambda job: {"job_id": job})
         self.wakes = {deliveries.CHANNEL: due, jobs.CHANNEL: self._asked}
         watch = Watch(database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce)
         self._recorder = Recorder(database, watch.heed)
@@ -73,8 +78,9 @@ class Deliver:
 
     @property
     def waiting_for(self) -> str | None:
-        """Why nothing is claimed now; None while all is well."""
-        return self.dispatch.waiting_for
+        """Why nothing is claimed now, or which duty fails again and again; None while all is well."""
+        failing = [f"{name}: {check()}" for name, check in self._failing.items()]
+        return self.dispatch.waiting_for or "; ".join(failing) or None
 
     async def run(self, stop: asyncio.Event, stop_at: Callable[[], float]) -> None:
         """Deliver until *stop* is set, then drain until *stop_at* (monotonic)."""
@@ -82,21 +88,44 @@ class Deliver:
             self._webhook,
             loop.beside(
                 self._recorder.run(),
-                loop.every(self._sweep, SWEEP_EVERY, name="sweep"),
-                loop.every(self._work, JOBS_EVERY, name="jobs", wake=self._asked),
-                loop.every(self._gauges, GAUGES_EVERY, name="gauges"),
+                loop.every(self._sweep, SWEEP_EVERY, name="sweep", checks=self._failing),
+                loop.every(self._work, JOBS_EVERY, name="jobs", wake=self._asked, checks=self._failing),
+                loop.every(self._gauges, GAUGES_EVERY, name="gauges", checks=self._failing),
             ),
         ):
             await self.dispatch.run(stop)
             await self.dispatch.drain(stop_at())
 
     async def _sweep(self) -> None:
-        if await deliveries.sweep(self._database, longest_round=self._terms.longest_round):
+        """End what no attempt will end; what Postgres fails to end is set aside, for the others to go on."""
+        but, longest = self._unswept.keys(), self._terms.longest_round
+        try:
+            ended = await deliveries.sweep(self._database, longest_round=longest, but=but)
+        except FAILURES as exc:
+
+            async def of(ids: Sequence[int]) -> int:
+                return await deliveries.sweep(self._database, longest_round=longest, ids=ids)
+
+            if not (over := await deliveries.over(self._database, longest_round=longest, but=but)):
+                raise
+            ended = await self._unswept.narrow(over, of, exc)
+        if ended:
             self._announce()  # others may have waited for what has just ended
 
     async def _work(self) -> None:
+        """Work off what was asked for; a job that Postgres fails is set aside, for the others to go on."""
         self._asked.clear()
-        while job := await jobs.work(self._database):
+        while True:
+            but = self._undone.keys()
+            try:
+                job = await jobs.work(self._database, but=but)
+            except FAILURES as exc:
+                if (failing := await jobs.oldest(self._database, but=but)) is None:
+                    raise
+                self._undone.put(failing, exc)
+                continue
+            if job is None:
+                return
             self._announce()
             logger.info("job.worked", job_id=job.id, kind=job.kind, state=job.state, done=job.done, total=job.total)
 

@@ -32,14 +32,18 @@ class Watch:
     announce: Callable[[], None]
 
     async def heed(self, recorded: Recorded) -> None:
-        """Do what follows from *recorded*. Where Postgres is away, nothing does: the next failure is judged again."""
-        try:
-            for run in recorded.runs:
+        """Do what follows from *recorded*. Where Postgres is away, nothing does: the next failure is judged again.
+
+        Likewise where it fails that for one channel: the others are paused or disabled all the same.
+        """
+        for run in recorded.runs:
+            try:
                 await self._judge(run)
-        except (StoreFailed, DataRefused) as exc:
-            logger.failed("deliver.failed", exc)
-        except Unavailable as exc:
-            logger.warning("deliver.waiting", error=str(exc))
+            except (StoreFailed, DataRefused) as exc:
+                logger.failed("deliver.failed", exc, channel_id=run.channel_id)
+            except Unavailable as exc:
+                logger.warning("deliver.waiting", error=str(exc))
+                break
         for channel_id in recorded.closed:
             logger.info("channel.resumed", channel_id=channel_id)
         if recorded.is_freeing or recorded.closed:

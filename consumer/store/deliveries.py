@@ -212,13 +212,27 @@ async def hand_back(database: Database, claimed: Sequence[Claimed]) -> None:
     await database.rows("deliveries/hand_back", ids=ids, tokens=tokens)
 
 
-async def sweep(database: Database, *, longest_round: dt.timedelta) -> int:
-    """End what no attempt will end; return how many.
+async def over(database: Database, *, longest_round: dt.timedelta, but: Sequence[int] = ()) -> list[int]:
+    """Return ids of some deliveries that no attempt will end, without *but*.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    return len(await database.rows("deliveries/sweep", longest_round=longest_round, limit=SWEEP_LIMIT))
+    rows = await database.rows("deliveries/over", longest_round=longest_round, limit=SWEEP_LIMIT, but=but)
+    return [row["id"] for row in rows]
+
+
+async def sweep(
+    database: Database, *, longest_round: dt.timedelta, ids: Sequence[int] | None = None, but: Sequence[int] = ()
+) -> int:
+    """End what no attempt will end, of *ids* or of all but *but*; return how many.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+        StoreFailed, DataRefused: for one of them, perhaps; none was ended.
+    """
+    found = await over(database, longest_round=longest_round, but=but) if ids is None else ids
+    return len(await database.rows("deliveries/sweep", ids=found, longest_round=longest_round)) if found else 0
 
 
 async def gauges(database: Database) -> Gauges:

@@ -4,29 +4,68 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import asyncpg
 
 from consumer.decide.model import Document
 from consumer.store import outbox
-from consumer.store.database import Connection, Database
+from consumer.store.database import Connection, Database, columns
 from consumer.store.memory import EntitlementKey, document_of
 from consumer.store.outbox import Change, Written
 
 
+class Due(NamedTuple):
+    """A document whose period has ended, as it was found."""
+
+    namespace: str
+    id: str
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A document whose period has ended, and what was last written of its entitlement, as JSON."""
+    """The same, read."""
 
-    key: EntitlementKey
-    document: Document
-    about: bytes
+    due: Due
+    row: asyncpg.Record
+
+    @property
+    def key(self) -> EntitlementKey:
+        """What it is found by."""
+        return EntitlementKey(self.due.namespace, self.due.id)
+
+    @property
+    def document(self) -> Document:
+        """The document; raises where the row is none that this release has written."""
+        return document_of(self.row)
+
+    @property
+    def about(self) -> bytes:
+        """What was last written of the entitlement, as JSON."""
+        text: str = self.row["about"]
+        return text.encode()
 
 
 class Taking:
     """Some documents, held until the transaction ends."""
 
-    def __init__(self, connection: Connection, documents: Sequence[Ended]) -> None:
+    def __init__(self, connection: Connection, due: Sequence[Due]) -> None:
         self._connection = connection
-        self.documents = documents
+        self.due = due
+
+    async def documents(self) -> list[Ended]:
+        """Return those that are still as they were found, and that nobody else holds.
+
+        Raises:
+            StoreFailed: one of them cannot be read.
+            StoreUnavailable: Postgres cannot be reached.
+        """
+        if not self.due:
+            return []
+        namespaces, ids, versions = columns(self.due, 3)
+        rows = await self._connection.rows("memory/taken", namespaces=namespaces, ids=ids, versions=versions)
+        return [Ended(Due(row["namespace"], row["id"], row["version"]), row) for row in rows]
 
     async def write(self, changes: Sequence[Change]) -> list[Written]:
         """Write *changes* as `outbox.write` does.
@@ -38,15 +77,28 @@ class Taking:
 
 
 @contextlib.asynccontextmanager
-async def take(database: Database, *, delay: dt.timedelta, limit: int) -> AsyncIterator[Taking]:
-    """Give up to *limit* documents whose period ended *delay* ago; of two processes each gets others.
+async def take(
+    database: Database, *, delay: dt.timedelta, limit: int, but: Sequence[Due] = ()
+) -> AsyncIterator[Taking]:
+    """Give up to *limit* documents whose period ended *delay* ago, without *but*; of two processes each gets others.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached; nothing was written.
+    """
+    namespaces, ids, versions = columns(but, 3)
+    async with database.transaction() as connection:
+        rows = await connection.rows(
+            "memory/ended", delay=delay, limit=limit, but_namespaces=namespaces, but_ids=ids, but_versions=versions
+        )
+        yield Taking(connection, [Due(row["namespace"], row["id"], row["version"]) for row in rows])
+
+
+@contextlib.asynccontextmanager
+async def take_again(database: Database, due: Sequence[Due]) -> AsyncIterator[Taking]:
+    """Give *due*, which were taken before and let go of.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached; nothing was written.
     """
     async with database.transaction() as connection:
-        rows = await connection.rows("memory/ended", delay=delay, limit=limit)
-        documents = [
-            Ended(EntitlementKey(row["namespace"], row["id"]), document_of(row), row["about"].encode()) for row in rows
-        ]
-        yield Taking(connection, documents)
+        yield Taking(connection, due)

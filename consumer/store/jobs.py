@@ -107,16 +107,27 @@ async def get(database: Database, namespace: str, job_id: str) -> Job | None:
     return None if row is None else _job(row)
 
 
-async def work(database: Database, *, batch: int = BATCH) -> Job | None:
+async def work(database: Database, *, batch: int = BATCH, but: Sequence[str] = ()) -> Job | None:
     """Do a part of the oldest resend, or else of the oldest recovery, that nobody else works on; None: there is none.
 
-    Safe to call from any number of processes, and to be killed in.
+    Those of *but* are passed over. Safe to call from any number of processes, and to be killed in.
 
     Raises:
         StoreUnavailable: nobody answered; the part is done whole or not at all.
+        StoreFailed, DataRefused: for the sake of `oldest`, perhaps; nothing was done.
     """
-    row = await database.row("jobs/resend") or await database.row("jobs/recover", limit=batch)
+    row = await database.row("jobs/resend", but=but) or await database.row("jobs/recover", limit=batch, but=but)
     return None if row is None else _job(row)
+
+
+async def oldest(database: Database, *, but: Sequence[str] = ()) -> str | None:
+    """Return the id of the job that `work` takes first; None: there is none.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    row = await database.row("jobs/oldest", but=but)
+    return None if row is None else row["id"]
 
 
 def _job(row: asyncpg.Record) -> Job:

@@ -20,7 +20,9 @@ async def test_where_everything_is_there_each_line_says_ok(deploy: MakeDeploymen
         deployment.environment["TOLLBELL_TOPIC_DEAD_LETTERS"],
     )
     assert (done.status, done.err) == (0, ""), done.out
-    assert done.out.splitlines() == [
+    *lines, note = done.out.splitlines()
+    assert note.startswith("note  kafka: records of one entitlement should share a key")
+    assert lines == [
         "ok    postgres: the schema fits",
         "ok    secrets: those of 1 channels open",
         "ok    channels: 1 are enabled, and none goes to a refused address",
@@ -44,7 +46,7 @@ async def test_what_fails_is_named_with_what_to_do_and_the_rest_is_looked_at(dep
     lines = done.out.splitlines()
     assert (done.status, done.err) == (1, "tollbell: not ready to run: secrets, channels, kafka\n")
     assert [line.partition(":")[0] for line in lines] == [
-        "ok    postgres", "FAIL  secrets", "FAIL  channels", "ok    receivers", "FAIL  kafka",
+        "ok    postgres", "FAIL  secrets", "FAIL  channels", "ok    receivers", "FAIL  kafka", "note  kafka",
     ]  # fmt: skip
     assert "channel hook of default: encrypted with a key that TOLLBELL_ENCRYPTION_KEYS does not hold" in lines[1]
     assert "channel hook of default: its host is private" in lines[2]

@@ -60,7 +60,7 @@ async def read(store: Database, key: MemoryKey) -> AnyDocument:
 
 async def taken(store: Database, limit: int = 10) -> list[Ended]:
     async with ended.take(store, delay=NO_DELAY, limit=limit) as taking:
-        return list(taking.documents)
+        return await taking.documents()
 
 
 async def test_a_document_is_read_as_it_was_written(store: Database) -> None:
@@ -215,10 +215,28 @@ async def test_two_take_different_documents(store: Database, migrated: str) -> N
         ended.take(store, delay=NO_DELAY, limit=2) as one,
         ended.take(store, delay=NO_DELAY, limit=9) as other,
     ):
-        both = [[taking.key.id for taking in side.documents] for side in (one, other)]
+        both = [[taking.key.id for taking in await side.documents()] for side in (one, other)]
 
     assert [len(side) for side in both] == [2, 2]
     assert sorted(both[0] + both[1]) == ["e0", "e1", "e2", "e3"]
+
+
+async def test_what_is_set_aside_is_not_taken_until_it_has_changed(store: Database, migrated: str) -> None:
+    for n in range(3):
+        await written(store, EntitlementKey("default", f"e{n}"), Document(period_from=PERIOD[0], period_to=PERIOD[1]))
+    connection = await asyncpg.connect(migrated)
+    await connection.execute("UPDATE entitlement SET period_to = now(), shown_at = now() - interval '1 day'")
+    first = await taken(store)
+    aside = [one.due for one in first if one.key.id in {"e0", "e1"}]
+    await connection.execute("UPDATE entitlement SET version = version + 1 WHERE id = 'e1'")
+    await connection.close()
+
+    async with ended.take(store, delay=NO_DELAY, limit=9, but=aside) as taking:
+        left = sorted(due.id for due in taking.due)
+    async with ended.take_again(store, aside) as taking:
+        again = [one.key.id for one in await taking.documents()]
+
+    assert (left, again) == (["e1", "e2"], ["e0"])
 
 
 @pytest.mark.usefixtures("store")
@@ -231,9 +249,10 @@ async def test_the_clock_looks_at_what_has_ended_and_not_at_all_entitlements(mig
     )
     await connection.execute("ANALYZE entitlement")
     statement = queries.load("memory/ended")
-    await connection.execute(f"PREPARE ended (interval, int) AS {statement.sql}")
+    await connection.execute(f"PREPARE ended (interval, text[], text[], bigint[], int) AS {statement.sql}")
+    execute = "EXPLAIN EXECUTE ended ('1 minute', '{a}', '{b}', '{1}', 500)"
 
-    plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE ended ('1 minute', 500)"))
+    plan = "\n".join(row[0] for row in await connection.fetch(execute))
 
     assert "Index Scan using entitlement_ends" in plan, plan
     await connection.close()

@@ -6,17 +6,24 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumer import log
+from consumer.decide.breaker import Breaker, Endurance
+from consumer.deliver.watch import Watch
 from consumer.metrics import Metrics
+from consumer.store import jobs
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, rules_yaml
 from tests.fakes import Receiver
 from tests.integration.test_deliverers import deliverer, hook, until
+from tests.jobs import LONG_AGO, fail_all
 from tests.partitions import DAY, KEEP, duty
 from tests.service import Deployment, Replica
-from tests.stores import KEY, Store
+from tests.stores import KEY, Store, ended
 from tests.verification import SECRET
 
-UNKNOWN, OF_DATA = "P0001", "23514"  # SQLSTATEs: somebody's trigger, and a check that a row breaks
+# SQLSTATEs: somebody's trigger, a check that a row breaks, a text that is too long for an index.
+UNKNOWN, OF_DATA, OF_INDEX = "P0001", "23514", "54000"
+
+ENDURANCE = Endurance(lasting=5 * DAY, attempts=10, events=2)
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +104,7 @@ async def test_a_body_that_cannot_be_kept_and_a_sweep_that_fails_hold_up_nothing
             failing(stored, "UPDATE ON delivery", "NEW.state = 'FAILED'"),
         ):
             await replica.logged("deliver.held")
-            await replica.logged("loop.failed", name="sweep")
+            await replica.logged("row.set_aside", 3, what="delivery_end")
             await receiver.wait_for(3, path="/good")
             assert receiver.at("/flat") == []
 
@@ -105,6 +112,61 @@ async def test_a_body_that_cannot_be_kept_and_a_sweep_that_fails_hold_up_nothing
         await until(stored, "SELECT count(*) = 3 FROM delivery WHERE state = 'FAILED'")
         assert await stored.one("SELECT count(*) FROM attempt WHERE outcome = 'interrupted'") == 0
         await ends_well(replica)
+
+
+@pytest.mark.parametrize("state", [UNKNOWN, OF_DATA, OF_INDEX])
+async def test_a_delivery_that_cannot_be_ended_stops_no_other_ones_end(
+    state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    deployment = await with_two_hooks(deploy, stored, receiver)
+    await stored.events(10)
+    (bad, *_) = await stored.sql("SELECT id FROM delivery ORDER BY id LIMIT 1 OFFSET 7")
+    await stored.sql("UPDATE channel SET disabled_by = 'person'")
+    async with await deliverer(deployment) as replica:
+        async with failing(stored, "UPDATE ON delivery", f"NEW.state = 'FAILED' AND NEW.id = {bad[0]}", state):
+            await until(stored, "SELECT count(*) = 19 FROM delivery WHERE state = 'FAILED'")
+            (line, *_) = await replica.logged("row.set_aside")
+            counted = await replica.metric("tollbell_rows_failed_total", what="delivery_end")
+
+        await until(stored, "SELECT count(*) = 20 FROM delivery WHERE state = 'FAILED'")
+        assert (line["what"], line["delivery_id"], counted >= 1) == ("delivery_end", bad[0], True)
+        await ends_well(replica)
+
+
+async def test_a_job_that_fails_stops_no_other_job(deploy: MakeDeployment, stored: Store, receiver: Receiver) -> None:
+    deployment = await with_two_hooks(deploy, stored, receiver)
+    first, second = await stored.events(2)
+    for key in ("bad", "good"):
+        await fail_all(stored, key)
+    await stored.sql(
+        "UPDATE channel_pace SET open_until = NULL, opened = 0, downs = 0, failures = 0, failing_since = NULL"
+    )
+    async with await deliverer(deployment) as replica:
+        async with failing(stored, "UPDATE ON delivery", f"NEW.event_id = '{first}' AND NEW.state = 'RESENDING'"):
+            failing_job = await jobs.resend(stored.database, "default", first)
+            await jobs.resend(stored.database, "default", second, channels=[stored.ids["good"]])
+            await jobs.recover(stored.database, "default", stored.ids["bad"], since=LONG_AGO)
+            await until(stored, "SELECT count(*) = 1 FROM job WHERE state = 'DONE'")
+            lines = await replica.logged("row.set_aside", 2, what="job")
+            await receiver.wait_for(1, path="/good")
+
+        await until(stored, "SELECT count(*) = 3 FROM job WHERE state = 'DONE'")
+        assert failing_job in {line["job_id"] for line in lines}
+        await ends_well(replica)
+
+
+async def test_a_channel_that_cannot_be_paused_stops_no_other_ones_pause(stored: Store) -> None:
+    await stored.configure({"bad": {}, "good": {}})
+    await stored.events(1)
+    claimed = [*await stored.claim("bad"), *await stored.claim("good")]
+    recorded = await stored.record(*(ended(one) for one in claimed))
+    breaker = Breaker(failures=1, pause=DAY, longest=DAY)
+    watch = Watch(database=stored.database, breaker=breaker, endurance=ENDURANCE, announce=lambda: None)
+    paused = "SELECT array_agg(channel_id) FROM channel_pace WHERE open_until IS NOT NULL"
+    async with failing(stored, "UPDATE ON channel_pace", f"NEW.channel_id = '{recorded.runs[0].channel_id}'"):
+        await watch.heed(recorded)
+
+        assert await stored.one(paused) == [recorded.runs[1].channel_id]
 
 
 async def test_a_step_of_retention_that_fails_is_said_and_the_others_are_done(stored: Store) -> None:

@@ -6,6 +6,7 @@ Where days would have to pass, the test moves the row's times in its own databas
 import asyncio
 import datetime as dt
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -192,3 +193,45 @@ async def test_many_periods_that_end_at_once_are_told_once_each_by_two_replicas(
         ]
         assert sum(both) == count
         assert len({request.headers["webhook-id"] for request in receiver.requests}) == count
+
+
+# What stands in the row: of an older release, a key that is too long for an index now; and nothing that is a record's.
+UNENDABLE = {
+    "too long": """UPDATE entitlement SET about = jsonb_set(about::jsonb, '{subject,key}', to_jsonb($2::text))::json
+                   WHERE id = $1""",
+    "no record": "UPDATE entitlement SET about = coalesce('{}'::json, to_json($2::text)) WHERE id = $1",
+}
+
+
+@pytest.mark.parametrize("what", UNENDABLE)
+async def test_a_period_that_cannot_be_ended_stops_nobody_elses(
+    what: str, deployment: Deployment, produce: Produce, receiver: Receiver, rows: asyncpg.Connection
+) -> None:
+    now, count = clock.now(), 20
+    month = (times.text(now - DAY), times.text(now + 30 * DAY))
+    records = [
+        native_record(1, entitlement=f"ent-{n}", calculated_at=times.text(now), period=month) for n in range(count)
+    ]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], *records)
+        await replica.reaches("tollbell_records_total", count)
+        await rows.execute(UNENDABLE[what], "ent-7", random.Random(7).randbytes(4_500).hex())
+
+        await pass_the_end(rows)
+
+        told = {body(one)["data"]["entitlement"]["id"] for one in await receiver.wait_for(count - 1, timeout=30)}
+        assert told == {f"ent-{n}" for n in range(count)} - {"ent-7"}
+        (line, *_) = await replica.logged("row.set_aside")
+        assert (line["level"], line["what"], line["namespace"], line["id"]) == (
+            "error",
+            "period_end",
+            "default",
+            "ent-7",
+        )
+        assert await replica.metric("tollbell_rows_failed_total", what="period_end") >= 1
+
+        await rows.execute("UPDATE entitlement SET about = o.about FROM entitlement o WHERE o.id = 'ent-8'")
+
+        await receiver.wait_for(count, timeout=60)
+        assert await rows.fetchval("SELECT bool_and(ended) FROM entitlement")

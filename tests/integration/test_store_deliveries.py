@@ -150,6 +150,22 @@ async def test_the_sweep_ends_what_no_attempt_will_end(
     assert await deliveries.due_channels(store) == []
 
 
+async def test_the_sweep_finds_nothing_that_is_set_aside(store: Database, database: str, one_delivery: str) -> None:
+    longest = dt.timedelta(hours=72)
+    found = []
+    for change in (
+        "UPDATE delivery SET round_from = now() - interval '73 h' RETURNING 1",
+        "UPDATE channel SET disabled_by = 'person' RETURNING 1",
+    ):
+        await scalar(database, change)
+        (one,) = await deliveries.over(store, longest_round=longest)
+        found += await deliveries.over(store, longest_round=longest, but=[one])
+        found.append(await deliveries.sweep(store, longest_round=longest, but=[one]))
+
+    assert found == [0, 0]
+    assert one_delivery
+
+
 async def test_what_is_in_flight_when_its_channel_is_disabled_ends_with_its_attempt(
     store: Database, database: str, one_delivery: str
 ) -> None:

@@ -44,6 +44,7 @@ LIVE = """
     SELECT 'default', n, 1, now() - interval '1 day', now() + n * interval '1 second', '{}', '{}'
     FROM generate_series(1, $1::int) n
 """
+OVER = {"longest_round": dt.timedelta(days=3), "limit": 1000, "but": list(range(1000))}
 
 
 @pytest.fixture
@@ -79,16 +80,29 @@ async def test_the_sweep_reads_nothing_where_nothing_is_over(explaining: asyncpg
     await explaining.execute(DUE, 10_000)
     await explaining.execute("ANALYZE")
 
-    sweep = await explained(explaining, "deliveries/sweep", longest_round=dt.timedelta(days=3), limit=1000)
+    over = await explained(explaining, "deliveries/over", **OVER)
 
-    assert sweep.rows_read < 100
+    assert over.rows_read < 100
+
+
+async def test_the_sweep_finds_by_their_keys_what_it_ends(explaining: asyncpg.Connection) -> None:
+    await explaining.execute(DUE, 10_000)
+    await explaining.execute("ANALYZE")
+    ids = await explaining.fetchval("SELECT array_agg(id) FROM (SELECT id FROM delivery ORDER BY id LIMIT 100) s")
+    await explaining.execute("UPDATE delivery SET round_from = now() - interval '4 days' WHERE id = ANY ($1)", ids)
+
+    sweep = await explained(explaining, "deliveries/sweep", ids=ids, longest_round=OVER["longest_round"])
+
+    assert await explaining.fetchval("SELECT count(*) FROM delivery WHERE reason = 'too_old'") == 100
+    assert sweep.rows_read < 1000
 
 
 async def test_the_clock_reads_no_period_that_goes_on(explaining: asyncpg.Connection) -> None:
     await explaining.execute(LIVE, 10_000)
     await explaining.execute("ANALYZE")
+    but = {"but_namespaces": ["default"] * 1000, "but_ids": [f"e{n}" for n in range(1000)], "but_versions": [1] * 1000}
 
-    ended = await explained(explaining, "memory/ended", delay=LEASE, limit=1000)
+    ended = await explained(explaining, "memory/ended", delay=LEASE, limit=1000, **but)
 
     assert ended.indexes == {"entitlement_ends"}
     assert ended.rows_read < 100
@@ -108,6 +122,23 @@ async def test_a_change_among_many_rules_reads_that_one(explaining: asyncpg.Conn
     assert changes.rows_read < 10
 
 
+async def test_the_clock_finds_by_their_keys_what_it_takes_again(explaining: asyncpg.Connection) -> None:
+    await explaining.execute(LIVE, 10_000)
+    await explaining.execute("ANALYZE")
+    keys = await explaining.fetch("SELECT namespace, id, version FROM entitlement LIMIT 100")
+
+    taken = await explained(
+        explaining,
+        "memory/taken",
+        namespaces=[key["namespace"] for key in keys],
+        ids=[key["id"] for key in keys],
+        versions=[key["version"] for key in keys],
+    )
+
+    assert taken.indexes == {"entitlement_pkey"}
+    assert taken.rows_read < 500
+
+
 @pytest.mark.parametrize("analyzed", ["as it is", "when nothing was open", "when all was empty"])
 async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_whenever_that_was_counted(
     explaining: asyncpg.Connection, analyzed: str
@@ -123,7 +154,7 @@ async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_when
     channels = {"channels": [f"c{n}" for n in range(10)], "free": [10] * 10}
 
     due = await explained(explaining, "deliveries/due_channels", burst_seconds=0.1)
-    sweep = await explained(explaining, "deliveries/sweep", longest_round=dt.timedelta(days=3), limit=1000)
+    over = await explained(explaining, "deliveries/over", **OVER)
     claim = await explained(
         explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1
     )
@@ -132,7 +163,7 @@ async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_when
 
     assert len(leased) == await explaining.fetchval("SELECT count(*) FROM delivery WHERE attempts = 1") == 100
     assert ("delivery_due" in claim.indexes, "delivery_waiting" in record.indexes) == (True, True)
-    assert max(due.rows_read, sweep.rows_read) < 100
+    assert max(due.rows_read, over.rows_read) < 100
     assert claim.rows_read < 1000
     assert record.rows_read < 2000
 

@@ -7,6 +7,7 @@ import pytest
 
 from consumer import loop
 from consumer.errors import DataRefused, Refused, SourceUnavailable, StoreFailed
+from consumer.patience import Check
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,22 @@ async def test_a_server_that_is_away_is_said_once(caplog: pytest.LogCaptureFixtu
 
     assert [record.message for record in caplog.records] == ["loop.waiting", "loop.resumed"]
     assert caplog.records[1].fields == {"name": "tests", "failures": 4}  # type: ignore[attr-defined]
+
+
+async def test_a_duty_that_postgres_fails_again_and_again_is_shown_until_it_works() -> None:
+    checks: dict[str, Check] = {}
+    failed = StoreFailed("Postgres: XX001: damaged")
+    step = Step(failed, failed, SourceUnavailable("no broker"), failed, failed, failed, None)
+    shown = []
+
+    async def once() -> None:
+        shown.append([check() for check in checks.values()])
+        await step.once()
+
+    await loop.every(once, 0, name="sweep", stop=step.stop, checks=checks)
+
+    assert shown == [[], [], [], [], [], [], ["3 times in a row: Postgres: XX001: damaged"]]
+    assert checks == {}
 
 
 async def test_what_will_not_work_like_this_ends_it() -> None:

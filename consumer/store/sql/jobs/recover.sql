@@ -1,5 +1,5 @@
--- Work off a batch of the oldest recovery that nobody else works on: these deliveries and the job's progress move together
--- or not at all, so it is never done twice, and a killed worker leaves it where it was.
+-- Work off a batch of the oldest recovery, without *but*, that nobody else works on: these deliveries and the job's progress
+-- move together or not at all, so it is never done twice, and a killed worker leaves it where it was.
 -- What had FAILED when it was asked for begins a new round, in the order of events: due a microsecond after one another.
 -- `expire_after` holds. It stops where the channel was disabled or deleted meanwhile.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
@@ -13,6 +13,7 @@ WITH work AS MATERIALIZED (
     JOIN channel c ON c.id = j.channel_id
     WHERE j.ended_at IS NULL
       AND j.kind = 'recover'
+      AND j.id <> ALL (@but::text[])
     ORDER BY j.id
     LIMIT 1
     FOR UPDATE OF j SKIP LOCKED

@@ -1,4 +1,4 @@
--- Work off the oldest resend that nobody else works on: all of it at once, or nothing.
+-- Work off the oldest resend, without *but*, that nobody else works on: all of it at once, or nothing.
 -- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
 -- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
 -- the same event as the others. What is disabled or deleted by now is passed over.
@@ -8,6 +8,7 @@ WITH work AS MATERIALIZED (
     FROM job j
     WHERE j.ended_at IS NULL
       AND j.kind = 'resend'
+      AND j.id <> ALL (@but::text[])
     ORDER BY j.id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
