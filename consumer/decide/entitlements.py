@@ -94,6 +94,8 @@ def _start(document: Document, snapshot: Snapshot, tolerance: dt.timedelta) -> d
         if document.ended:
             return document.period_to if _goes_on(document, snapshot) else None
         return begun if shown == begun or snapshot.calculated_at >= begun else None
+    if document.ended and snapshot.calculated_at == begun:
+        return None  # by its start it would be the period that has ended: an alarm of it would stay open
     return snapshot.calculated_at if _is_moved_back(document, snapshot, tolerance) else None
 
 

@@ -143,7 +143,7 @@ def start_that_counts(record: Shown, memory: Memory) -> float | None:
         is_of_it = record.period == memory.begins or record.at >= memory.begins
         return (memory.end if goes_on else None) if memory.ended else memory.begins if is_of_it else None
     is_moved_back = record.period <= record.at < record.end and record.at > memory.newest + TOLERANCE
-    return record.at if is_moved_back else None
+    return record.at if is_moved_back and not (memory.ended and record.at == memory.begins) else None
 
 
 def speak(record: Shown, memory: Memory, begins: float | None) -> None:

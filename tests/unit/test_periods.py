@@ -102,6 +102,8 @@ LATER = END + MINUTE
         (OVER, shown(10, LATER, START, LATER), None),
         (replace(OVER, known_at=LATER), shown(10, LATER, START, None), None),
         (replace(OVER, known_at=None), shown(10, LATER, START, None), END),
+        # by its start it would be the very period that has ended: an alarm of it would stay open
+        (replace(OVER, newest_at=START - DAY), shown(90, START, START - DAY, END), None),
     ],
 )
 def test_which_period_a_record_is_of(document: Document, record: Snapshot, start: dt.datetime | None) -> None:
