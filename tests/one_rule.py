@@ -44,7 +44,7 @@ async def configure(store: Database, *channels: str, **rule: object) -> str:
         }
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, YamlFile("rules.yaml", file, {}), prune=False)
+        await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
     async with configuration.edit(store, CIPHER, "default", keep=False) as edit:
         return (await edit.rules())[0].id
 

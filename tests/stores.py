@@ -60,7 +60,7 @@ class Store:
             }
         )
         async with configuration.edit(self.database, CIPHER, "default") as edit:
-            await apply_change(edit, YamlFile("rules.yaml", file, {}), prune=False)
+            await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
         async with configuration.edit(self.database, CIPHER, "default", keep=False) as edit:
             self.ids = {str(channel.key): channel.id for channel in await edit.channels()}
             self.rule_id = (await edit.rules())[0].id

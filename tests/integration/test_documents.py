@@ -267,7 +267,7 @@ async def test_what_ignores_comes_into_force_with_the_edit_that_makes_it_so(stor
             "rules": [named | {"thresholds": thresholds} | rule],
         }
         async with configuration.edit(store, CIPHER, "default") as edit:
-            await apply_change(edit, YamlFile("rules.yaml", RulesFile.model_validate(file), {}), prune=False)
+            await apply_change(edit, YamlFile("rules.yaml", RulesFile.model_validate(file), ""), prune=False)
         found = (await catalog.load(store)).matching("default", "", "any")
         return dict(found[0].ignoring) if found else {}
 

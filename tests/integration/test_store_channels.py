@@ -36,7 +36,7 @@ async def test_secrets_are_nowhere_in_the_database_in_clear(store: Database, dat
         }
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, YamlFile("rules.yaml", file, {}), prune=False)
+        await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
 
     text = await scalar(database, "SELECT channel::text FROM channel")
 

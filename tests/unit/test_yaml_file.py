@@ -1,9 +1,12 @@
 """A YAML file's errors name the line and the field, and never repeat a value."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import RootModel
 
 from consumer.commands import yaml_file
 from consumer.errors import ConfigInvalid
@@ -249,3 +252,38 @@ def test_decimals_reach_free_text_as_written(path: Path) -> None:
     file = read(path, CHANNEL + RULE.replace("VALUE", "1.10"))
 
     assert file.rules[0].thresholds[1].value == Decimal("1.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": [80, -0, 80.00, 12345678901234567890.125, true, null, "80", "x: y", "${NAME}", "$${NAME}"]}',
+        '{"a": {"b": [{}, [], ""]}, "c": "\\u00fc\\/\\n"}',
+        '"${NAME}"',
+        '{"a": NaN}',
+        "[1" + "0" * 98 + "]",
+    ],
+)
+def test_json_is_read_as_yaml_reads_it(path: Path, text: str) -> None:
+    both = []
+    for one in (text, f"{text} # a comment: this is no JSON"):
+        path.write_text(one, encoding="utf-8")
+        both.append(yaml_file.read(path, RootModel[Any], {"NAME": "hush"}).model.root)
+
+    assert repr(both[0]) == repr(both[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"namespace": "default",\n"namespace": "other"}', r"line 2: namespace stands twice"),
+        ('{"channels": [{"key": "hook",\n"url": "${NO_SUCH}"}]}', r"line 2: .*the environment has no NO_SUCH"),
+        ('{"namespace": "default",\n"channel": []}', r"line 2: channel: there is no such field"),
+        ('{"namespace": "default",\n\t"channel": []}', r"line 2: channel: there is no such field"),
+        ('{"namespace": "\x7f",\n"channel": []}', r"line 1: channel: there is no such field"),  # which YAML is not
+        ('{"a":\n' + "[" * 3000 + "]" * 3000 + "}", r"nested without end"),
+        ('{"a": [' + "1," * 100_000 + "1]}", r"line 1: holds more than 100000 values"),
+    ],
+)
+def test_what_is_wrong_in_json_is_said_as_of_yaml(path: Path, text: str, says: str) -> None:
+    assert re.search(says, refused(path, text))
