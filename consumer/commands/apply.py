@@ -4,22 +4,21 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from consumer import addresses, encryption
-from consumer.addresses import Network
+from consumer import encryption
 from consumer.commands import yaml_file
-from consumer.commands.common import open_database
+from consumer.commands.common import collection_paused, open_database
 from consumer.commands.yaml_file import YamlFile
 from consumer.store import configuration, configured, migrate
 from consumer.store import wanted as wanted_of
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel, StoredRule
 from consumer.store.wanted import WantedChannel
-from schemas.rules import RuleConfig
 from schemas.rules_file import RulesFile
 from schemas.secret import Secret
 
@@ -51,7 +50,8 @@ def apply(file: Path, *, dry_run: bool, prune: bool) -> None:
     A signing secret that FILE leaves out is made, and printed once. A header value *** keeps what is stored.
     What has no key yet is found by its id, and has it as its key from then on.
     """
-    asyncio.run(_apply(file, dry_run=dry_run, prune=prune))
+    with collection_paused():
+        asyncio.run(_apply(file, dry_run=dry_run, prune=prune))
 
 
 async def _apply(path: Path, *, dry_run: bool, prune: bool) -> None:
@@ -61,25 +61,33 @@ async def _apply(path: Path, *, dry_run: bool, prune: bool) -> None:
         cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
         await migrate.check(database)
         await _check_reach(file, await configured.channels(database, cipher, namespace), settings.delivery_allow_cidrs)
-        # Planned twice, as one editor: without a change there is no new revision for the replicas to load.
-        async with configuration.edit(database, cipher, namespace, keep=False) as edit:
+        async with configuration.edit(database, cipher, namespace) as edit:
             steps = await change(edit, file, prune=prune)
-        if not dry_run and any(step.sign != "=" for step in steps):
-            async with configuration.edit(database, cipher, namespace) as edit:
-                steps = await change(edit, file, prune=prune)
+            # Without a change there is no new revision for the replicas to load.
+            edit.keep = not dry_run and any(step.sign != "=" for step in steps)
+    said: list[str] = []
     for step in steps:
-        click.echo(str(step))
+        said.append(str(step))
         if step.made_secret and not dry_run:
-            click.echo(f"  signing secret, shown only now: {step.made_secret.reveal()}")
+            said.append(f"  signing secret, shown only now: {step.made_secret.reveal()}")
     if dry_run:
-        click.echo("nothing was changed (--dry-run)")
+        said.append("nothing was changed (--dry-run)")
+    if said:
+        click.echo("\n".join(said))
 
 
-async def _check_reach(file: YamlFile[RulesFile], stored: Sequence[StoredChannel], allowed: Sequence[Network]) -> None:
+async def _check_reach(
+    file: YamlFile[RulesFile], stored: Sequence[StoredChannel], allowed: Sequence[IPv4Network | IPv6Network]
+) -> None:
     """See that the deliverer would go to every URL that is new, as the API does."""
     known = {channel.url for channel in stored}
-    for n, channel in enumerate(file.model.channels):
-        if channel.url not in known and (problem := await addresses.url_refusal(channel.url, allowed)):
+    new = [(n, channel.url) for n, channel in enumerate(file.model.channels) if channel.url not in known]
+    if not new:
+        return
+    from consumer import addresses  # noqa: PLC0415 - it takes 0.2 s (aiohttp), and most files have no new URL
+
+    for n, url in new:
+        if problem := await addresses.url_refusal(url, allowed):
             raise file.refusal(("channels", n, "url"), problem)
 
 
@@ -103,26 +111,30 @@ async def change(edit: Edit, file: YamlFile[RulesFile], *, prune: bool) -> list[
         planned = wanted_of.channel(wanted_channel, namespace, channels.get(key), headers=headers)
         steps.append(await _put_channel(edit, planned, channels.get(key)))
         channel_ids[key] = planned.channel.id
+    put: list[StoredRule] = []
     for wanted_rule in file.model.rules:
         stored_rule = rules.get(str(wanted_rule.key))
-        steps.append(await _put_rule(edit, namespace, wanted_rule, stored_rule, channel_ids))
+        ids = [channel_ids[key] for key in wanted_rule.channels]
+        rule = wanted_of.rule(wanted_rule, namespace, stored_rule, channels=ids)
+        sign, detail = _compare(stored_rule, rule)
+        if sign != "=":
+            put.append(rule)
+        steps.append(Step(sign, "rule", str(wanted_rule.key), detail))
+    kept = {rule.key for rule in file.model.rules} | {None}
+    gone = [rule for rule in sorted(rules.values(), key=lambda rule: rule.id) if prune and rule.key not in kept]
+    await edit.change_rules(put=put, delete=gone)
+    steps += [Step("-", "rule", str(rule.key)) for rule in gone]
     if prune:
-        steps += await _prune(edit, file.model, channels, rules)
+        steps += await _prune_channels(edit, file.model, channels)
     return steps
 
 
-async def _prune(
-    edit: Edit, file: RulesFile, channels: Mapping[str, StoredChannel], rules: Mapping[str, StoredRule]
-) -> list[Step]:
-    """Delete what has a key and is not in *file*; rules first, in id order as every edit of several."""
+async def _prune_channels(edit: Edit, file: RulesFile, channels: Mapping[str, StoredChannel]) -> list[Step]:
+    """Delete what has a key and is not in *file*."""
     steps: list[Step] = []
-    kept_rules, kept_channels = {rule.key for rule in file.rules}, {channel.key for channel in file.channels}
-    for rule in sorted(rules.values(), key=lambda rule: rule.id):
-        if rule.key is not None and rule.key not in kept_rules:
-            await edit.delete_rule(rule)
-            steps.append(Step("-", "rule", rule.key))
+    kept = {channel.key for channel in file.channels}
     for channel in channels.values():
-        if channel.key is not None and channel.key not in kept_channels:
+        if channel.key is not None and channel.key not in kept:
             await edit.delete_channel(channel)
             steps.append(Step("-", "channel", channel.key))
     return steps
@@ -133,20 +145,6 @@ async def _put_channel(edit: Edit, planned: WantedChannel, stored: StoredChannel
     if sign != "=":
         await edit.put_channel(planned.channel)
     return Step(sign, "channel", str(planned.channel.key), detail, planned.made)
-
-
-async def _put_rule(
-    edit: Edit,
-    namespace: str,
-    wanted: RuleConfig,
-    stored: StoredRule | None,
-    channel_ids: dict[str, str],
-) -> Step:
-    rule = wanted_of.rule(wanted, namespace, stored, channels=[channel_ids[key] for key in wanted.channels])
-    sign, detail = _compare(stored, rule)
-    if sign != "=":
-        await edit.put_rule(rule)
-    return Step(sign, "rule", str(wanted.key), detail)
 
 
 def _compare(stored: StoredChannel | StoredRule | None, wanted: StoredChannel | StoredRule) -> tuple[Sign, str]:

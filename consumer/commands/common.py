@@ -1,8 +1,9 @@
 """What several commands begin with."""
 
 import contextlib
+import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from consumer import config, log
 from consumer.config import Settings
@@ -34,3 +35,13 @@ async def open_database() -> AsyncIterator[tuple[Database, Settings]]:
         yield database, read
     finally:
         await database.close()
+
+
+@contextlib.contextmanager
+def collection_paused() -> Iterator[None]:
+    """Let the garbage collector rest: of the many objects of a large file it finds none to collect, again and again."""
+    gc.disable()  # 6,000 rules: 1 s of 2
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -3,15 +3,17 @@
 import contextlib
 import datetime as dt
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
+
+import asyncpg
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
 from consumer.store import configured
 from consumer.store.catalog import exact, read_ignoring
 from consumer.store.configured import StoredChannel, StoredRule
-from consumer.store.database import Connection, Database
+from consumer.store.database import Connection, Database, columns
 from schemas import events
 from schemas.rules import NOTHING_IGNORED, Since, ignoring, read_spec
 from schemas.secret import Secret
@@ -20,9 +22,14 @@ MOST_OLD_SECRETS: Final = 10  # each is a signature in every webhook's header; a
 
 
 class Edit:
-    """A change under way: all of it, or nothing. One editor at a time."""
+    """A change under way: all of it, or nothing. One editor at a time.
 
-    def __init__(self, connection: Connection, cipher: Cipher, namespace: str, *, since: Since) -> None:
+    Attributes:
+        keep: whether it is committed at its end.
+    """
+
+    def __init__(self, connection: Connection, cipher: Cipher, namespace: str, *, since: Since, keep: bool) -> None:
+        self.keep = keep
         self._connection = connection
         self._cipher = cipher
         self._namespace = namespace
@@ -85,34 +92,55 @@ class Edit:
 
     async def put_rule(self, rule: StoredRule) -> None:
         """Make *rule*, or change it to be so; what its thresholds ignore counts from now on."""
-        before = await self._connection.row("configuration/rule_before", id=rule.id)
-        was_enabled = before is not None and not before["disabled"]
-        ignored = NOTHING_IGNORED
-        if not rule.disabled:
-            ignored = ignoring(
-                rule.spec,
-                self._since,
-                before=read_spec(exact(before["spec"])) if before is not None and was_enabled else None,
-                kept=read_ignoring(before["ignoring"]) if before is not None and was_enabled else NOTHING_IGNORED,
-            )
-        await self._connection.rows(
-            "configuration/put_rule",
-            id=rule.id,
-            namespace=rule.namespace,
-            key=rule.key,
-            type=rule.spec.type.value,
-            name=rule.name,
-            spec=events.encode(rule.spec.model_dump(by_alias=True)).decode(),
-            metadata=json.dumps(dict(rule.metadata)),
-            disabled=rule.disabled,
-            ignoring=json.dumps({identity: one.model_dump(mode="json") for identity, one in ignored.items()}),
-        )
-        channels = list(rule.channels)
-        await self._connection.rows("configuration/put_rule_channels", rule_id=rule.id, channels=channels)
+        await self.change_rules(put=[rule])
 
     async def delete_rule(self, rule: StoredRule) -> None:
         """Delete *rule*: from the commit on, no record makes an event of it."""
-        await self._connection.rows("configuration/delete_rule", id=rule.id)
+        await self.change_rules(delete=[rule])
+
+    async def change_rules(self, *, put: Sequence[StoredRule] = (), delete: Sequence[StoredRule] = ()) -> None:
+        """Make or change the rules of *put*, and delete those of *delete*; all are locked first, in id order."""
+        ids = [rule.id for rule in (*put, *delete)]
+        if not ids:
+            return
+        rows = await self._connection.rows("configuration/lock_rules", ids=ids)
+        before = {row["id"]: row for row in rows}
+        if put:
+            await self._put(put, [self._ignored(rule, before.get(rule.id)) for rule in put])
+        if delete:
+            await self._connection.rows("configuration/delete_rules", ids=[rule.id for rule in delete])
+
+    def _ignored(self, rule: StoredRule, before: asyncpg.Record | None) -> Mapping[str, Since]:
+        if rule.disabled:
+            return NOTHING_IGNORED
+        if before is None or before["disabled"]:
+            return ignoring(rule.spec, self._since)
+        spec, kept = read_spec(exact(before["spec"])), read_ignoring(before["ignoring"])
+        return ignoring(rule.spec, self._since, before=spec, kept=kept)
+
+    async def _put(self, rules: Sequence[StoredRule], ignored: Sequence[Mapping[str, Since]]) -> None:
+        shown = [{identity: since.model_dump(mode="json") for identity, since in one.items()} for one in ignored]
+        await self._connection.rows(
+            "configuration/put_rules",
+            ids=[rule.id for rule in rules],
+            namespaces=[rule.namespace for rule in rules],
+            keys=[rule.key for rule in rules],
+            types=[rule.spec.type.value for rule in rules],
+            names=[rule.name for rule in rules],
+            specs=[events.encode(rule.spec.model_dump(by_alias=True)).decode() for rule in rules],
+            metadata=[json.dumps(dict(rule.metadata)) for rule in rules],
+            disabled=[rule.disabled for rule in rules],
+            ignoring=[json.dumps(one) for one in shown],
+        )
+        links = [(rule.id, channel, position) for rule in rules for position, channel in enumerate(rule.channels, 1)]
+        rule_ids, channel_ids, positions = columns(links, 3)
+        await self._connection.rows(
+            "configuration/put_rule_channels",
+            changed=[rule.id for rule in rules],
+            rule_ids=rule_ids,
+            channel_ids=channel_ids,
+            positions=positions,
+        )
 
     async def delete_channel(self, channel: StoredChannel) -> None:
         """Delete *channel*; its open deliveries end FAILED `channel_deleted`.
@@ -130,7 +158,7 @@ class _Abandoned(Exception):
 
 @contextlib.asynccontextmanager
 async def edit(database: Database, cipher: Cipher, namespace: str, *, keep: bool = True) -> AsyncIterator[Edit]:
-    """Give an edit; at the end it is committed, with a new revision that everybody is told of. Undone without *keep*.
+    """Give an edit; at its end it is committed, with a new revision, and replicas are notified. Undone without *keep*.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached; nothing was changed.
@@ -139,7 +167,9 @@ async def edit(database: Database, cipher: Cipher, namespace: str, *, keep: bool
         async with database.transaction() as connection:
             bumped = await connection.row("catalog/bump")  # first: its row is the lock that editors queue at
             assert bumped is not None  # noqa: S101 - the migration inserts the one row
-            yield Edit(connection, cipher, namespace, since=Since(revision=bumped["revision"], at=bumped["now"]))
-            if not keep:
+            since = Since(revision=bumped["revision"], at=bumped["now"])
+            made = Edit(connection, cipher, namespace, since=since, keep=keep)
+            yield made
+            if not made.keep:
                 raise _Abandoned
             await connection.rows("catalog/notify")

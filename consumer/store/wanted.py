@@ -4,7 +4,7 @@ One place for apply and the API: what keeps a secret, and who disabled a channel
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from consumer import ids
@@ -79,17 +79,16 @@ def _disabled_by(config: ChannelConfig, stored: StoredChannel | None) -> Disable
 
 def rule(config: RuleFields, namespace: str, stored: StoredRule | None, *, channels: Sequence[str]) -> StoredRule:
     """Return the rule that *config* asks for; *channels* are ids, each once."""
-    wanted = StoredRule(
+    spec = config.spec
+    if stored is not None and stored.spec == spec:
+        spec = stored.spec  # a threshold is its exact value: 80 now and 80.0 before, however written, are no change
+    return StoredRule(
         id=stored.id if stored else ids.new(),
         namespace=namespace,
         key=config.key,
         name=config.name,
-        spec=config.spec,
+        spec=spec,
         channels=tuple(dict.fromkeys(channels)),
         metadata=config.metadata,
         disabled=config.disabled,
     )
-    if stored is not None and stored.spec == wanted.spec:
-        # A threshold is its exact value: 80 now and 80.0 before, however written, are no change.
-        return replace(wanted, spec=stored.spec)
-    return wanted

@@ -3,11 +3,12 @@
 Starts a Postgres. Among 100, 1,000, 6,000 and 10,000 rules one is changed, EDITS=200 times, and a replica's rules made
 current after each: its CPU, wall-clock time and how long the event loop stood still, in milliseconds, medians; and
 Postgres' CPU for it, the mean. Then `tollbell apply` of RULES=6000 rules, in seconds: all new, none changed, one
-changed, all changed. A line of JSON for each. ARGS: `edits` or `apply` for one of them.
+changed, all changed; a file in JSON, and in YAML. A line of JSON for each. ARGS: `edits` or `apply` for one of them.
 """
 
 import asyncio
 import json
+import resource
 import statistics
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import asyncpg
+import yaml
 
 from consumer import clock, encryption
 from consumer.consume.rulebook import Rulebook
@@ -120,18 +122,34 @@ def rules_file(count: int, changed: range = range(0)) -> str:
 
 async def apply(server: str, template: str) -> None:
     steps = {"all new": range(0), "none changed": range(0), "one changed": range(1), "all changed": range(1, RULES)}
-    with account.scratch() as directory:
-        async with new_database(server, template=template) as url:
-            topics = Topics(usage="unused", dead_letters="unused")
-            values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics)
-            deployment = Deployment(values, Path(directory))
-            for what, changed in steps.items():
-                text, at = rules_file(RULES, changed), clock.monotonic()
-                applied = await deployment.apply(text)
-                assert applied.status == 0, applied.err
-                signs = {sign: applied.out.count(f"{sign} rule ") for sign in "+~="}
-                row = {"apply": what, "rules": RULES, "seconds": round(clock.monotonic() - at, 2), **signs}
-                print(json.dumps(row), flush=True)  # noqa: T201 - its result
+    for form in ("JSON", "YAML"):
+        with account.scratch() as directory:
+            async with new_database(server, template=template) as url:
+                topics = Topics(usage="unused", dead_letters="unused")
+                values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics)
+                for what, changed in steps.items():
+                    text = rules_file(RULES, changed)
+                    text = text if form == "JSON" else yaml.dump(json.loads(text), Dumper=yaml.CSafeDumper)
+                    row = {
+                        "apply": what,
+                        "as": form,
+                        "rules": RULES,
+                        **await _applied(Deployment(values, directory), text),
+                    }
+                    print(json.dumps(row), flush=True)  # noqa: T201 - its result
+
+
+async def _applied(deployment: Deployment, text: str) -> dict[str, float]:
+    cpu, at = _children(), clock.monotonic()
+    applied = await deployment.apply(text)
+    assert applied.status == 0, applied.err
+    took = {"seconds": round(clock.monotonic() - at, 2), "cpu_seconds": round(_children() - cpu, 2)}
+    return took | {sign: applied.out.count(f"{sign} rule ") for sign in "+~="}
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def main(wanted: list[str]) -> None:

@@ -5,21 +5,24 @@ import re
 
 from tests.conftest import MakeDeployment
 from tests.factories import rules_yaml
+from tests.one_rule import scalar
 from tests.verification import SECRET
 
 URL = "https://internal.example.com/hooks/tollbell"
 
 
-async def test_applying_twice_changes_nothing(deploy: MakeDeployment) -> None:
+async def test_applying_twice_changes_nothing(deploy: MakeDeployment, migrated: str) -> None:
     deployment = await deploy()
 
     planned = await deployment.apply(rules_yaml(URL, 80), "--dry-run", HOOK_SECRET=SECRET)
     first = await deployment.apply(rules_yaml(URL, 80), HOOK_SECRET=SECRET)
+    revision = await scalar(migrated, "SELECT revision FROM catalog")
     second = await deployment.apply(rules_yaml(URL, "80.0"), HOOK_SECRET=SECRET)
 
     assert planned.out == "+ channel hook\n+ rule quota\nnothing was changed (--dry-run)\n"
     assert first.out == "+ channel hook\n+ rule quota\n"
     assert second.out == "= channel hook\n= rule quota\n"
+    assert await scalar(migrated, "SELECT revision FROM catalog") == revision == 2  # the replicas have nothing to load
 
 
 async def test_a_secret_left_out_is_made_printed_once_and_kept(deploy: MakeDeployment) -> None:

@@ -65,4 +65,18 @@ MUTANTS = [
         "the rules of a feature are judged as they were before the change",
         by=CHANGES,
     ),
+    Mutant(
+        "consumer/store/sql/configuration/lock_rules.sql",
+        "ORDER BY id\n",
+        "ORDER BY id DESC\n",
+        "an editor and a batch wait for each other: one of them is ended by Postgres",
+        by="integration/test_edits_of_many.py",
+    ),
+    Mutant(
+        "consumer/commands/apply.py",
+        '            edit.keep = not dry_run and any(step.sign != "=" for step in steps)\n',
+        "            edit.keep = not dry_run\n",
+        "every replica loads rules that nobody has changed",
+        by="integration/test_apply.py",
+    ),
 ]
