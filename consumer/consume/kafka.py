@@ -21,11 +21,11 @@ from aiokafka.errors import (
 )
 from aiokafka.helpers import create_ssl_context
 
-from consumer.consume import records
+from consumer.consume import polls, records
 from consumer.errors import ConfigInvalid, Refused, SourceUnavailable
 from schemas.secret import Secret
 
-FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch: what a batch may hold in memory
+FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch, as Kafka has it: `polls` bounds what that unpacks to
 PARTITION_BYTES: Final = 1024 * 1024
 COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for ever
 COMMITTED_TIMEOUT: Final = 20.0  # seconds: a new cluster makes the topic of the offsets first
@@ -78,6 +78,7 @@ class Kafka:
     def consumer(self, group_id: str | None) -> AIOKafkaConsumer:
         """Return a consumer of *group_id*, or of no group; not started, subscribed to nothing."""
         records.install()
+        polls.install()
         return AIOKafkaConsumer(
             **self._common(),
             group_id=group_id,

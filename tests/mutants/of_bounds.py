@@ -106,4 +106,24 @@ MUTANTS = [
         "a duty that fails for ever is not shown on /readyz",
         by="unit/test_loop.py",
     ),
+    *(
+        Mutant("consumer/consume/polls.py", *change, by="property/test_polls.py")
+        for change in [
+            ("if room.left <= 0 or len(taken)", "if len(taken)", "a poll unpacks all that a fetch has"),
+            ("not room.left > 0 or ", "", "a poll takes a record of each partition beyond what it may"),
+            (">= FETCHED_BYTES", "< 0", "what was fetched piles up, for each partition that there is"),
+            (
+                "                self._update_position()\n                break\n",
+                "                break\n",
+                "records are handed out again, as the position stays before them",
+            ),
+        ]
+    ),
+    Mutant(
+        "consumer/consume/records.py",
+        "len(plain) + UNPACKED_LIMIT))",
+        "len(plain) + 2 * UNPACKED_LIMIT))",
+        "a batch of more than 32 MiB is unpacked",
+        by="property/test_batches.py",
+    ),
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer.commands import yaml_file
+from consumer.consume.polls import FETCHED_BYTES, POLL_BYTES
 from consumer.consume.records import UNPACKED_LIMIT
 from consumer.errors import ConfigInvalid
 from consumer.serve.bodies import MAX_BYTES as BODY_BYTES
@@ -24,6 +25,8 @@ LIMITS = {
     "record": MAX_BYTES,
     "batch of records": UNPACKED_LIMIT,
     "levels of a record": MAX_LEVELS,
+    "one poll": POLL_BYTES,
+    "what was fetched and is not yet polled": FETCHED_BYTES,
     "id or key in a record": MAX_IDENTIFIER,
     "rules file": yaml_file.MAX_BYTES,
     "values of a rules file": yaml_file.MAX_VALUES,

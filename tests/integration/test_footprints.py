@@ -1,0 +1,43 @@
+"""Inputs that are small, or few, and become large: they take bounded memory, and others are answered meanwhile.
+
+`pytest -s` prints what each took.
+"""
+
+from consumer.servers.contracts import Broker
+from tests.batches import batch, record, send
+from tests.conftest import MakeDeployment, Produce
+from tests.factories import native_record, rules_yaml
+from tests.fakes import Receiver
+from tests.footprint import Footprint, footprint
+from tests.verification import SECRET
+
+MOST_GROWN_MIB = 300
+MOST_SECONDS = 0.5
+
+
+def is_bounded(found: Footprint) -> None:
+    print(found)  # noqa: T201 - a measurement
+    assert found.grown_mib <= MOST_GROWN_MIB, found
+    assert min(found.slowest, found.worked) <= MOST_SECONDS, found
+
+
+async def test_1500_records_that_unpack_to_a_megabyte_each(
+    kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy()
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    wide = {"id": "c-1", "key": "acme", "name": "x" * 1_000_000}
+    some = [record(native_record(n, customer=wide), delta=n) for n in range(30)]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(topic, native_record(79))
+        await replica.reaches("tollbell_records_total", 1)
+
+        async with footprint(replica) as found:
+            await send(kafka, topic, *[batch(some, compression="gzip")] * 50)
+            await produce(topic, native_record(80, calculated_at="2026-11-22T10:16:30Z"))
+            await receiver.wait_for(1, timeout=120)
+
+        assert await replica.metric("tollbell_records_total", result="judged") == 1502
+    is_bounded(found)
