@@ -3,6 +3,10 @@
 `pytest -s` prints what each took.
 """
 
+import json
+
+import pytest
+
 from consumer.servers.contracts import Broker
 from tests.batches import batch, record, send
 from tests.conftest import MakeDeployment, Produce
@@ -41,3 +45,45 @@ async def test_1500_records_that_unpack_to_a_megabyte_each(
 
         assert await replica.metric("tollbell_records_total", result="judged") == 1502
     is_bounded(found)
+
+
+@pytest.mark.parametrize(("size", "events"), [(800_000, 0), (2_000, 1600)])
+async def test_one_record_that_reaches_1600_thresholds(
+    size: int, events: int, deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    """Of 800 KB it is a dead letter, of 2 KB it makes all of its events."""
+    deployment = await deploy(TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="50")
+    applied = await deployment.apply(many_rules(receiver.url()), HOOK_SECRET=SECRET)
+    assert applied.status == 0, applied.err
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(topic, native_record(0))
+        await replica.reaches("tollbell_records_total", 1)
+
+        async with footprint(replica) as found:
+            large = native_record(
+                100, calculated_at="2026-11-22T10:16:00Z", customer={"id": "c-1", "metadata": {"note": "x" * size}}
+            )
+            await produce(topic, large)
+            await replica.reaches("tollbell_records_total", 1, result="judged" if events else "dead_letter")
+            await receiver.wait_for(events, timeout=120)
+
+        assert len(receiver.requests) == events
+    is_bounded(found)
+
+
+def many_rules(url: str) -> str:
+    """Sixteen rules of a hundred thresholds each, as JSON, which is YAML."""
+    channel = {"key": "hook", "type": "WEBHOOK", "name": "Hook", "url": url, "signingSecret": SECRET}
+    rules = [
+        {
+            "key": f"rule-{n}",
+            "type": "entitlements.balance.threshold",
+            "name": f"Rule {n}",
+            "channels": ["hook"],
+            "thresholds": [{"type": "usage_percentage", "value": value} for value in range(1, 101)],
+        }
+        for n in range(16)
+    ]
+    return json.dumps({"channels": [channel], "rules": rules})
