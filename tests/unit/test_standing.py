@@ -49,8 +49,9 @@ def at(time: str, usage: object = 40, **data: object) -> bytes:
     return native_record(usage, calculated_at=f"2026-11-22T{time}Z", **data)
 
 
-def ending(calculated_at: str) -> bytes:
+def ending(calculated_at: str, usage: int = 80) -> bytes:
     record = json.loads(parsing.entitlement(activeTo=ACTIVE_TO))
+    record["data"]["value"]["usage"] = usage
     record["data"]["calculatedAt"] = calculated_at
     return json.dumps(record).encode()
 
@@ -138,7 +139,7 @@ def test_up_to_its_end_an_entitlement_stands_and_no_further() -> None:
         [at("10:00:00", 60), at("09:59:00", 60)],
         # what a late record says of the end is not believed; a newer one that says it is
         [at("10:00:00"), at("09:59:00", period=("2026-11-01T00:00:00Z", "2026-12-02T00:00:00Z"))],
-        [at("10:20:00"), ending("2026-11-22T10:15:30Z")],
+        [at("10:20:00"), ending("2026-11-22T10:15:30Z", usage=40)],
         [at("10:00:00"), at("10:01:00", period=("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"))],
         [openmeter_record(operation="reset")],
         [openmeter_record(operation="delete"), openmeter_record(calculatedAt="2026-08-18T16:01:50.3Z")],
