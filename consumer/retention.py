@@ -54,9 +54,10 @@ class Retention:
         await self._step("make", self._make(now, over_by))
         await self._step("drop", self._drop(over_by))
         await self._step("measure", self._measure(now))
-        for what in (Removable.EVENTS, Removable.ENTITLEMENTS, Removable.INVOICES, Removable.JOBS):
+        for what in (Removable.EVENTS, Removable.JOBS):
             await self._step(what.value, self._remove(what, over_by))
-        await self._step(Removable.IDENTITIES.value, self._remove_identities(now, over_by))
+        for what in (Removable.ENTITLEMENTS, Removable.INVOICES, Removable.IDENTITIES):
+            await self._step(what.value, self._remove_guards(what, now, over_by))
 
     async def _step(self, name: str, step: Coroutine[None, None, None]) -> None:
         """Do one of the steps; where Postgres fails it, say so: the others do not need it, and it comes again."""
@@ -69,10 +70,11 @@ class Retention:
         for one in await retention.make(self._database, now=now, kept_from=over_by):
             self._say(one)
 
-    async def _remove_identities(self, now: dt.datetime, over_by: dt.datetime) -> None:
-        by = await retention.identities_over_by(self._database, over_by, now)
+    async def _remove_guards(self, what: Removable, now: dt.datetime, over_by: dt.datetime) -> None:
+        """Remove what keeps a record that is read again from making an event again: no such record must be left."""
+        by = await retention.guards_over_by(self._database, over_by, now)
         if by is not None:
-            await self._remove(Removable.IDENTITIES, min(by, now - self._longest_round))
+            await self._remove(what, min(by, now - self._longest_round) if what is Removable.IDENTITIES else by)
 
     async def _drop(self, over_by: dt.datetime) -> None:
         existing = await retention.partitions(self._database)

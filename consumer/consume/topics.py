@@ -1,4 +1,4 @@
-"""For how long a record may be read again: as its topic says, for the retention of events' identities.
+"""For how long a record may be read again: as its topic says, for the retention of what keeps it from firing twice.
 
 Asked of Kafka from time to time: a topic's retention may be changed at any time.
 """
@@ -35,7 +35,7 @@ class Topics:
         await loop.every(self.once, EVERY, name="topics")
 
     async def once(self) -> None:
-        """Ask once. Without the right to ask nothing is remembered, and identities stay: it costs room, not work.
+        """Ask once. Without the right to ask nothing is remembered, and guards stay: it costs room, not work.
 
         Raises:
             SourceUnavailable: Kafka cannot be reached, or does not know the question.
@@ -45,7 +45,9 @@ class Topics:
             kept_for = await _kept_for(self._kafka, self._topics)
         except Refused as exc:
             logger.warning(
-                "topics.not_described", error=str(exc), why="events' identities are kept until it is allowed"
+                "topics.not_described",
+                error=str(exc),
+                why="what keeps records from firing twice stays until it is allowed",
             )
             return
         await retention.remember_topics(self._database, kept_for)

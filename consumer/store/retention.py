@@ -247,10 +247,11 @@ async def remove(database: Database, what: Removable, *, over_by: dt.datetime, a
     return Removal(row["removed"], row["removed"] < STEP, row.get("last"))
 
 
-async def identities_over_by(database: Database, over_by: dt.datetime, now: dt.datetime) -> dt.datetime | None:
-    """Return by when an identity was made that may go: by *over_by*, and its record cannot come again.
+async def guards_over_by(database: Database, over_by: dt.datetime, now: dt.datetime) -> dt.datetime | None:
+    """Return by when a guard was over that may go: by *over_by*, and no record that it guards against can come again.
 
-    None: nobody has said yet how long topics keep their records, or one keeps them for ever.
+    Guards are rows of entitlements and invoices, and identities of events. One stands in for another, so there is one
+    time for all. None: nobody has said yet how long topics keep their records, or one keeps them for ever.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.

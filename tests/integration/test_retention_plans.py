@@ -58,11 +58,11 @@ async def test_a_claim_finds_each_event_in_one_partition_and_its_deliveries_by_t
 
     found = await plan(sql, "deliveries/claim", **given)
 
-    week = containing(many).name
+    week = containing(many)
     looked = scanned(found, "event")
-    assert "event_" + week in {table for table, _ in looked}
+    assert looked
+    assert {table for table, _ in looked} <= {f"event_{one.name}" for one in (week, week.next(-1))}  # it may be Monday
     assert all(index != "Seq Scan" for _, index in looked)
-    assert len(looked) <= 2  # three claims of the last hours, maybe over a Monday
     assert "delivery_due" in {one.get("Index Name") for one in found}
 
 
@@ -92,8 +92,9 @@ async def test_what_must_be_kept_is_looked_for_in_one_partition(sql: Connection,
 
 async def test_removals_use_their_indexes(sql: Connection, now: dt.datetime) -> None:
     await sql.execute("""
-        INSERT INTO entitlement (namespace, id, version, period_from, period_to, shown_at, ended, about, marks)
-        SELECT 'default', n, 1, t - interval '1 d', t, t - interval '1 d', n % 10 = 0, '{}', '{}'
+        INSERT INTO entitlement
+            (namespace, id, version, period_from, period_to, shown_at, written_at, ended, about, marks)
+        SELECT 'default', n, 1, t - interval '1 d', t, t - interval '1 d', t, n % 10 = 0, '{}', '{}'
         FROM generate_series(1, 20000) n, LATERAL (SELECT now() - n * interval '10 min' AS t) s;
         INSERT INTO invoice SELECT 'default', n, 1, 'issued', now(), now() - n * interval '10 min'
         FROM generate_series(1, 20000) n;

@@ -12,13 +12,17 @@ from consumer.store.database import Database
 from consumer.store.memory import EntitlementKey, Memory
 from consumer.store.outbox import Change, Result
 from consumer.store.retention import Removable
+from tests.factories import native_record
+from tests.integration.test_glances import ingest, take
+from tests.one_rule import configure
 from tests.partitions import DAY, KEEP, Connection, count, duty
 
 
 async def make_entitlement(sql: Connection, id_: str, period_to: dt.datetime, *, ended: bool = True) -> None:
     await sql.execute(
-        """INSERT INTO entitlement (namespace, id, version, period_from, period_to, shown_at, ended, about, marks)
-           VALUES ('default', $1, 1, $2, $3, $2, $4, '{}', '{}')""",
+        """INSERT INTO entitlement
+               (namespace, id, version, period_from, period_to, shown_at, written_at, ended, about, marks)
+           VALUES ('default', $1, 1, $2, $3, $2, $3, $4, '{}', '{}')""",
         id_,
         period_to - 30 * DAY,
         period_to,
@@ -26,10 +30,17 @@ async def make_entitlement(sql: Connection, id_: str, period_to: dt.datetime, *,
     )
 
 
+@pytest.fixture
+async def week(store: Database) -> None:
+    """A topic that keeps its records for less than the retention."""
+    await retention.remember_topics(store, {"usage": 7 * DAY})
+
+
 async def remaining(sql: Connection, table: str) -> list[str]:
     return [row["id"] for row in await sql.fetch(f"SELECT id FROM {table} ORDER BY id")]  # noqa: S608
 
 
+@pytest.mark.usefixtures("week")
 async def test_entitlements_go_a_retention_after_their_periods_end_and_not_before_the_clock_has_ended_it(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
@@ -43,6 +54,7 @@ async def test_entitlements_go_a_retention_after_their_periods_end_and_not_befor
     assert await remaining(sql, "entitlement") == ["b-young", "c-current", "d-to-be-ended"]
 
 
+@pytest.mark.usefixtures("week")
 async def test_an_entitlement_whose_period_never_ends_goes_after_its_deletion_or_its_own_end(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
@@ -62,6 +74,7 @@ async def test_an_entitlement_whose_period_never_ends_goes_after_its_deletion_or
     assert await remaining(sql, "entitlement") == ["d-young", "e-young", "f-lives"]
 
 
+@pytest.mark.usefixtures("week")
 async def test_what_was_first_seen_after_its_end_waits_for_the_clock_where_a_threshold_has_fired(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
@@ -74,6 +87,7 @@ async def test_what_was_first_seen_after_its_end_waits_for_the_clock_where_a_thr
     assert await remaining(sql, "entitlement") == ["b-fired"]
 
 
+@pytest.mark.usefixtures("week")
 async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_and_begun_anew(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
@@ -100,6 +114,7 @@ async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_a
     assert await remaining(sql, "entitlement") == ["ent-1"]
 
 
+@pytest.mark.usefixtures("week")
 async def test_a_document_that_a_writer_holds_is_left_to_it(
     store: Database, sql: Connection, database: str, now: dt.datetime
 ) -> None:
@@ -115,6 +130,7 @@ async def test_a_document_that_a_writer_holds_is_left_to_it(
     assert await remaining(sql, "entitlement") == ["ent-1"]
 
 
+@pytest.mark.usefixtures("week")
 async def test_invoices_go_a_retention_after_they_were_written(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
@@ -126,6 +142,20 @@ async def test_invoices_go_a_retention_after_they_were_written(
     assert await remaining(sql, "invoice") == ["b-young"]
 
 
+@pytest.mark.usefixtures("week")
+async def test_an_entitlement_that_was_written_after_its_periods_end_counts_from_then(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    """A record that came late, or a month of the past: it can be read again for longer than since the period's end."""
+    for id_, written_at in (("a-over", now - KEEP - DAY), ("b-late", now - KEEP + DAY)):
+        await make_entitlement(sql, id_, now - KEEP - 30 * DAY)
+        await sql.execute("UPDATE entitlement SET written_at = $2 WHERE id = $1", id_, written_at)
+
+    await duty(store).once()
+
+    assert await remaining(sql, "entitlement") == ["b-late"]
+
+
 @pytest.mark.parametrize(
     ("topics", "oldest_left"),
     [
@@ -135,18 +165,47 @@ async def test_invoices_go_a_retention_after_they_were_written(
         ({"usage": 7 * DAY, "resets": 120 * DAY}, 110),  # a topic's is longer
     ],
 )
-async def test_identities_outlive_the_retention_and_every_record_that_may_come_again(
+async def test_guards_outlive_the_retention_and_every_record_that_may_come_again(
     store: Database, sql: Connection, now: dt.datetime, topics: dict[str, dt.timedelta | None], oldest_left: int
 ) -> None:
+    """All of them, as long: an event that the identity no longer knows is known by the row, and the other way round."""
     for days in (0, 80, 110, 200):
-        await sql.execute("INSERT INTO event_identity VALUES ($1, 'e', $2)", bytes([days]) * 32, now - days * DAY)
+        at = now - days * DAY
+        await sql.execute("INSERT INTO event_identity VALUES ($1, 'e', $2)", bytes([days]) * 32, at)
+        await sql.execute("INSERT INTO invoice VALUES ('default', $1, 1, 'issued', $2, $2)", str(days), at)
+        await make_entitlement(sql, str(days), at)
     if topics:
         await retention.remember_topics(store, topics)
 
     await duty(store).once()
 
-    oldest = await sql.fetchval("SELECT min(created_at) FROM event_identity")
-    assert (now - oldest).days == oldest_left
+    oldest = {
+        "event_identity": await sql.fetchval("SELECT min(created_at) FROM event_identity"),
+        "invoice": await sql.fetchval("SELECT min(written_at) FROM invoice"),
+        "entitlement": await sql.fetchval("SELECT min(period_to) FROM entitlement"),
+    }
+    assert {table: (now - at).days for table, at in oldest.items()} == dict.fromkeys(oldest, oldest_left)
+
+
+async def test_a_record_of_a_notified_period_that_is_read_again_makes_no_second_event(
+    store: Database, sql: Connection, now: dt.datetime
+) -> None:
+    """Offsets were set back: the topic keeps records for 120 days, and the period's first event is older than that."""
+    await configure(store, "hook")
+    await retention.remember_topics(store, {"usage": 120 * DAY})
+    period = (now - 125 * DAY, now - 95 * DAY)
+    begin, end = (at.isoformat() for at in period)
+    record = native_record(90, period=(begin, end), calculated_at=(now - 96 * DAY).isoformat())
+    first = await take(await ingest(store), record)
+    await sql.execute("UPDATE event_identity SET created_at = $1", now - 121 * DAY)
+    await sql.execute("UPDATE entitlement SET ended = true, shown_at = $1, written_at = $2", *period)
+
+    await duty(store).once()
+    again = await take(await ingest(store), record)
+
+    assert (first.events, again.events) == (1, 0)
+    assert await count(sql, "event_identity") == 0
+    assert await count(sql, "event") == 1
 
 
 async def test_identities_outlive_the_longest_round_of_deliveries(

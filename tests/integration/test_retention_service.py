@@ -76,7 +76,8 @@ async def move_into_the_past(sql: "asyncpg.Connection", by: dt.timedelta) -> str
     await sql.execute("UPDATE event_identity SET event_id = $1, created_at = $2", id_, at)
     # Something has fired in its period, so the clock has ended it before it may go.
     await sql.execute(
-        "UPDATE entitlement SET period_from = $1, period_to = $2, shown_at = $2, ended = true", at - DAY, at
+        "UPDATE entitlement SET period_from = $1, period_to = $2, shown_at = $2, written_at = $2, ended = true",
+        *(at - DAY, at),
     )
     # Whether this process has asked Kafka before its first removal is a matter of milliseconds: somebody else has.
     await sql.execute("INSERT INTO topic_retention VALUES ('another', '7 d')")
@@ -84,7 +85,7 @@ async def move_into_the_past(sql: "asyncpg.Connection", by: dt.timedelta) -> str
 
 
 @pytest.mark.real_kafka
-async def test_topics_say_for_how_long_identities_are_kept(database: str, kafka: Broker, make_topic: MakeTopic) -> None:
+async def test_topics_say_for_how_long_guards_are_kept(database: str, kafka: Broker, make_topic: MakeTopic) -> None:
     short = await make_topic(retention_ms=1000, segment_ms=2000)
     endless = await make_topic(retention_ms=-1)
     store = await Database.connect(database, size=2)
@@ -93,11 +94,11 @@ async def test_topics_say_for_how_long_identities_are_kept(database: str, kafka:
     source = source_of(settings)
     over_by = await store.now()
 
-    before = await retention.identities_over_by(store, over_by, over_by)
+    before = await retention.guards_over_by(store, over_by, over_by)
     await Topics(source, store, [short, short]).once()
-    known = await retention.identities_over_by(store, over_by - DAY, over_by)
+    known = await retention.guards_over_by(store, over_by - DAY, over_by)
     await Topics(source, store, [short, endless]).once()
-    for_ever = await retention.identities_over_by(store, over_by - DAY, over_by)
+    for_ever = await retention.guards_over_by(store, over_by - DAY, over_by)
     with pytest.raises(SourceUnavailable):
         await Topics(source, store, [short, "no-such-topic"]).once()
 

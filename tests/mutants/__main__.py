@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.cases import CASES
-from tests.mutants import of_bounds, of_entitlements, of_glances, of_guards, of_rules, of_the_rest, of_thresholds
+from tests.mutants import (
+    of_bounds,
+    of_entitlements,
+    of_glances,
+    of_guards,
+    of_retention,
+    of_rules,
+    of_the_rest,
+    of_thresholds,
+)
 from tests.mutants.mutant import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
@@ -29,6 +38,7 @@ MUTANTS: Final = [
     *of_the_rest.MUTANTS,
     *of_guards.MUTANTS,
     *of_rules.MUTANTS,
+    *of_retention.MUTANTS,
     *of_bounds.MUTANTS,
 ]
 LONGEST_SECONDS: Final = 240  # for the tests of one mutant, which take 15: a mutant may make a loop endless
