@@ -1,4 +1,4 @@
-"""The rules in force, kept current: told by Postgres, and asked every second in case nobody told."""
+"""The rules in force, kept current: Postgres notifies of changes, and is asked every second as a backstop."""
 
 import asyncio
 

@@ -28,7 +28,7 @@ SLICE: Final = 100  # rules that are read in one go: 3 to 9 ms, then the event l
 
 
 class _Group(Enum):
-    """What a rule is about, where that is no single feature."""
+    """What a rule is about other than a single feature."""
 
     ALL_FEATURES = auto()
     INVOICES = auto()

@@ -250,8 +250,8 @@ async def remove(database: Database, what: Removable, *, over_by: dt.datetime, a
 async def guards_over_by(database: Database, over_by: dt.datetime, now: dt.datetime) -> dt.datetime | None:
     """Return by when a guard was over that may go: by *over_by*, and no record that it guards against can come again.
 
-    Guards are rows of entitlements and invoices, and identities of events. One stands in for another, so there is one
-    time for all. None: nobody has said yet how long topics keep their records, or one keeps them for ever.
+    Guards are rows of entitlements and invoices, and identities of events. Each covers for the others, so there is
+    one time for all. None: it is not known yet how long topics keep their records, or one keeps them for ever.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.

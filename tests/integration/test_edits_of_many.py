@@ -38,7 +38,7 @@ async def rules(store: Database) -> list[StoredRule]:
         return await edit.rules()
 
 
-async def test_what_is_not_changed_is_not_written_and_makes_no_revision(store: Database, sql: Connection) -> None:
+async def test_without_a_change_nothing_is_written(store: Database, sql: Connection) -> None:
     await apply(store, file(["x", "y"]))
     before = await sql.fetchrow(STATE)
 
@@ -72,9 +72,7 @@ async def test_the_channels_of_a_rule_are_whole_and_in_order(store: Database) ->
     assert y.channels == (a, b, c)
 
 
-async def test_rules_that_are_put_and_deleted_are_locked_in_id_order_as_batches_do(
-    store: Database, sql: Connection, database: str
-) -> None:
+async def test_rules_put_and_deleted_are_locked_in_id_order(store: Database, sql: Connection, database: str) -> None:
     """Else a batch that holds the first and waits for the second would wait for an editor that waits for it."""
     await apply(store, file(["x", "y"]))
     first, second = await rules(store)

@@ -104,9 +104,7 @@ class Editors:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_whatever_is_edited_or_rolled_back_it_is_what_loading_all_shows(
-    store: Database, replica: Rulebook, seed: int
-) -> None:
+async def test_edits_and_rollbacks_end_in_what_loading_all_shows(store: Database, replica: Rulebook, seed: int) -> None:
     """Notifications are missed: it looks now and then, after one edit or several, or after none."""
     editors, chance = Editors(store, seed), random.Random(seed)
     for _ in range(40):
@@ -120,7 +118,7 @@ async def test_whatever_is_edited_or_rolled_back_it_is_what_loading_all_shows(
         assert (replica.catalog.revision, replica.catalog.size) == (whole.revision, whole.size)
 
 
-async def test_an_edit_that_is_not_committed_is_not_seen_and_then_it_is(store: Database, replica: Rulebook) -> None:
+async def test_an_edit_is_seen_once_it_is_committed_and_not_before(store: Database, replica: Rulebook) -> None:
     await configure(store, "hook", name="first")
     async with configuration.edit(store, CIPHER, "default") as edit:
         (rule,) = await edit.rules()
@@ -133,7 +131,7 @@ async def test_an_edit_that_is_not_committed_is_not_seen_and_then_it_is(store: D
     assert names(replica) == []
 
 
-async def test_a_revision_that_was_rolled_back_is_another_edits_and_loaded(store: Database, replica: Rulebook) -> None:
+async def test_a_revision_taken_again_after_a_rollback_is_loaded(store: Database, replica: Rulebook) -> None:
     async with configuration.edit(store, CIPHER, "default", keep=False) as edit:
         await edit.put_rule(stored_rule("rule-1", make_rule(percents=[80]).spec))
     await replica.refresh()
@@ -173,7 +171,7 @@ async def test_a_revision_that_has_gone_back_is_loaded_whole(store: Database, re
     assert replica.catalog.revision == now.revision
 
 
-async def test_a_persons_own_update_takes_a_revision(store: Database, replica: Rulebook, database: str) -> None:
+async def test_a_manual_update_takes_a_revision(store: Database, replica: Rulebook, database: str) -> None:
     await configure(store, "hook", name="first")
     await replica.refresh()
     before = replica.catalog.revision
@@ -211,9 +209,7 @@ async def test_a_rule_is_never_removed_before_it_is_deleted(store: Database, sql
     assert await sql.execute("DELETE FROM rule") == "DELETE 1"
 
 
-async def test_a_newer_releases_rule_leaves_the_others_and_comes_when_it_is_understood(
-    replica: Rulebook, sql: Connection
-) -> None:
+async def test_a_newer_releases_rule_is_left_out_until_it_can_be_read(replica: Rulebook, sql: Connection) -> None:
     await sql.execute(MANY, 2)
     await replica.refresh()
 

@@ -41,7 +41,7 @@ MUTANTS = [
         MIGRATION,
         "IF NOT is_editor THEN",
         "IF false THEN",
-        "a person's own change of a rule is never loaded",
+        "a manual change of a rule is never loaded",
         by=ON_POSTGRES,
     ),
     Mutant(
@@ -76,7 +76,7 @@ MUTANTS = [
         "consumer/commands/apply.py",
         '            edit.keep = not dry_run and any(step.sign != "=" for step in steps)\n',
         "            edit.keep = not dry_run\n",
-        "every replica loads rules that nobody has changed",
+        "every replica loads rules that have not changed",
         by="integration/test_apply.py",
     ),
 ]

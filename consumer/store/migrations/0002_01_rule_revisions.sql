@@ -4,8 +4,8 @@
 ALTER TABLE rule ADD COLUMN revision bigint NOT NULL DEFAULT 0;  -- of those made before this: every replica loads all once
 CREATE INDEX rule_by_revision ON rule (revision);
 
--- The database sets it, so it holds whoever writes: also a replica of the release before, which knows no such column, and
--- a person's own UPDATE, which takes a new revision here. An editor has one already (catalog/bump.sql).
+-- The database sets it, so it holds for every writer: for a replica of the release before, which knows no such column, and
+-- for a manual UPDATE, which takes a new revision here. An editor has one already (catalog/bump.sql).
 -- A revision is visible together with all that was written under it: its row in `catalog` is locked until the commit.
 -- Lock order of an UPDATE that bumps here: the rule, the catalog; of an editor: the catalog, rules by id.
 CREATE FUNCTION stamp_rule() RETURNS trigger LANGUAGE plpgsql AS $$
