@@ -42,7 +42,7 @@ def test_the_steady_load_makes_six_events_of_an_entitlement_and_period_not_all_a
     load = steady("ns", entitlements=VISITS, records=VISITS * VISITS * 3, seed=1)
 
     of_one = [event for event in load.story().events if event.about == ("ns", "ent-0")]
-    assert len(of_one) == 6 * 3 - 1  # three whole periods; the first has no reset before it
+    assert len(of_one) == 6 * 3  # three whole periods, each ended by a record or by the clock
     first = {record.about: record.usage for record in reversed(load.records)}
     assert len(set(first.values())) == VISITS
     assert len(load.records) > VISITS * VISITS * 3  # some come twice
