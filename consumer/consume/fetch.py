@@ -171,7 +171,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._committer.schedule(self._progress.look())
         if not self._progress.is_batch_in_flight:
             return
-        began = clock.monotonic()
+        began, polled = clock.monotonic(), sum([len(records) for records in batches.values()])
+        is_full = polled >= self._most
         self._idle.clear()
         batch = asyncio.create_task(self._effects(batches), name="batch")
         try:
@@ -187,8 +188,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             await self._wait_out(exc, stop)
         else:
             self._failures, self._failed = 0, None
-            polled = sum([len(records) for records in batches.values()])
-            self._gathering.took(polled, began=began, ended=clock.monotonic(), is_full=polled >= self._most)
+            self._gathering.took(polled, began=began, ended=clock.monotonic(), is_full=is_full)
         finally:
             batch.cancel()
             self._idle.set()
