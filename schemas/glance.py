@@ -150,7 +150,7 @@ def look(value: bytes | None, headers: Headers) -> Glance | None:
 
     Passed over here, where `parse` refuses it: in a member that is not judged, a number that nobody can hold, or a
     nesting that nobody reads, since they matter only in a payload; an amount that is given again, and right, after it
-    was given wrong; and a time of more digits than anybody's clock has.
+    was given wrong; and a time of more digits than anybody's clock has, or with an offset without a colon.
     """
     if value is None or len(value) > MAX_BYTES or (headers and is_binary(headers)):
         return None

@@ -203,7 +203,7 @@ class _NativeOrigin:
         subject = data.get("subject") or ({"key": self._subject} if self._subject else {})
         repeated = {"featureId": feature.get("id"), "featureKey": feature["key"], "subjectKey": subject.get("key")}
         entitlement = {"type": "metered", **repeated, **data["entitlement"]}
-        entitlement["currentUsagePeriod"] = entitlement.pop("period")
+        entitlement["currentUsagePeriod"] = _given(entitlement.pop("period"))
         return About(
             feature=_given(feature),
             entitlement=_given(entitlement),

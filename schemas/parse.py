@@ -92,10 +92,11 @@ def is_binary(headers: Headers) -> bool:
     """Return whether the attributes of the event are in *headers*, and its value is the data alone."""
     if not headers:
         return False
-    given = {name.lower(): text for name, text in headers if text is not None}
-    if _media_type(given.get("content-type", b"")) == _STRUCTURED:
+    given = [(name.lower(), text) for name, text in headers if text is not None]
+    if any(name == "content-type" and _media_type(text) == _STRUCTURED for name, text in given):
         return False
-    return all(name in given for name in _MODE)
+    names = {name for name, _ in given}
+    return all(name in names for name in _MODE)
 
 
 def _media_type(text: bytes) -> bytes:

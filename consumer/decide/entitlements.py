@@ -91,12 +91,20 @@ def _start(document: Document, snapshot: Snapshot, tolerance: dt.timedelta) -> d
     if shown > begun:
         return shown
     if shown in (begun, known):
-        if document.ended:
-            return document.period_to if _goes_on(document, snapshot) else None
-        return begun if shown == begun or snapshot.calculated_at >= begun else None
+        return _current_start(document, snapshot, begun)
     if document.ended and snapshot.calculated_at == begun:
         return None  # by its start it would be the period that has ended: an alarm of it would stay open
     return snapshot.calculated_at if _is_moved_back(document, snapshot, tolerance) else None
+
+
+def _current_start(document: Document, snapshot: Snapshot, begun: dt.datetime) -> dt.datetime | None:
+    """Return the start that counts of a period whose start is known: *begun*, or where it goes on; None: it is over."""
+    if document.ended:
+        return document.period_to if _goes_on(document, snapshot) else None
+    to = snapshot.period_to
+    # One that shows an end at or before the start that counts is of what ended there, whenever it was calculated.
+    is_since = snapshot.calculated_at >= begun and (to is None or to > begun)
+    return begun if snapshot.period_from == begun or is_since else None
 
 
 def _goes_on(document: Document, snapshot: Snapshot) -> bool:
@@ -131,8 +139,9 @@ def _spoken(document: Document, snapshot: Snapshot, begins: dt.datetime | None) 
         is_of_it = not document.ended and begins == (document.begins_at or document.period_from)
         if is_of_it and to != document.period_to and (to is None or begins is None or to > begins):
             changed["period_to"] = to
-        if snapshot.active_to != document.active_to:
-            changed["active_to"] = snapshot.active_to
+    newest = document.newest_at or document.known_at
+    if (newest is None or at > newest) and snapshot.active_to != document.active_to:
+        changed["active_to"] = snapshot.active_to
     if document.deleted_at is None or at > document.deleted_at:
         deleted_at = at if snapshot.is_deleted else None
         if deleted_at != document.deleted_at:
@@ -150,7 +159,6 @@ def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins
         ended=False,
         known_at=None,
         as_of=None,
-        active_to=snapshot.active_to,
         marks=NO_MARKS,
         resets=NO_RESETS,
         sights=_still_known(rules, document),
@@ -158,9 +166,10 @@ def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins
 
 
 def _closed(rules: Sequence[Rule], document: Document, source: Snapshot | PeriodEnd, *, at: dt.datetime) -> _Found:
-    """Return a recovery for each alarm of the period of *document* that is open still; none of what is deleted."""
+    """Return a recovery for each alarm of *document*'s period that is still open; none of what is over."""
     found, start = _Found(), document.begins_at or document.period_from
-    if start is None or not document.marks or document.deleted_at is not None:
+    is_gone = document.deleted_at is not None or (document.active_to is not None and document.active_to <= at)
+    if start is None or not document.marks or is_gone:
         return found
     period = start, document.period_to
     for rule in rules:

@@ -183,14 +183,14 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "return begun if shown == begun or snapshot.calculated_at >= begun else None",
+        "return begun if snapshot.period_from == begun or is_since else None",
         "return begun",
         "a replay fires in the period that moved back",
     ),
     Mutant(
         ENTITLEMENTS,
-        "return begun if shown == begun or snapshot.calculated_at >= begun else None",
-        "return begun if shown == begun or snapshot.calculated_at > begun else None",
+        "is_since = snapshot.calculated_at >= begun and",
+        "is_since = snapshot.calculated_at > begun and",
         "the record that moved the period is not of it",
     ),
     Mutant(
@@ -351,9 +351,27 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "or document.deleted_at is not None:",
-        "or False:",
+        "is_gone = document.deleted_at is not None or",
+        "is_gone =",
         "alarms of what is deleted are closed",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "or (document.active_to is not None and document.active_to <= at)",
+        "",
+        "alarms of who is no longer active are closed",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "and (to is None or to > begun)\n",
+        "\n",
+        "a redelivered record of what has ended fires in the rest of it",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if (newest is None or at > newest) and",
+        "if is_newer and",
+        "a late record gives access back to who has cancelled",
     ),
     Mutant(
         ENTITLEMENTS,

@@ -68,11 +68,12 @@ class Story(Told):
 
     def _judge(self, rules: dict[str, Rule], record: Shown, memory: Memory, begins: float, now: float) -> None:
         is_new, kind = begins != memory.begins, "automatic" if record.period >= memory.end else "manual"
-        self._close(rules if is_new and memory.deleted_at == -inf else {}, record.about, begins)
+        is_gone = memory.deleted_at > -inf or memory.active_to <= begins
+        self._close(rules if is_new and not is_gone else {}, record.about, begins)
         self._reset(rules, record.about, begins, kind if is_new or record.kind == "reset" else "")
         if is_new:  # arms anew
             memory.period, memory.end, memory.begins, memory.ended = record.period, record.end, begins, False
-            memory.active_to, memory.known, memory.as_of, memory.marks = record.active_to, -inf, -inf, {}
+            memory.known, memory.as_of, memory.marks = -inf, -inf, {}
             memory.shown_at, memory.fired_at = now, -inf
         before = dict(memory.marks)
         for name in (name for name, rule in rules.items() if rule.type == "balance"):
@@ -140,7 +141,7 @@ def start_that_counts(record: Shown, memory: Memory) -> float | None:
         return record.period
     if record.period in {memory.period, memory.begins}:
         goes_on = record.at > memory.known and record.at >= memory.end and record.end > record.at
-        is_of_it = record.period == memory.begins or record.at >= memory.begins
+        is_of_it = record.period == memory.begins or (record.at >= memory.begins and record.end > memory.begins)
         return (memory.end if goes_on else None) if memory.ended else memory.begins if is_of_it else None
     is_moved_back = record.period <= record.at < record.end and record.at > memory.newest + TOLERANCE
     return record.at if is_moved_back and not (memory.ended and record.at == memory.begins) else None
@@ -150,7 +151,7 @@ def speak(record: Shown, memory: Memory, begins: float | None) -> None:
     """The newest record speaks of the end; of equal ones a delete."""
     if record.at > memory.known and begins == memory.begins and not memory.ended and record.end > begins:
         memory.end = record.end
-    memory.active_to = record.active_to if record.at > memory.known else memory.active_to
+    memory.active_to = record.active_to if record.at > max(memory.known, memory.newest) else memory.active_to
     is_newest = record.at > memory.known or (record.at == memory.known and record.kind == "delete")
     if is_newest and record.at > memory.deleted_at:
         memory.deleted_at = record.at if record.kind == "delete" else -inf

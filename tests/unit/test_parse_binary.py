@@ -114,6 +114,10 @@ def test_a_content_type_of_cloudevents_says_structured_mode(name: str, text: byt
     assert snapshot(native_record(80), *BINARY, (name, text)).usage == 80
 
 
+def test_of_two_content_types_one_is_enough() -> None:
+    assert snapshot(native_record(80), *BINARY, STRUCTURED, ("content-type", b"application/json")).usage == 80
+
+
 @pytest.mark.parametrize("text", [b"application/json", b"application/cloudevents-batch+json", b"\xff", None])
 def test_any_other_content_type_says_nothing(text: bytes | None) -> None:
     assert snapshot(DATA, *BINARY, ("content-type", text)).usage == 80

@@ -251,6 +251,7 @@ SILENT = {
         ),
     ),
     "the entitlement is deleted": (ALARM, replace(FIRED, deleted_at=LATER)),
+    "it has ended, says a newer record": (ALARM, replace(FIRED, active_to=END - DAY, newest_at=LATER + DAY)),
 }
 
 
@@ -259,6 +260,26 @@ def test_what_is_not_open_is_not_closed(why: str) -> None:
     rule, document = SILENT[why]
 
     assert judge([rule], shown(10, LATER, END, END + MONTH), document).occurrences == ()
+
+
+def test_a_late_record_does_not_bring_back_who_has_cancelled() -> None:
+    cancelled = of(judge(RULES, shown(10, END + DAY, END, END + MONTH, active_to=END + 2 * MINUTE), KNOWN))
+
+    late = of(judge(RULES, shown(10, LATER, END, END + MONTH), cancelled))
+    newer = of(judge(RULES, shown(10, END + 2 * DAY, END, END + MONTH), late))
+
+    assert [document.active_to for document in (cancelled, late, newer)] == [END + 2 * MINUTE, END + 2 * MINUTE, None]
+    assert late.period_from == END
+
+
+def test_a_redelivered_record_of_what_has_ended_is_not_of_what_goes_on() -> None:
+    first = shown(100, LATER)
+    going_on = of(judge(RULES, shown(10, LATER + MINUTE, START, END + DAY), ended(after(first))))
+
+    again = judge(RULES, first, going_on)
+
+    assert again.document is going_on
+    assert {reason for _, reason in again.reasons} == {Reason.STALE_PERIOD}
 
 
 def test_an_ended_period_that_goes_on_fires_again_as_its_first_episode() -> None:
