@@ -13,6 +13,8 @@ from schemas.rules import RuleType
 from schemas.times import Time
 
 T = TypeVar("T")
+# An object as it was stored, byte for byte: nothing of it is read, and no number of it loses a digit.
+Stored = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -90,7 +92,7 @@ class Attempt(_Answer, frozen=True, kw_only=True):
 
 
 class DeliveryStatus(_Answer, frozen=True, kw_only=True):
-    """One event for one channel, newest attempt first."""
+    """One event for one channel, newest attempt first, a hundred of them at most."""
 
     state: DeliveryState
     reason: str
@@ -108,7 +110,7 @@ class Event(_Answer, frozen=True, kw_only=True):
     created_at: Time
     rule: Rule
     delivery_status: list[DeliveryStatus]
-    payload: dict[str, Any]
+    payload: Stored
     annotations: dict[str, Any] | None = None
 
 
@@ -191,7 +193,7 @@ class Explanation(_Answer, frozen=True, kw_only=True):
     understood: bool
     about: bool
     judgements: list[JudgementLine]
-    events: list[dict[str, Any]]
+    events: list[Stored]
     rejected: Rejection | None = None
 
 
@@ -204,13 +206,13 @@ class FiredThreshold(_Answer, frozen=True, kw_only=True):
     event_id: str
     threshold: ThresholdPart
     entitlement_id: str
-    period: dict[str, Any]
+    period: Stored
     episode: int
     at: Time
     level: Decimal
-    feature: dict[str, Any]
-    subject: dict[str, Any] | None = None
-    customer: dict[str, Any] | None = None
+    feature: Stored
+    subject: Stored | None = None
+    customer: Stored | None = None
     is_reached: bool | None = None
 
 

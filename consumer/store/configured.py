@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -99,6 +99,7 @@ class Selection:
         channels: of rules: those that send to one of these; None: all.
         order_by: id, type, createdAt or updatedAt.
         limit, offset: of a page.
+        bytes: of what a page has room for.
     """
 
     with_deleted: bool = False
@@ -109,6 +110,7 @@ class Selection:
     descending: bool = False
     limit: int = 100
     offset: int = 0
+    bytes: int = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,26 @@ class Page(Generic[T]):
 
     parts: Sequence[T]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage(Generic[T]):
+    """The same, read part by part: a thousand rules take a hundred times of what is stored of them.
+
+    Attributes:
+        rows: as they are stored: those that have room.
+        left_out: how many have none.
+    """
+
+    rows: Sequence[asyncpg.Record]
+    read: Callable[[asyncpg.Record], T]
+    left_out: int
+    total: int
+
+    def parts(self, size: int) -> Iterator[list[T]]:
+        """Give them by *size*."""
+        for at in range(0, len(self.rows), size):
+            yield [self.read(row) for row in self.rows[at : at + size]]
 
 
 class Reader(Protocol):
@@ -164,15 +186,15 @@ async def rules_of(reader: Reader, namespace: str, ids: Collection[str]) -> dict
     return {row["id"]: _rule(row) for row in rows}
 
 
-async def channel_page(reader: Reader, cipher: Cipher, namespace: str, wanted: Selection) -> Page[StoredChannel]:
+async def channel_page(reader: Reader, cipher: Cipher, namespace: str, wanted: Selection) -> ReadPage[StoredChannel]:
     """Return a page of channels."""
     which = {"namespace": namespace, "with_deleted": wanted.with_deleted, "with_disabled": wanted.with_disabled}
     rows = await reader.rows("configuration/channel_page", **which, **_order(wanted))
     (count,) = await reader.rows("configuration/channel_count", **which)
-    return Page([_channel(row, cipher) for row in rows], count["total"])
+    return _page(rows, lambda row: _channel(row, cipher), count["total"])
 
 
-async def rule_page(reader: Reader, namespace: str, wanted: Selection) -> Page[StoredRule]:
+async def rule_page(reader: Reader, namespace: str, wanted: Selection) -> ReadPage[StoredRule]:
     """Return a page of rules."""
     which: dict[str, object] = {
         "namespace": namespace,
@@ -183,7 +205,12 @@ async def rule_page(reader: Reader, namespace: str, wanted: Selection) -> Page[S
     }
     rows = await reader.rows("configuration/rule_page", **which, **_order(wanted))
     (count,) = await reader.rows("configuration/rule_count", **which)
-    return Page([_rule(row) for row in rows], count["total"])
+    return _page(rows, _rule, count["total"])
+
+
+def _page(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T], total: int) -> ReadPage[T]:
+    having = [row for row in rows if row["has_room"]]
+    return ReadPage(having, read, len(rows) - len(having), total)
 
 
 def _order(wanted: Selection) -> dict[str, object]:
@@ -192,6 +219,7 @@ def _order(wanted: Selection) -> dict[str, object]:
         "descending": wanted.descending,
         "limit": wanted.limit,
         "offset": wanted.offset,
+        "bytes": wanted.bytes,
     }
 
 

@@ -12,6 +12,8 @@ from consumer.store.database import Connection, Database
 from consumer.store.intervals import lowest_id
 
 MOST_COUNTED: Final = 10_000  # of a list: about 7 ms; 100,000 were 50 to 90, most of a page (tests/bench/api.py)
+MOST_ATTEMPTS: Final = 100  # shown of a delivery, the newest: people may resend it without end
+_BESIDE: Final = 250  # bytes that an attempt takes in an answer, beside what its receiver said
 OPEN: Final = frozenset({"PENDING", "SENDING", "RESENDING"})
 ENDED: Final = frozenset({"SUCCESS", "FAILED"})
 
@@ -92,7 +94,16 @@ class Event:
     deliveries: Sequence[Delivery]
 
 
-async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event]:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An event that was found, and how many bytes it takes: of its own and its rule's, and of its attempts."""
+
+    id: str
+    bytes: int
+    attempts: int
+
+
+async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Listed]:
     """Return a page of events, and how many there are in all, counted up to 10,000.
 
     Raises:
@@ -102,8 +113,7 @@ async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Event
         await connection.rows("history/own_plan")
         ids = await _ids(connection, namespace, wanted)
         total = await _count(connection, namespace, wanted)
-        events = await _events(connection, namespace, ids)
-    return Page(events, total)
+        return Page(await _sizes(connection, namespace, ids), total)
 
 
 async def _count(connection: Connection, namespace: str, wanted: Wanted) -> int:
@@ -112,7 +122,7 @@ async def _count(connection: Connection, namespace: str, wanted: Wanted) -> int:
     return total
 
 
-async def some(database: Database, namespace: str, wanted: Wanted) -> list[Event]:
+async def some(database: Database, namespace: str, wanted: Wanted) -> list[Listed]:
     """Return a page of events without counting them.
 
     Raises:
@@ -120,7 +130,20 @@ async def some(database: Database, namespace: str, wanted: Wanted) -> list[Event
     """
     async with database.transaction() as connection:
         await connection.rows("history/own_plan")
-        return await _events(connection, namespace, await _ids(connection, namespace, wanted))
+        return await _sizes(connection, namespace, await _ids(connection, namespace, wanted))
+
+
+async def read(database: Database, namespace: str, ids: Sequence[str], *, with_payload: bool = True) -> list[Event]:
+    """Return events of *namespace* by *ids*, in their order, without those that are not there.
+
+    With the newest attempts of each delivery, `MOST_ATTEMPTS` of them.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    async with database.transaction() as connection:
+        await connection.rows("history/own_plan")
+        return await _events(connection, namespace, ids, with_payload=with_payload)
 
 
 async def get(database: Database, namespace: str, event_id: str) -> Event | None:
@@ -129,9 +152,17 @@ async def get(database: Database, namespace: str, event_id: str) -> Event | None
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    async with database.transaction() as connection:
-        found = await _events(connection, namespace, [event_id])
+    found = await read(database, namespace, [event_id])
     return found[0] if found else None
+
+
+async def _sizes(connection: Connection, namespace: str, ids: Sequence[str]) -> list[Listed]:
+    if not ids:
+        return []
+    given = {"ids": ids, "namespace": namespace, "most": MOST_ATTEMPTS, "beside": _BESIDE}
+    by_id = {row["id"]: row for row in await connection.rows("history/sizes", **given)}
+    found = [by_id[one] for one in ids if one in by_id]
+    return [Listed(row["id"], row["bytes"], row["attempts"]) for row in found]
 
 
 async def _ids(connection: Connection, namespace: str, wanted: Wanted) -> list[str]:
@@ -208,12 +239,13 @@ def _bounds(wanted: Wanted) -> tuple[str | None, str | None]:
     return max(behind, lowest or behind), highest
 
 
-async def _events(connection: Connection, namespace: str, ids: Sequence[str]) -> list[Event]:
+async def _events(connection: Connection, namespace: str, ids: Sequence[str], *, with_payload: bool) -> list[Event]:
     if not ids:
         return []
-    by_id = {row["id"]: row for row in await connection.rows("history/events", ids=list(ids), namespace=namespace)}
+    rows = await connection.rows("history/events", ids=list(ids), namespace=namespace, with_payload=with_payload)
+    by_id = {row["id"]: row for row in rows}
     attempts: dict[int, list[Attempt]] = {}
-    for row in await connection.rows("history/attempts", ids=list(by_id)):
+    for row in await connection.rows("history/attempts", ids=list(by_id), most=MOST_ATTEMPTS):
         attempts.setdefault(row["delivery_id"], []).append(_attempt(row))
     deliveries: dict[str, list[Delivery]] = {}
     for row in await connection.rows("history/deliveries", ids=list(by_id)):

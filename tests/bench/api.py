@@ -41,7 +41,10 @@ FILTERS = (
 )  # fmt: skip
 LISTS = {"rule": "rules", "type": "types", "subject": "subjects", "feature": "features", "channel": "channels",
          "state": "states"}  # fmt: skip
-STATEMENTS = ("history/by_event", "history/by_delivery", "history/events", "history/deliveries", "history/attempts")
+STATEMENTS = (
+    "history/by_event", "history/by_delivery", "history/sizes", "history/events", "history/deliveries",
+    "history/attempts",
+)  # fmt: skip
 RULES = """
     INSERT INTO rule (id, namespace, type, name, spec)
     SELECT 'rule-' || n, namespace, type, name, spec FROM rule, generate_series(1, 49) n WHERE id = $1
@@ -109,7 +112,8 @@ async def explain(url: str, names: dict[str, str]) -> None:
     for query in asked(names):
         statements = STATEMENTS if not query else STATEMENTS[:2]
         database.seen = Explained(frozenset(statements))
-        await history.page(database, "default", wanted(query))
+        page = await history.page(database, "default", wanted(query))
+        await history.read(database, "default", [one.id for one in page.parts])
         say(f"{shown(query, names):55} {'; '.join(map(read, database.seen.plans))}")
     await database.close()
 

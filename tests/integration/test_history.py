@@ -120,3 +120,19 @@ async def test_several_values_find_what_each_of_them_finds(stored: Store) -> Non
             assert page.total == len(expected), one
             pages += [event.id for event in page.parts]
         assert pages == sorted(expected, reverse=descending), one
+
+
+async def test_of_a_delivery_that_is_resent_without_end_the_newest_attempts_are_shown(stored: Store) -> None:
+    await stored.configure({"a": {}})
+    (event,) = await stored.events(1)
+    await stored.sql(
+        "INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, duration_ms, detail, body)"
+        " SELECT event_id, id, n, now(), 'status', 1, '', repeat('x', 100) FROM delivery, generate_series(1, 250) n"
+    )
+
+    found = await history.get(stored.database, "default", event)
+    (listed,) = (await history.page(stored.database, "default", Wanted())).parts
+
+    assert found is not None
+    assert [one.number for one in found.deliveries[0].attempts] == list(range(250, 150, -1))
+    assert listed.attempts == 100 * (100 + 250)

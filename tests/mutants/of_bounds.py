@@ -126,4 +126,51 @@ MUTANTS = [
         "a batch of more than 32 MiB is unpacked",
         by="property/test_batches.py",
     ),
+    *(
+        Mutant("consumer/serve/large.py", *change, by="unit/test_large.py")
+        for change in [
+            ("if total > ANSWER_BYTES and len(listed) > 1:", "if total < 0:", "a page holds gigabytes"),
+            (
+                "        if self._most is not None and self.bytes > ANSWER_BYTES and self.raws:\n",
+                "        if self.bytes < 0 and self._most:\n",
+                "a page that turns out to be larger is made all the same",
+            ),
+            ("if part and held > PART_BYTES:", "if part and held < 0:", "a page is read from Postgres all at once"),
+            ("if self._is_taken or size <= SMALL_BYTES:", "if size:", "all large calls are worked on at once"),
+            ("            self._free.release()\n", "            pass\n", "after two large calls there is no other"),
+            (
+                "        async with asyncio.timeout(SEND_TIMEOUT):\n",
+                "        async with asyncio.timeout(None):\n",
+                "a client that does not read its answer keeps its turn for ever",
+            ),
+        ]
+    ),
+    Mutant(
+        "consumer/serve/bodies.py",
+        "    check_lengths(body, free=free)\n",
+        "",
+        "each of 400,000 mistakes in a body is a fault of its own",
+        by="unit/test_requests.py",
+    ),
+    Mutant(
+        "consumer/serve/api/explain.py",
+        "        if bodies_made.is_full:\n",
+        "        if not bodies_made:\n",
+        "a preview makes gigabytes of events",
+        by="integration/test_footprints_api.py",
+    ),
+    Mutant(
+        "consumer/store/sql/configuration/rule_page.sql",
+        "OVER (ORDER BY p.n) <= @bytes::bigint",
+        "OVER (ORDER BY p.n) <= @bytes::bigint * 1000",
+        "a page of rules is read whole, however large they are",
+        by="integration/test_store_pages.py",
+    ),
+    Mutant(
+        "consumer/store/sql/configuration/channel_page.sql",
+        "p.n = min(p.n) OVER ()",
+        "false",
+        "a channel that is large alone is on no page",
+        by="integration/test_store_pages.py",
+    ),
 ]

@@ -11,6 +11,9 @@ from consumer.consume.polls import FETCHED_BYTES, POLL_BYTES
 from consumer.consume.records import UNPACKED_LIMIT
 from consumer.errors import ConfigInvalid
 from consumer.serve.bodies import MAX_BYTES as BODY_BYTES
+from consumer.serve.bodies import MAX_MEMBERS
+from consumer.serve.large import ANSWER_BYTES
+from consumer.store.history import MOST_ATTEMPTS
 from schemas import headers, urls
 from schemas.model import MAX_METADATA
 from schemas.parse import MAX_BYTES, Reject
@@ -31,6 +34,10 @@ LIMITS = {
     "rules file": yaml_file.MAX_BYTES,
     "values of a rules file": yaml_file.MAX_VALUES,
     "body of the API": BODY_BYTES,
+    "members of a list or object in a body, but a record's": MAX_MEMBERS,
+    "page of the API": ANSWER_BYTES,
+    "events of an explanation": ANSWER_BYTES,
+    "attempts that are shown of a delivery": MOST_ATTEMPTS,
     "channels of a rule": MAX_CHANNELS,
     "thresholds of a rule": MAX_THRESHOLDS,
     "features of a rule": MAX_FEATURES,

@@ -1,11 +1,14 @@
 """Bodies of calls that are neither a channel nor a rule."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from schemas.requests import RecoverRequest, RotateRequest
+from consumer.serve import bodies
+from consumer.serve.problems import Problem
+from schemas.requests import ExplainRequest, RecoverRequest, ResendRequest, RotateRequest
 
 HOUR = dt.timedelta(hours=1)
 
@@ -40,3 +43,26 @@ def test_a_time_is_read_as_everywhere() -> None:
 def test_what_cannot_be_meant_is_refused(model: type[BaseModel], body: dict[str, object], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         model.model_validate(body)
+
+
+# (a body, what of it is too long)
+TOO_LONG: list[tuple[dict[str, object], str]] = [
+    ({"channels": ["c"] * 1001}, "channels: has 1001 members"),
+    ({"channels": dict.fromkeys(map(str, range(1001)))}, "channels: has 1001 members"),
+    (dict.fromkeys(map(str, range(1001))), "the body: has 1001 members"),
+]
+
+
+@pytest.mark.parametrize(("body", "says"), TOO_LONG)
+def test_no_list_or_object_has_more_than_a_thousand_members(body: dict[str, Any], says: str) -> None:
+    with pytest.raises(Problem) as caught:
+        bodies.fit(ResendRequest, body)
+
+    assert (caught.value.status, caught.value.detail) == (400, f"{says}: none here has more than 1000")
+    assert len(caught.value.faults) == 1
+
+
+def test_a_record_may_have_as_many_members_as_it_likes() -> None:
+    record = dict.fromkeys(map(str, range(5000)))
+
+    assert bodies.fit(ExplainRequest, {"record": record}, free=("record",)).record == record

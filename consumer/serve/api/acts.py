@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
 from consumer.errors import Refused
-from consumer.serve import bodies
+from consumer.serve import bodies, large
 from consumer.serve.api import channels, events, lists, shown
 from consumer.serve.api.call import PREFIX, Call, Operation
 from consumer.serve.described import CLASH, About, Body
@@ -72,16 +72,24 @@ async def list_deliveries(call: Call) -> web.Response:
     )
     query.check()
     found = await history.page(call.served.database, call.namespace, wanted)
-    items = [
-        answers.ChannelDelivery(event_id=event.id, type=event.type, delivery=shown.delivery(one))
-        for event in found.parts
-        for one in event.deliveries
-        if one.channel_id == channel.id
-    ]
-    cursor = items[-1].event_id if len(items) == size else None
-    return bodies.answer(
-        answers.DeliveryPage(total_count=found.total, page=page, page_size=size, items=items, next_cursor=cursor)
+    listed = [replace(one, bytes=0) for one in found.parts]  # of events, deliveries say the id alone
+    await call.turn.take(sum(one.attempts for one in listed))
+    items = large.Items(size)
+    for part in large.parts(listed):
+        ids = [one.id for one in part]
+        for event in await history.read(call.served.database, call.namespace, ids, with_payload=False):
+            for one in event.deliveries:
+                if one.channel_id == channel.id:
+                    delivery = shown.delivery(one)
+                    await items.add(answers.ChannelDelivery(event_id=event.id, type=event.type, delivery=delivery))
+    answer = answers.DeliveryPage(
+        total_count=found.total,
+        page=page,
+        page_size=size,
+        items=cast("list[answers.ChannelDelivery]", items.raws),
+        next_cursor=listed[-1].id if len(listed) == size else None,
     )
+    return bodies.answer(answer)
 
 
 OPERATIONS: Final = (

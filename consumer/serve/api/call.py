@@ -1,8 +1,9 @@
 """What every call of the API is given, and does around its work: access, problems, one line a request."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -13,10 +14,11 @@ from consumer.addresses import Network
 from consumer.encryption import Cipher
 from consumer.errors import DataRefused, Refused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
-from consumer.serve import bodies, problems
+from consumer.serve import bodies, large, problems
 from consumer.serve.access import Access, Gate
 from consumer.serve.bodies import Query
 from consumer.serve.described import About
+from consumer.serve.large import Turn
 from consumer.serve.problems import Problem
 from consumer.store.database import Database
 
@@ -38,6 +40,7 @@ class Served:
     cipher: Cipher
     future_tolerance: dt.timedelta
     allowed: Sequence[Network]  # special ranges that may be delivered to all the same
+    turns: asyncio.Semaphore = field(default_factory=large.turns)
 
     @property
     def database(self) -> Database:
@@ -51,11 +54,16 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, and what it may do."""
+    """A request, and what it may do.
+
+    Attributes:
+        turn: to work on what is large; until it is answered.
+    """
 
     served: Served
     access: Access
     request: web.Request
+    turn: Turn
 
     @property
     def namespace(self) -> str:
@@ -72,12 +80,14 @@ class Call:
         return Query(self.request)
 
     async def body(self) -> dict[str, object]:
-        """Return the JSON object that it brings.
+        """Return the JSON object that it brings; of a large one, once it has its turn.
 
         Raises:
             Problem: it brings none.
         """
-        return await bodies.read(self.request)
+        raw = await bodies.received(self.request)
+        await self.turn.take(len(raw))
+        return await bodies.parsed(raw)
 
 
 Work = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -103,11 +113,18 @@ class Operation:
     about: About | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What is answered, and in whose namespace that was."""
+
+    response: web.StreamResponse
+    namespace: str
+
+
 def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) -> web.RouteDef:
     """Return the route of *operation*: let in by *gate*, its problems answered, logged and counted."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        started, request_id = clock.monotonic(), ids.new()
+    async def answer(request: web.Request, request_id: str, turn: Turn) -> Answered:
         namespace = ""
 
         async def work() -> web.StreamResponse:
@@ -117,7 +134,7 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
             if operation.writes:
                 access.check_write()
             _check_ids(request.match_info)
-            return await operation.work(Call(served, access, request))
+            return await operation.work(Call(served, access, request, turn))
 
         said = {"operation": operation.name, "request_id": request_id}
         try:
@@ -128,17 +145,24 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
                 logger.failed("api.store_failed", exc, **said)
         answered = met if isinstance(met, web.StreamResponse) else problems.response(_problem(met), request_id)
         answered.headers["cache-control"] = "no-store"
+        return Answered(answered, namespace)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        started, request_id = clock.monotonic(), ids.new()
+        async with Turn(served.turns) as turn:
+            made = await answer(request, request_id, turn)
+            sent = await large.send(request, made.response)
         duration = clock.monotonic() - started
-        metrics.api(operation.name, answered.status)
+        metrics.api(operation.name, sent.status)
         logger.info(
             "api.answered",
             operation=operation.name,
-            status=answered.status,
-            namespace=namespace,
+            status=sent.status,
+            namespace=made.namespace,
             duration_ms=round(duration * 1000),
             request_id=request_id,
         )
-        return answered
+        return sent
 
     # `/rules/preview` is no rule: what it has not is 405 there, as everywhere.
     path = operation.path.replace("{rule}", "{rule:(?!preview$)[^/]+}")

@@ -51,7 +51,11 @@ async def list_all(call: Call) -> web.Response:
     which = lists.selection(query)
     query.check()
     found = await configured.channel_page(call.served.database, call.served.cipher, call.namespace, which)
-    return bodies.answer(lists.page(which, [shown.channel(one) for one in found.parts], found.total))
+
+    async def show(part: list[StoredChannel]) -> list[object]:
+        return [shown.channel(one) for one in part]
+
+    return bodies.answer(await lists.page(which, found, show))
 
 
 async def update(call: Call) -> web.Response:
@@ -124,6 +128,7 @@ def _config(body: dict[str, Any]) -> ChannelConfig:
     Raises:
         Problem: 400, with every field at fault.
     """
+    bodies.check_lengths(body)
     given = dict(body)
     if given.get("metadata", {}) is None:
         given.pop("metadata")

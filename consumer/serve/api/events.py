@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
 from consumer.errors import Refused
-from consumer.serve import bodies
+from consumer.serve import bodies, large
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.bodies import Query
@@ -30,14 +30,18 @@ async def list_all(call: Call) -> web.Response:
     wanted = await _wanted(call, query, limit=size, offset=(page - 1) * size)
     query.check()
     found = await history.page(call.served.database, call.namespace, wanted)
-    items = await shown_events(call, found.parts)
-    is_full = len(items) == size
+    await call.turn.take(large.check(found.parts, size))
+    items = large.Items(size)
+    for part in large.parts(found.parts):
+        read = await history.read(call.served.database, call.namespace, [one.id for one in part])
+        for one in await shown_events(call, read):
+            await items.add(one)
     answer = answers.EventPage(
         total_count=found.total,
         page=page,
         page_size=size,
-        items=items,
-        next_cursor=items[-1].id if is_full else None,
+        items=cast("list[answers.Event]", items.raws),
+        next_cursor=found.parts[-1].id if len(found.parts) == size else None,
     )
     return bodies.answer(answer)
 

@@ -4,36 +4,38 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from consumer.decide.explain import explain
 from consumer.decide.payloads import payload
-from consumer.serve import bodies
+from consumer.serve import bodies, large
 from consumer.serve.api import rules
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.described import About, Body
+from consumer.serve.problems import bad_request
 from consumer.store.catalog import Catalog
 from consumer.store.memory import Memory, key_of
 from schemas import answers, events, parse
 from schemas.events import threshold_part
 from schemas.parse import Ignored, Reject
-from schemas.reading import read_all
 from schemas.requests import ExplainRequest, PreviewRequest
 from schemas.rules import Rule, RuleId, Since, ignoring
 
+_FREE: Final = ("record",)
 NO_ID: Final = "0" * 26  # of an event that is not made
 
 
 async def explain_rule(call: Call) -> web.Response:
     """Explain a record by a rule, as it is and on what is remembered now."""
-    wanted = bodies.fit(ExplainRequest, await call.body())
+    wanted = bodies.fit(ExplainRequest, await call.body(), free=_FREE)
     stored = await rules.found(call)
     return bodies.answer(await _explained(call, stored.judged, wanted.record))
 
 
 async def preview_rule(call: Call) -> web.Response:
     """Explain a record by a rule that would be made now."""
-    wanted = bodies.fit(PreviewRequest, await call.body())
+    wanted = bodies.fit(PreviewRequest, await call.body(), free=_FREE)
     config = rules.read_config(wanted.rule)
     now = await call.served.database.now()
     rule = Rule(
@@ -60,6 +62,15 @@ async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answe
     key = key_of(source)
     document = (await Memory(database, limit=0).load([key]))[key]
     explained = explain(rule, source, document, tolerance=call.served.future_tolerance)
+    bodies_made = large.Items()
+    for one in explained.judgement.occurrences:
+        await bodies_made.add(msgspec.Raw(payload(one, NO_ID)))
+        await call.turn.take(bodies_made.bytes)
+        if bodies_made.is_full:
+            raise bad_request(
+                f"record: its {len(explained.judgement.occurrences)} events have more than"
+                f" {large.ANSWER_BYTES // 2**20} MiB: explain a smaller record, or by fewer thresholds"
+            )
     return answers.Explanation(
         understood=True,
         about=True,
@@ -69,7 +80,7 @@ async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answe
             )
             for line in explained.lines
         ],
-        events=[read_all(payload(one, NO_ID)) for one in explained.judgement.occurrences],
+        events=bodies_made.raws,
     )
 
 

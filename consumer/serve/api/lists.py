@@ -1,14 +1,18 @@
 """Pages: what channels, rules and events have in common when they are listed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar
 
+import msgspec
+
+from consumer.serve import large
 from consumer.serve.bodies import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE, Query
 from consumer.serve.described import Parameter, Schema
-from consumer.store.configured import Selection
+from consumer.store.configured import ReadPage, Selection
 from schemas import answers
 
 T = TypeVar("T")
+PART: Final = 10  # channels or rules of an answer that are read and shown at once
 ORDER_BY: Final = ("id", "type", "createdAt", "updatedAt")
 
 
@@ -16,10 +20,13 @@ def parameters(order_by: Collection[str], default: str = "ASC") -> tuple[Paramet
     """Return the parameters of every list."""
     return (
         Parameter("page", _number(MAX_PAGE, 1), "The page's number, from 1 on."),
-        Parameter("pageSize", _number(MAX_PAGE_SIZE, PAGE_SIZE), "How many a page has."),
+        Parameter("pageSize", _number(MAX_PAGE_SIZE, PAGE_SIZE), _SIZE),
         Parameter("order", {"type": "string", "enum": ["ASC", "DESC"], "default": default}, "Which way."),
         Parameter("orderBy", {"type": "string", "enum": list(order_by), "default": "id"}, "By what."),
     )
+
+
+_SIZE: Final = "How many a page has; a page of more than 16 MiB is refused, and says how many fit."
 
 
 def _number(most: int, default: int) -> Schema:
@@ -70,11 +77,24 @@ def selection(
         descending=is_descending(query),
         limit=size,
         offset=(page - 1) * size,
+        bytes=large.CONFIGURED_BYTES,
     )
 
 
-def page(wanted: Selection, items: Sequence[T], total: int) -> answers.Page[T]:
-    """Return the answer with *items*, of *total*."""
+async def page(
+    wanted: Selection, found: ReadPage[T], show: Callable[[list[T]], Awaitable[list[object]]]
+) -> answers.Page[msgspec.Raw]:
+    """Return the answer with what was *found*, each as *show* shows it.
+
+    Raises:
+        Problem: 400: it is too large.
+    """
+    if found.left_out:
+        raise large.too_large(wanted.limit, len(found.rows))
+    items = large.Items(wanted.limit)
+    for part in found.parts(PART):
+        for item in await show(part):
+            await items.add(item)
     return answers.Page(
-        total_count=total, page=wanted.offset // wanted.limit + 1, page_size=wanted.limit, items=list(items)
+        total_count=found.total, page=wanted.offset // wanted.limit + 1, page_size=wanted.limit, items=items.raws
     )

@@ -47,9 +47,13 @@ async def list_all(call: Call) -> web.Response:
     about = None if named is None else await features.also_called(call.served.database, call.namespace, named)
     which = lists.selection(query, features=about, channels=query.all("channel"))
     query.check()
-    page = await configured.rule_page(call.served.database, call.namespace, which)
-    seen = await features.seen(call.served.database, call.namespace, features.named_by(page.parts))
-    return bodies.answer(lists.page(which, [shown.rule(one, seen) for one in page.parts], page.total))
+    found = await configured.rule_page(call.served.database, call.namespace, which)
+
+    async def show(part: list[StoredRule]) -> list[object]:
+        seen = await features.seen(call.served.database, call.namespace, features.named_by(part))
+        return [shown.rule(one, seen) for one in part]
+
+    return bodies.answer(await lists.page(which, found, show))
 
 
 async def update(call: Call) -> web.Response:
@@ -121,6 +125,7 @@ def read_config(body: Mapping[str, Any]) -> RuleFields:
     Raises:
         Problem: 400, with every field at fault.
     """
+    bodies.check_lengths(body)
     given = {name: value for name, value in body.items() if name not in READ_ONLY}
     if isinstance(channels := given.get("channels"), list):
         given["channels"] = [one.get("id") if isinstance(one, dict) else one for one in channels]

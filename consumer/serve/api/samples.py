@@ -34,9 +34,9 @@ async def test_channel(call: Call) -> web.Response:
     stored = await channels.found(call)
     _check(stored, "channel", is_disabled=stored.disabled_by is not None)
     which = Selection(with_disabled=True, channels=[stored.id], limit=1)
-    of_channel = (await configured.rule_page(call.served.database, call.namespace, which)).parts
-    if of_channel:
-        return await _sent(call, of_channel[0].judged, await _feature(call, of_channel[0]), stored.id)
+    of_channel = await configured.rule_page(call.served.database, call.namespace, which)
+    for (first,) in of_channel.parts(1):
+        return await _sent(call, first.judged, await _feature(call, first), stored.id)
     spec = BalanceThresholdSpec.model_validate(
         {"type": "entitlements.balance.threshold", "thresholds": [{"type": "usage_percentage", "value": 80}]}
     )

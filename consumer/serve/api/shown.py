@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from consumer.store.configured import StoredChannel, StoredRule
 from consumer.store.history import Attempt, Delivery, Event
 from consumer.store.jobs import Job
@@ -95,7 +97,7 @@ def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
         created_at=times.text(stored.created_at),
         rule=of_rule,
         delivery_status=[delivery(one) for one in stored.deliveries],
-        payload=read_all(stored.payload),
+        payload=msgspec.Raw(stored.payload),
         annotations={TEST: True} if stored.is_test else None,
     )
 

@@ -1,5 +1,6 @@
--- These events of a namespace, whole.
-SELECT e.id, e.type, e.rule_id, e.payload, e.is_test, e.created_at
+-- These events of a namespace; *with_payload*: whole.
+SELECT e.id, e.type, e.rule_id, CASE WHEN @with_payload::boolean THEN e.payload ELSE '' END AS payload, e.is_test,
+       e.created_at
 FROM event e
 WHERE e.id = ANY (@ids::text[])
   AND e.namespace = @namespace
