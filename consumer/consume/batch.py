@@ -110,6 +110,7 @@ def fold(
             state = folded.states[key] = Folded(documents[key], documents[key])
         judgement = judge(one.rules, one.source, state.document, tolerance=tolerance)
         made = _events(judgement.occurrences, one, new_id)
+        state.wanted.append(one)
         if made is None:
             count = len(judgement.occurrences)
             folded.too_many.append((one, f"makes {count} events of together more than {RECORD_EVENT_BYTES} bytes"))
@@ -117,7 +118,6 @@ def fold(
         if judgement.document is not state.document:
             state.document = judgement.document
             state.shown_by = one.source
-        state.wanted.append(one)
         if made:
             state.occurrences += zip(judgement.occurrences, made, strict=True)
             size += sum([len(event.payload) for event in made])

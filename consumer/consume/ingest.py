@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from consumer import clock, ids, log
-from consumer.consume.batch import Folded, KafkaRecord, Wanted, change, fold, in_parts, smaller
+from consumer.consume.batch import Fold, Folded, KafkaRecord, Wanted, change, fold, in_parts, smaller
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
@@ -37,6 +37,8 @@ Recipients = Counter[tuple[str, str]]  # how many deliveries at most, by namespa
 Keep = Callable[[Recipients], AbstractContextManager[Kept]]
 MAX_CONFLICTS: Final = 20  # rounds of judging again what another writer changed: in each, one of us has won
 SLICE_RECORDS: Final = 500  # sifted at a time, in 5 ms or less: then others may run
+ALONE_TRIES: Final = 5  # of a record that fails alone, before it is a dead letter
+ALONE_PAUSE: Final = 0.1  # seconds between two
 PARTS_AT_ONCE: Final = 4  # the other connections are for what else the process does
 logger = log.get("consume")
 
@@ -84,7 +86,7 @@ class Ingest:
         Args:
             records: of any partitions.
             is_narrowed: the batch has failed a few times for a reason that nobody knows, though Postgres answers: what
-                fails alone, while something else is written, is a dead letter.
+                fails alone, again and again, while other writes succeed, is a dead letter.
 
         Raises:
             StoreUnavailable: Postgres is away; some effects may have been written, and repeating adds nothing.
@@ -145,10 +147,7 @@ class Ingest:
         for one in done:  # all have ended: what is raised here is taken again, and nothing goes on meanwhile
             if isinstance(one, BaseException):
                 raise one
-        if writing.failed and not writing.is_any_written:
-            raise writing.failed[0][1]  # nothing can be written: it is not for the records' sake
-        letters = [letter for part in done if isinstance(part, list) for letter in part]
-        return letters + [_refused(record, exc) for record, exc in writing.failed]
+        return [letter for part in done if isinstance(part, list) for letter in part]
 
     async def _write_part(self, part: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
         async with self.room:
@@ -165,12 +164,32 @@ class Ingest:
             if not writing.is_narrowed:
                 raise
             if len(wanted) == 1:
-                writing.failed.append((wanted[0].record, exc))
-                return []
+                return await self._try_alone(wanted, writing, exc)
         letters: list[DeadLetter] = []
         for part in smaller(wanted):
             letters += await self._write(part, writing)
         return letters
+
+    async def _try_alone(self, wanted: Sequence[Wanted], writing: "_Writing", failed: StoreFailed) -> list[DeadLetter]:
+        """Write one record that Postgres fails for an unknown reason; return it where it is the record's fault.
+
+        It is where it fails again and again, each time between two writes of the same kind that Postgres takes. A
+        failure of everything, that comes or goes meanwhile, is nobody's fault.
+
+        Raises:
+            StoreFailed: the other writes fail as well.
+        """
+        for _ in range(ALONE_TRIES):
+            await outbox.rehearse(self.database, event_id=ids.new())
+            try:
+                return await self._settle(wanted, writing)
+            except DataRefused as exc:
+                return [_refused(wanted[0].record, exc)]
+            except StoreFailed as exc:
+                failed = exc
+            await clock.sleep(ALONE_PAUSE)
+        await outbox.rehearse(self.database, event_id=ids.new())
+        return [_refused(wanted[0].record, failed)]
 
     async def _settle(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
         """Judge and write *wanted*, and again what was judged on a memory or a rule that has changed.
@@ -179,25 +198,26 @@ class Ingest:
             Those that make more than one record may.
         """
         letters: list[DeadLetter] = []
-        conflicts = 0
-        catalog = writing.catalog
+        conflicts, catalog = 0, writing.catalog
+        anew = _looked_back_on(wanted)
         while wanted:
             with self.memory.filling() as filling:
-                documents = await self.memory.load((one.key for one in wanted), anew=_looked_back_on(wanted))
+                documents = await self.memory.load((one.key for one in wanted), anew=anew)
                 folded = fold(wanted, documents, ids.new, self.future_tolerance)
+                if stale := {one.key for one, _ in folded.too_many} - anew:
+                    anew |= stale  # nothing is written of such a record, so only the row as it is may condemn it
+                    continue
                 changed = {key: state for key, state in folded.states.items() if state.is_changed}
                 results = await self._write_changes(changed)
-                self._remember(folded.states, results, filling, catalog)
-            writing.is_any_written |= bool(changed)
-            letters += [
-                DeadLetter(one.record, Reject(RejectReason.TOO_MANY_EVENTS, why)) for one, why in folded.too_many
-            ]
+                self._remember(folded, results, filling, catalog)
             again = await self._again(folded.states, results, writing.tally)
+            letters += _too_many(folded, again)
             conflicts += bool(again)
             if conflicts > MAX_CONFLICTS:
                 raise StoreUnavailable(f"gave up after {MAX_CONFLICTS} version conflicts: the batch is taken again")
             catalog = self.rulebook.catalog
             wanted = [_by_rules_of(catalog, one) for one in (*again, *folded.left)]
+            anew |= _looked_back_on(wanted)
         return letters
 
     async def _write_changes(self, changed: dict[MemoryKey, Folded]) -> dict[MemoryKey, Written]:
@@ -236,23 +256,24 @@ class Ingest:
 
     def _remember(
         self,
-        folded: dict[MemoryKey, Folded],
+        folded: Fold,
         results: dict[MemoryKey, Written],
         filling: Filling,
         catalog: Catalog,
     ) -> None:
         """Keep the documents as they are in Postgres now, and where their entitlements stand by *catalog*."""
         documents: dict[MemoryKey, AnyDocument] = {}
-        for key, state in folded.items():
+        for key, state in folded.states.items():
             written = results.get(key)
             if written is None:
                 documents[key] = state.document
             elif written.result is Result.WRITTEN:
                 documents[key] = msgspec.structs.replace(state.document, version=state.before.version + 1)
         self.memory.remember({key: document for key, document in documents.items() if document.version}, filling)
+        unsettled = {one.key for one, _ in folded.too_many}
         for key, document in documents.items():
-            if folded[key].wanted and filling.accepts(key):
-                settle(self.memory.standings, folded[key], document, catalog, self.future_tolerance)
+            if key not in unsettled and filling.accepts(key):
+                settle(self.memory.standings, folded.states[key], document, catalog, self.future_tolerance)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
         tally.reasons.update(state.reasons if written is None else _as_written(state, written))
@@ -284,26 +305,33 @@ class Ingest:
             self.metrics.dead_letters(reason.value, count)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Writing:
-    """How a batch's records are written, and what of them could not be.
+    """How a batch's records are written.
 
     Attributes:
         catalog: the rules that they were sifted by.
-        is_narrowed: what fails alone is kept in *failed*, instead of raised.
-        is_any_written: Postgres has taken something of the batch.
+        is_narrowed: what Postgres fails for an unknown reason is split until it is alone, instead of raised.
     """
 
     tally: Tally
     catalog: Catalog
     is_narrowed: bool
-    is_any_written: bool = False
-    failed: list[tuple[KafkaRecord, StoreFailed]] = field(default_factory=list)
 
 
 def _looked_back_on(wanted: Sequence[Wanted]) -> set[MemoryKey]:
     """Return whose documents must be read anew: a rule looks back, so another writer's crossing counts at once."""
     return {one.key for one in wanted if looks_back(one.rules)}
+
+
+def _too_many(folded: Fold, again: Sequence[Wanted]) -> list[DeadLetter]:
+    """Return those that make too many events, but for what is judged *again*."""
+    unsettled = {one.key for one in again}
+    return [
+        DeadLetter(one.record, Reject(RejectReason.TOO_MANY_EVENTS, why))
+        for one, why in folded.too_many
+        if one.key not in unsettled
+    ]
 
 
 def _by_rules_of(catalog: Catalog, one: Wanted) -> Wanted:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from consumer.decide.model import AnyDocument, Document
 from consumer.decide.payloads import NOBODY, Parties
+from consumer.errors import DataRefused, StoreFailed
 from consumer.store.database import Connection, Database, columns
 from consumer.store.deliveries import Claimed, claimed_of
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
@@ -225,6 +226,28 @@ def _written(
         [claimed_of(one, event.payload, event.recorded_at) for event in made for one in leased.get(event.id, ())]
     )
     return Written(Result(row["result"]), was_made, made, deliveries, ours)
+
+
+class _Rehearsed(Exception):
+    pass
+
+
+async def rehearse(database: Database, *, event_id: str) -> None:
+    """Write an entitlement with an event and a delivery, and undo it: Postgres takes them, or this raises.
+
+    Raises:
+        StoreFailed: it fails them, though they are good: nothing of ours can be written now.
+        StoreUnavailable: nobody answered.
+    """
+    try:
+        async with database.transaction() as connection:
+            await connection.rows("outbox/rehearse", id=event_id)
+            await connection.rows("outbox/constrain")
+            raise _Rehearsed
+    except _Rehearsed:
+        return
+    except DataRefused as exc:
+        raise StoreFailed(f"Postgres refuses what is good: {exc}") from exc
 
 
 async def write_sample(database: Database, namespace: str, event: NewSample) -> bool:

@@ -75,7 +75,9 @@ _LISTS: Final = (
 _OF_STATE: Final = {state: meaning for states, meaning in _LISTS for state in states}
 # The driver has one class for what it is asked at a bad moment and for what nobody may ask of it. The first is what a
 # lost connection looks like from our side.
-_CONNECTION_LOST: Final = re.compile(r"is closed|is closing|released back to the pool|another operation is")
+_CONNECTION_LOST: Final = re.compile(
+    r"is closed|is closing|released back to the pool|another operation(?: \(\d+\))? is"
+)
 _OF_DRIVER: Final = (
     OSError,  # no route, no listener, a reset; TLS as well
     TimeoutError,  # no connection, or no answer, in time: also where a lock is held by others
@@ -92,7 +94,7 @@ def meaning(exc: BaseException) -> Meaning:
             return Meaning.DATA
         case _ if isinstance(exc, _OF_DRIVER):
             return Meaning.OUTAGE
-        case asyncpg.InterfaceError() if _CONNECTION_LOST.search(str(exc)):
+        case asyncpg.InterfaceError() | asyncpg.InternalClientError() if _CONNECTION_LOST.search(str(exc)):
             return Meaning.OUTAGE
         case asyncpg.PostgresError(sqlstate=str(state)):
             return _OF_STATE.get(state) or _OF_STATE.get(state[:2]) or Meaning.UNKNOWN

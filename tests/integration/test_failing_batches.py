@@ -106,31 +106,57 @@ async def test_an_unknown_failure_is_loud_and_then_narrowed_to_its_record(
     await fails_for(migrated, "ent-bad")
     async with await deployment.replica() as replica:
         await replica.ready()
-        await produce(topic, native_record(90, entitlement="ent-bad"), partition=0)
-        await replica.logged("batch.failed", 4)
-        ready, why = await replica.http("/readyz")
-        await produce(topic, native_record(90), partition=0)
+        await produce(topic, native_record(90, entitlement="ent-bad"), native_record(90), partition=0)
 
         (letter,) = await letters(kafka, dead, 1)
         await receiver.wait_for(1)
 
-        assert (ready, "made to fail" in why) == (503, True)
+        assert len(await replica.logged("batch.failed", 3)) == 3
         assert header(letter, "tollbell-reason") == "refused_by_database"
-        await becomes_ready(replica)
+        await becomes_ready(replica, 200)
         assert await replica.terminate() == 0
 
 
-async def fails_for(database: str, entitlement: str) -> None:
+async def test_an_unknown_failure_of_everything_is_loud_and_costs_nothing(
+    deploy: MakeDeployment, migrated: str, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deployed(deploy, receiver, 80)
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    await fails_for(migrated, "ent-1", column="entitlement_id", table="event", also="NEW.rule_id = ''")
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(topic, native_record(90), partition=0)
+        await replica.logged("batch.failed", 5)
+        await becomes_ready(replica, 503)
+        _, why = await replica.http("/readyz")
+        connection = await asyncpg.connect(migrated)
+        await connection.execute("DROP TRIGGER refuse ON event")
+        await connection.close()
+
+        await receiver.wait_for(1)
+
+        assert "made to fail" in why
+        assert not [line for line in replica.lines if line["event"] == "record.dead_lettered"]
+        await becomes_ready(replica, 200)
+        assert await replica.terminate() == 0
+
+
+async def fails_for(
+    database: str, entitlement: str, *, column: str = "id", table: str = "entitlement", also: str = "false"
+) -> None:
     connection = await asyncpg.connect(database)
     await connection.execute(f"""
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN IF NEW.id = '{entitlement}' THEN RAISE EXCEPTION 'made to fail'; END IF; RETURN NEW; END $$;
-        CREATE TRIGGER refuse BEFORE INSERT ON entitlement FOR EACH ROW EXECUTE FUNCTION refuse()
+        BEGIN
+            IF NEW.{column} = '{entitlement}' OR {also} THEN RAISE EXCEPTION 'made to fail'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()
     """)
     await connection.close()
 
 
-async def becomes_ready(replica: Replica) -> None:
+async def becomes_ready(replica: Replica, status: int) -> None:
     async with asyncio.timeout(30):
-        while (await replica.http("/readyz"))[0] != 200:
+        while (await replica.http("/readyz"))[0] != status:
             await clock.wait(asyncio.Event(), 0.1)

@@ -45,8 +45,8 @@ MUTANTS = [
     ),
     Mutant(
         "consumer/store/sqlstates.py",
-        "case asyncpg.InterfaceError() if _CONNECTION_LOST.search(str(exc)):",
-        "case asyncpg.InterfaceError() if _CONNECTION_LOST.fullmatch(str(exc)):",
+        "case asyncpg.InterfaceError() | asyncpg.InternalClientError() if _CONNECTION_LOST.search(str(exc)):",
+        "case asyncpg.InterfaceError() | asyncpg.InternalClientError() if _CONNECTION_LOST.fullmatch(str(exc)):",
         "a connection that was lost counts as an unknown failure",
         by="integration/test_sqlstates.py",
     ),

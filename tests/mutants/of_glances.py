@@ -78,8 +78,8 @@ MUTANTS = [
     ),
     Mutant(
         INGEST,
-        "folded[key].wanted and filling.accepts(key)",
-        "folded[key].wanted",
+        "if key not in unsettled and filling.accepts(key):",
+        "if key not in unsettled:",
         "what the clock has ended meanwhile is passed over as if it had not",
         by=STALE,
     ),

@@ -62,10 +62,24 @@ MUTANTS = [
     ),
     Mutant(
         INGEST,
-        "if writing.failed and not writing.is_any_written:",
-        "if writing.failed and writing.is_narrowed is None:",
+        "            await outbox.rehearse(self.database, event_id=ids.new())\n            try:",
+        "            try:",
         "while nothing can be written, every record becomes a dead letter",
-        by="integration/test_stale_memory.py",
+        by="integration/test_unknown_failures.py",
+    ),
+    Mutant(
+        INGEST,
+        "ALONE_TRIES: Final = 5",
+        "ALONE_TRIES: Final = 1",
+        "of a failure that comes and goes, some records become dead letters",
+        by="integration/test_unknown_failures.py",
+    ),
+    Mutant(
+        INGEST,
+        "if stale := {one.key for one, _ in folded.too_many} - anew:",
+        "if stale := set[MemoryKey]() - anew:",
+        "a record is a dead letter for events that another replica has made already",
+        by="integration/test_unknown_failures.py",
     ),
     Mutant(
         BATCH,

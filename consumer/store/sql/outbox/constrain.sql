@@ -1,0 +1,2 @@
+-- Ask for what a commit would ask for: constraints and triggers that are deferred.
+SET CONSTRAINTS ALL IMMEDIATE
