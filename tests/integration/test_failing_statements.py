@@ -9,7 +9,7 @@ from consumer import log
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.watch import Watch
 from consumer.metrics import Metrics
-from consumer.store import jobs
+from consumer.store import jobs, retention
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, rules_yaml
 from tests.fakes import Receiver
@@ -177,10 +177,11 @@ async def test_a_step_of_retention_that_fails_is_said_and_the_others_are_done(st
         " VALUES ('1', 'default', 'recover', 'c', $1, 'DONE', 1, $1, $1)"
     )
     await stored.sql(add, long_ago)
+    await retention.remember_topics(stored.database, {"usage": DAY})
     await stored.configure({"hook": {}})
     await stored.events(1)
     await stored.sql(
-        "UPDATE entitlement SET period_from = $1, period_to = $2, ended = true",
+        "UPDATE entitlement SET period_from = $1, period_to = $2, written_at = $2, ended = true",
         long_ago,
         long_ago + DAY / 2,
     )
