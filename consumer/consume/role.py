@@ -101,7 +101,7 @@ class Consume:
             async with loop.beside(
                 loop.every(self._rulebook.refresh, CATALOG_POLL, name="catalog", wake=self._rulebook.changed),
                 loop.every(fetch.measure, LAG_EVERY, name="lag"),
-                loop.every(ends.once, CLOCK_EVERY, name="period-ends"),
+                loop.every(ends.once, CLOCK_EVERY, name="period-ends", checks=self._patience.checks),
                 Topics(self._reading.kafka, self._database, wanted).run(),
             ):
                 await fetch.run(stop)

@@ -18,6 +18,7 @@ from schemas import times
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, openmeter_record
 from tests.fakes import Receiver
+from tests.integration.test_kafka import until_ready
 from tests.service import Deployment
 from tests.verification import SECRET
 
@@ -30,6 +31,11 @@ rules:
      thresholds: [{{type: usage_percentage, value: 100}}]}}
 """
 DAY = dt.timedelta(days=1)
+NO_END = """
+    CREATE FUNCTION no_end() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN IF NEW.ended THEN RAISE EXCEPTION 'made to fail'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER no_end BEFORE UPDATE ON entitlement FOR EACH ROW EXECUTE FUNCTION no_end();
+"""
 
 
 @pytest.fixture
@@ -235,3 +241,26 @@ async def test_a_period_that_cannot_be_ended_stops_nobody_elses(
 
         await receiver.wait_for(count, timeout=60)
         assert await rows.fetchval("SELECT bool_and(ended) FROM entitlement")
+
+
+async def test_while_no_period_can_be_ended_readyz_says_so(
+    deployment: Deployment, produce: Produce, receiver: Receiver, rows: asyncpg.Connection
+) -> None:
+    now, count = clock.now(), 40
+    month = (times.text(now - DAY), times.text(now + 30 * DAY))
+    records = [
+        native_record(1, entitlement=f"ent-{n}", calculated_at=times.text(now), period=month) for n in range(count)
+    ]
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], *records)
+        await replica.reaches("tollbell_records_total", count)
+        await rows.execute(NO_END)
+
+        await pass_the_end(rows)
+
+        await until_ready(replica, 503)
+        assert '"period-ends": "3 times in a row' in (await replica.http("/readyz"))[1]
+        await rows.execute("DROP FUNCTION no_end CASCADE")
+        await receiver.wait_for(count, timeout=60)
+        await until_ready(replica, 200)

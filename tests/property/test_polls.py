@@ -58,7 +58,7 @@ class Brokers:
 class Reading:
     """A fetcher that reads all of *brokers* from the start, and what it has polled."""
 
-    def __init__(self, brokers: Brokers) -> None:
+    def __init__(self, brokers: Brokers, **settings: float) -> None:
         self.brokers = brokers
         self.polled: dict[int, list[bytes]] = {number: [] for number in brokers.logs}
         self.subscription = SubscriptionState()
@@ -66,7 +66,7 @@ class Reading:
         for number in brokers.logs:
             self.subscription.seek(TopicPartition("usage", number), 0)
         self.fetcher = polls.Fetcher(
-            brokers, self.subscription, isolation_level="read_committed", auto_offset_reset="none"
+            brokers, self.subscription, isolation_level="read_committed", auto_offset_reset="none", **settings
         )
 
     async def poll(self, max_records: int) -> list[Any]:
@@ -118,11 +118,12 @@ def test_polls_of_bounded_bytes_lose_nothing_and_keep_order(
 
 async def test_nothing_more_is_fetched_while_enough_is_waiting() -> None:
     brokers = Brokers([[[1_000, 1_000]]] * 10, "none", 1, most=1)
-    reading = Reading(brokers)
+    reading = Reading(brokers, prefetch_backoff=0)  # it fetches for other partitions at once
     fetched = []
     for _ in range(10):
         await reading.poll(1)
-        await clock.sleep(0.15)  # longer than aiokafka waits before it fetches for other partitions
+        for _ in range(50):  # turns of the loop: a fetch takes two
+            await clock.sleep(0)
         fetched.append(sum(one.size_in_bytes for one in reading.fetcher._waiting()))  # noqa: SLF001
 
     assert max(fetched) < FETCHED_BYTES + 2_200
