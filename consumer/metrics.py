@@ -19,7 +19,7 @@ from schemas.rules import RuleType
 RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
-ROWS: Final = ("period_end", "delivery_end", "job")  # what is set aside where Postgres fails it
+ROWS: Final = ("period_end", "delivery", "delivery_end", "job")  # what is set aside where Postgres fails it
 REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity", "job")
 API_STATUSES: Final = ("2xx", "4xx", "5xx")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))

@@ -20,7 +20,7 @@ from consumer.deliver.webhook import Webhook, WebhookRequest
 from consumer.encryption import Cipher
 from consumer.errors import Refused
 from consumer.metrics import Metrics
-from consumer.store import rendered
+from consumer.store import deliveries, rendered
 from consumer.store.database import Database
 from consumer.store.deliveries import Claimed, Ended
 from schemas import urls
@@ -43,21 +43,27 @@ class Attempts:
     metrics: Metrics
     schedule: Sequence[dt.timedelta]
 
-    async def prepared(self, delivery: Claimed) -> Claimed:
+    async def prepared(self, delivery: Claimed) -> Claimed | None:
         """Return *delivery* with its body, kept for every later attempt; as it was where none can be made.
 
+        None where its event is not there any more.
+
         Raises:
-            StoreUnavailable: the body could not be kept; nothing may be sent.
+            StoreUnavailable: the body could not be read or kept; nothing may be sent.
         """
-        if delivery.rendered is not None or delivery.format == _EVENTS_OWN:
-            return delivery
-        body = _render(delivery)
+        whole = await deliveries.whole(self.database, delivery)
+        if whole is None or whole.rendered is not None or whole.format == _EVENTS_OWN:
+            return whole
+        body = _render(whole)
         if isinstance(body, Outcome):
-            return delivery
-        return replace(delivery, rendered=await rendered.keep(self.database, delivery.event_id, delivery.format, body))
+            return whole
+        return replace(whole, rendered=await rendered.keep(self.database, whole.event_id, whole.format, body))
 
     async def attempt(self, delivery: Claimed) -> Ended:
-        """Make one attempt at *delivery*, which is `prepared`; return how it ended, which is yet to be `recorded`."""
+        """Make one attempt at *delivery*, which is `prepared`; return how it ended, which is yet to be `recorded`.
+
+        What is returned holds no body: it may wait for Postgres for long.
+        """
         request = self._request(delivery)
         try:
             outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
@@ -71,7 +77,7 @@ class Attempts:
             schedule=delivery.retry_schedule or self.schedule,
             jitter=clock.jitter(),
         )
-        return Ended(delivery, outcome, decided)
+        return Ended(replace(delivery, payload=None, rendered=None), outcome, decided)
 
     async def recorded(self, ended: Ended) -> None:
         """Return when *ended* is durable; count and log it then."""
@@ -106,6 +112,7 @@ class Attempts:
 
 
 def _render(delivery: Claimed) -> bytes | Outcome:
+    assert delivery.payload is not None  # noqa: S101 - it is prepared
     try:
         return formats.render(_format.validate_python(delivery.format), delivery.payload)
     except (ValueError, msgspec.MsgspecError) as exc:  # pydantic's too, a ValueError: a newer release's format

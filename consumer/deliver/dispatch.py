@@ -11,19 +11,20 @@ from typing import Final
 from consumer import clock, log
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
+from consumer.deliver.claims import Claims
+from consumer.deliver.rooms import Rooms
 from consumer.deliver.slots import Limits
 from consumer.deliver.taken import Leased, Taken
-from consumer.errors import DataRefused, StoreFailed, TollbellError, Unavailable
+from consumer.errors import DataRefused, StoreFailed, Unavailable
 from consumer.metrics import Metrics
 from consumer.store import deliveries
 from consumer.store.database import Database
-from consumer.store.deliveries import Claimed, DueChannel, Ended
+from consumer.store.deliveries import HELD_BYTES, Claimed, Ended
 from consumer.store.outbox import Kept
 
 # Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
 LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
-HOLD: Final = 5.0  # seconds a channel is left alone whose statement Postgres has failed
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
@@ -53,7 +54,8 @@ class Dispatch:
         self._timeout = timeout
         self._lease = timeout + LEASE_MARGIN
         self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
-        self._held: dict[str, float] = {}  # until when (monotonic)
+        self._claims = Claims(database, metrics, self._lease)
+        self._rooms = Rooms()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_sending = False  # from the start of `run`, when there is something to send by, to that of `drain`
         self._keeping = 0  # writers that slots are kept for
@@ -71,7 +73,7 @@ class Dispatch:
             StoreUnavailable: Postgres cannot be reached.
         """
         await self._hand_back()
-        channels = await self._channels()
+        channels = await self._claims.channels()
         if stop.is_set():  # a slot may have got free in the drain
             return
         due = [channel for channel in channels if channel.due_in <= 0]
@@ -80,7 +82,7 @@ class Dispatch:
         allotted = self._taken.allot(due)
         slots = allotted.slots
         asked_at = clock.monotonic()
-        claimed = await self._claim(slots) if slots else []
+        claimed = await self._claims.claim(slots) if slots else []
         self._metrics.interrupted(sum(one.was_lost for one in claimed))
         self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
         for leased in self._taken.take(claimed, asked_at, allotted):
@@ -123,26 +125,6 @@ class Dispatch:
             except (StoreFailed, DataRefused) as exc:  # for one's sake, perhaps: the leases of all of them run out
                 logger.failed("deliver.not_handed_back", exc, deliveries=len(unsent))
             del self._taken.unsent[: len(unsent)]
-
-    async def _channels(self) -> list[DueChannel]:
-        """Return the channels with something due, now or later, but those that are held."""
-        now = clock.monotonic()
-        self._held = {channel: until for channel, until in self._held.items() if until > now}
-        return [one for one in await deliveries.due_channels(self._database) if one.id not in self._held]
-
-    async def _claim(self, slots: dict[str, int]) -> list[Claimed]:
-        """Claim for all of *slots*; where Postgres fails that, for each alone, and hold the channel at fault."""
-        try:
-            return await deliveries.claim(self._database, slots, self._lease)
-        except (StoreFailed, DataRefused) as exc:
-            if len(slots) == 1:
-                self._hold(next(iter(slots)), exc)
-                return []
-        return [one for channel, free in slots.items() for one in await self._claim({channel: free})]
-
-    def _hold(self, channel: str, exc: TollbellError) -> None:
-        self._held[channel] = clock.monotonic() + HOLD
-        logger.failed("deliver.held", exc, channel_id=channel, seconds=HOLD)
 
     def _pace(self, asked: set[str], claimed: list[Claimed]) -> None:
         """Look again soon where channels of *asked* have a rate, or a probe; later and later while they give nothing.
@@ -234,23 +216,45 @@ class Dispatch:
 
     async def _attempted(self, delivery: Claimed, asked_at: float) -> Ended | None:
         """Attempt *delivery*; None where that may not be: it is handed back."""
+        # The lease is the database's; by our own clock it began at the latest when we asked for it.
+        start_by = asked_at + self._lease.total_seconds() - self._timeout.total_seconds()
         try:
-            if (prepared := await self._prepared(delivery)) is None:
-                return None
-            # The lease is the database's; by our own clock it began at the latest when we asked for it.
-            if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():
+            if delivery.size <= HELD_BYTES:
+                ended = await self._sent(delivery, start_by)
+            else:
+                ended = await self._sent_large(delivery, start_by)
+            if ended is None:
                 await deliveries.hand_back(self._database, [delivery])
-                return None
-            return await self._attempts.attempt(prepared)
         except (Unavailable, DataRefused) as exc:
             logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
             return None
+        return ended
+
+    async def _sent_large(self, delivery: Claimed, start_by: float) -> Ended | None:
+        """Do as `_sent` does, once there is room for the body."""
+        channel = delivery.channel_id
+        works, is_slow = self._taken.works(channel), self._taken.is_slow(channel)
+        async with contextlib.AsyncExitStack() as room:
+            try:
+                async with asyncio.timeout(max(start_by - clock.monotonic(), 0)):
+                    await room.enter_async_context(
+                        self._rooms.taken(channel, delivery.size, works=works, is_slow=is_slow)
+                    )
+            except (TimeoutError, asyncio.CancelledError):  # too late, or the drain's deadline: nothing was sent
+                return None
+            return await self._sent(delivery, start_by)
+
+    async def _sent(self, delivery: Claimed, start_by: float) -> Ended | None:
+        """Attempt *delivery*; None where it has no body, or it is too late to begin."""
+        prepared = await self._prepared(delivery)
+        if prepared is None or clock.monotonic() >= start_by:
+            return None
+        return await self._attempts.attempt(prepared)
 
     async def _prepared(self, delivery: Claimed) -> Claimed | None:
-        """Return *delivery* with its body; None where Postgres fails to keep that: it is handed back, and held."""
+        """Return *delivery* with its body; None where Postgres fails to read or keep that: its channel is held."""
         try:
             return await self._attempts.prepared(delivery)
         except (StoreFailed, DataRefused) as exc:
-            self._hold(delivery.channel_id, exc)
-            await deliveries.hand_back(self._database, [delivery])
+            self._claims.hold(delivery.channel_id, exc)
             return None

@@ -165,6 +165,14 @@ class Taken:
             self._well.discard(channel)
             self._withdraw(channel)
 
+    def works(self, channel: str) -> bool:
+        """Whether its last attempt succeeded, and quickly."""
+        return channel in self._well
+
+    def is_slow(self, channel: str) -> bool:
+        """Whether its last attempt took a good part of the timeout, or all of it."""
+        return channel in self._slow
+
     def free(self, channel: str, now: float) -> Leased | None:
         """Let go of a slot of *channel*; return what has it now, if anything: it is to start."""
         if not self._is_full and (following := self._following(channel, now)) is not None:

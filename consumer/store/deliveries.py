@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consumer.decide import breaker
 from consumer.decide.breaker import Run
@@ -17,6 +18,7 @@ from consumer.store.database import Database, columns
 
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 CHANNEL: Final = "tollbell_outbox"  # of LISTEN and NOTIFY
+HELD_BYTES: Final = 32_768  # of a body that comes with its claim; those of usual records have 2 to 4 KiB
 SWEEP_LIMIT: Final = 1000  # rows of one sweep: short locks; the next sweep takes the rest
 # A rate's slots that nobody took pile up to so much of a second's worth, at least one. Below 20 a second there is thus
 # no burst: the rate reads literally. Above, a tenth more goes out in any one second at most: the price of claiming
@@ -46,7 +48,8 @@ class Claimed(Struct, frozen=True, kw_only=True):
     interrupted: int  # attempts of this round that were interrupted
     round: int  # grows with each resend and recovery
     was_lost: bool  # another process' lease ran out on it
-    payload: bytes  # the event's data, as frozen
+    payload: bytes | None  # the event's data, as frozen; None: it is large, and `whole` has it
+    size: int = 0  # of it, and of `rendered`
     recorded_at: dt.datetime
     url: str
     format: str
@@ -102,8 +105,15 @@ async def due_channels(database: Database) -> list[DueChannel]:
     ]
 
 
-async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) -> list[Claimed]:
-    """Lease to this process, of each channel in *slots*, at most so many due deliveries.
+async def claim(
+    database: Database,
+    slots: dict[str, int],
+    lease: dt.timedelta,
+    *,
+    but: Sequence[int] = (),
+    only: Sequence[int] | None = None,
+) -> list[Claimed]:
+    """Lease to this process, of each channel in *slots*, at most so many due deliveries: none of *but*, *only* these.
 
     Safe to call from any number of processes: of a channel with a rate, all together get what it allows; of one whose
     breaker is open, one gets the probe when its pause is over. What is not recorded is due again after *lease*.
@@ -118,12 +128,44 @@ async def claim(database: Database, slots: dict[str, int], lease: dt.timedelta) 
         lease=lease,
         free_interruptions=FREE_INTERRUPTIONS,
         burst_seconds=BURST_SECONDS,
+        held_bytes=HELD_BYTES,
+        but=but,
+        only=only,
     )
-    return [claimed_of(row, row["payload"], row["recorded_at"]) for row in rows]
+    return [_claimed(row, row["payload"], row["size"], row["recorded_at"]) for row in rows]
 
 
 def claimed_of(row: asyncpg.Record, payload: bytes, recorded_at: dt.datetime) -> Claimed:
-    """Return the delivery of a row that leased it: by a claim, or as it was written."""
+    """Return the delivery of a row that leased it as it was written, with the event's *payload* unless it is large."""
+    size = len(payload)
+    return _claimed(row, payload if size <= HELD_BYTES else None, size, recorded_at)
+
+
+async def due(database: Database, channel: str, *, limit: int, but: Sequence[int] = ()) -> list[int]:
+    """Return ids of the deliveries of *channel* that a claim takes first, without *but*.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    rows = await database.rows("deliveries/due", channel=channel, limit=limit, but=but)
+    return [row["id"] for row in rows]
+
+
+async def whole(database: Database, delivery: Claimed) -> Claimed | None:
+    """Return *delivery* with its payload, and its body in the channel's format where that was made.
+
+    None where the event is not there any more.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    if delivery.payload is not None:
+        return delivery
+    row = await database.row("deliveries/body", event_id=delivery.event_id, format=delivery.format)
+    return None if row is None else replace(delivery, payload=row["payload"], rendered=row["rendered"])
+
+
+def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, recorded_at: dt.datetime) -> Claimed:
     return Claimed(
         id=row["id"],
         event_id=row["event_id"],
@@ -135,6 +177,7 @@ def claimed_of(row: asyncpg.Record, payload: bytes, recorded_at: dt.datetime) ->
         round=row["round"],
         was_lost=row["was_lost"],
         payload=payload,
+        size=size,
         recorded_at=recorded_at,
         url=row["url"],
         format=row["format"],

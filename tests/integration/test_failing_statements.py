@@ -71,6 +71,25 @@ async def test_a_claim_that_fails_for_one_channel_holds_up_that_one_until_it_is_
         await ends_well(replica)
 
 
+async def test_a_delivery_that_cannot_be_claimed_holds_up_no_other_one(
+    deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    deployment = await with_two_hooks(deploy, stored, receiver)
+    (first, *_) = await stored.events(3)
+    async with await deliverer(deployment) as replica:
+        async with failing(stored, "UPDATE ON delivery", f"NEW.event_id = '{first}' AND NEW.token IS NOT NULL"):
+            for path in ("/good", "/bad"):
+                await receiver.wait_for(2, path=path)
+            lines = await replica.logged("row.set_aside", 2, what="delivery")
+            await stored.events(3)
+            await until(stored, "SELECT count(*) = 10 FROM delivery WHERE state = 'SUCCESS'")
+
+        await until(stored, "SELECT bool_and(state = 'SUCCESS') FROM delivery")
+        assert [line for line in replica.lines if line["event"] == "deliver.held"] == []
+        assert len({line["delivery_id"] for line in lines}) == 2
+        await ends_well(replica)
+
+
 @pytest.mark.parametrize("state", [UNKNOWN, OF_DATA])
 async def test_an_attempt_that_cannot_be_recorded_waits_alone_and_is_recorded_once_it_can(
     state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver

@@ -44,6 +44,7 @@ LIVE = """
     SELECT 'default', n, 1, now() - interval '1 day', now() + n * interval '1 second', '{}', '{}'
     FROM generate_series(1, $1::int) n
 """
+WHOLE = {"held_bytes": 32_768, "but": list(range(10**9, 10**9 + 1000)), "only": None}
 OVER = {"longest_round": dt.timedelta(days=3), "limit": 1000, "but": list(range(1000))}
 
 
@@ -70,6 +71,7 @@ async def test_a_claim_does_not_read_what_is_due_later(explaining: asyncpg.Conne
         lease=LEASE,
         free_interruptions=5,
         burst_seconds=0.1,
+        **WHOLE,
     )
 
     assert await explaining.fetchval("SELECT count(*) FROM delivery WHERE token IS NOT NULL") == 3
@@ -156,7 +158,7 @@ async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_when
     due = await explained(explaining, "deliveries/due_channels", burst_seconds=0.1)
     over = await explained(explaining, "deliveries/over", **OVER)
     claim = await explained(
-        explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1
+        explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1, **WHOLE
     )
     leased = await explaining.fetch("SELECT id, token FROM delivery WHERE token IS NOT NULL")
     record = await explained(explaining, "deliveries/record", **successes(leased), max_events=10)
@@ -182,7 +184,7 @@ async def test_many_channels_cost_each_as_much_as_one(
 
     due = await explained(explaining, "deliveries/due_channels", burst_seconds=0.1)
     claim = await explained(
-        explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1
+        explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1, **WHOLE
     )
     leased = await explaining.fetch("SELECT id, token FROM delivery WHERE token IS NOT NULL")
     record = await explained(explaining, "deliveries/record", **successes(leased), max_events=10)

@@ -2,6 +2,8 @@
 
 from tests.mutants.mutant import Mutant
 
+CLAIM = "consumer/store/sql/deliveries/claim.sql"
+
 MUTANTS = [
     Mutant(
         "schemas/sources.py",
@@ -172,5 +174,33 @@ MUTANTS = [
         "false",
         "a channel that is large alone is on no page",
         by="integration/test_store_pages.py",
+    ),
+    *(
+        Mutant("consumer/deliver/rooms.py", *change, by="unit/test_rooms.py")
+        for change in [
+            ("if not self._waiting and size <= self._left:", "if size <= self._left:", "a large body waits for ever"),
+            ("size = min(size, self._total)", "size += 0", "a body larger than all the room is never sent"),
+            ("self._slow if is_slow else self._room", "self._room", "large bodies for black holes keep others waiting"),
+            ("            if not works:\n", "            if works is None:\n", "a new black hole holds eight at once"),
+            (
+                "self._give_back(0 if one.granted.cancelled() else size)",
+                "self._give_back(0)",
+                "room is lost with an attempt that is stopped as it is granted",
+            ),
+        ]
+    ),
+    Mutant(
+        CLAIM,
+        "CASE WHEN s.size <= @held_bytes::int THEN e.payload END",
+        "CASE WHEN s.size > 0 THEN e.payload END",
+        "a claim holds hundreds of megabytes",
+        by="integration/test_footprints_deliver.py",
+    ),
+    Mutant(
+        CLAIM,
+        "          AND d.id <> ALL (@but::bigint[])\n",
+        "          AND @but::bigint[] IS NOT NULL\n",
+        "a delivery that cannot be claimed fails those of its channel with it",
+        by="integration/test_failing_statements.py",
     ),
 ]

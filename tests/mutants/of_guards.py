@@ -181,8 +181,8 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
-        "if clock.monotonic() - asked_at + self._timeout.total_seconds() >= self._lease.total_seconds():",
-        "if clock.monotonic() < asked_at:",
+        "if prepared is None or clock.monotonic() >= start_by:",
+        "if prepared is None:",
         "who wakes up with a lease that has run out sends what another has sent",
         by="woken with a claim",
     ),

@@ -9,6 +9,7 @@ import pytest
 from consumer.commands import yaml_file
 from consumer.consume.polls import FETCHED_BYTES, POLL_BYTES
 from consumer.consume.records import UNPACKED_LIMIT
+from consumer.deliver.rooms import ROOM_BYTES, SLOW_ROOM_BYTES
 from consumer.errors import ConfigInvalid
 from consumer.serve.bodies import MAX_BYTES as BODY_BYTES
 from consumer.serve.bodies import MAX_MEMBERS
@@ -38,6 +39,8 @@ LIMITS = {
     "page of the API": ANSWER_BYTES,
     "events of an explanation": ANSWER_BYTES,
     "attempts that are shown of a delivery": MOST_ATTEMPTS,
+    "webhooks of more than 32 KiB that are held at once": ROOM_BYTES,
+    "the same, of slow channels": SLOW_ROOM_BYTES,
     "channels of a rule": MAX_CHANNELS,
     "thresholds of a rule": MAX_THRESHOLDS,
     "features of a rule": MAX_FEATURES,

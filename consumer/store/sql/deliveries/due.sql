@@ -1,0 +1,8 @@
+-- The deliveries of a channel that a claim takes first, without *but*: by their keys alone, for where reading one fails.
+SELECT d.id
+FROM delivery d
+WHERE d.channel_id = @channel
+  AND d.due_at <= statement_timestamp()
+  AND d.id <> ALL (@but::bigint[])
+ORDER BY d.due_at, d.id
+LIMIT @limit::int
