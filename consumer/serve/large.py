@@ -20,10 +20,9 @@ from schemas import events
 ANSWER_BYTES: Final = 16 * 1024 * 1024  # of what an answer lists; a page of a hundred usual events has 0.3 MiB
 CONFIGURED_BYTES: Final = 4 * 1024 * 1024  # of channels or rules, as stored: of rules an answer repeats each feature
 PART_BYTES: Final = 2 * 1024 * 1024  # of what is read from Postgres at once for it
-SMALL_BYTES: Final = 65_536  # a body or an answer up to it is worked on at once
-AT_ONCE: Final = (
-    2  # larger ones: a body of a megabyte takes up to 60 MB as Python's objects, an answer three times itself
-)
+SMALL_BYTES: Final = 1024 * 1024  # up to it nobody waits: three times the page of a hundred usual events
+OF_BODY: Final = 16  # times its bytes a body takes, at least, as Python's objects; sixty times, where they are small
+AT_ONCE: Final = 2  # larger ones: a body of a megabyte takes up to 60 MB, an answer of 16 MiB three times itself
 PATIENCE: Final = 10.0  # seconds that a request waits for its turn
 SEND_TIMEOUT: Final = 30.0  # seconds for a client to take an answer: it has its turn until then
 _PIECE: Final = 65_536
@@ -132,7 +131,7 @@ def parts(listed: Iterable[Listed]) -> Iterator[list[Listed]]:
 async def send(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
     """Return *answer*, sent where it is large: piece by piece, as its client takes it, or not to its end."""
     body = answer.body if isinstance(answer, web.Response) else None
-    if not isinstance(body, bytes) or len(body) <= SMALL_BYTES:
+    if not isinstance(body, bytes) or len(body) <= _PIECE:
         return answer
     sent = web.StreamResponse(status=answer.status, headers=answer.headers)
     sent.content_length = len(body)

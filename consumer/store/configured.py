@@ -128,11 +128,13 @@ class ReadPage(Generic[T]):
     Attributes:
         rows: as they are stored: those that have room.
         left_out: how many have none.
+        size: bytes of what is stored of those that have.
     """
 
     rows: Sequence[asyncpg.Record]
     read: Callable[[asyncpg.Record], T]
     left_out: int
+    size: int
     total: int
 
     def parts(self, size: int) -> Iterator[list[T]]:
@@ -210,7 +212,7 @@ async def rule_page(reader: Reader, namespace: str, wanted: Selection) -> ReadPa
 
 def _page(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T], total: int) -> ReadPage[T]:
     having = [row for row in rows if row["has_room"]]
-    return ReadPage(having, read, len(rows) - len(having), total)
+    return ReadPage(having, read, len(rows) - len(having), sum(row["size"] for row in having), total)
 
 
 def _order(wanted: Selection) -> dict[str, object]:

@@ -86,16 +86,16 @@ async def test_few_have_a_turn_at_a_time_and_what_is_small_needs_none(monkeypatc
     free = large.turns()
     having = [Turn(free) for _ in range(AT_ONCE)]
     for turn in having:
-        await turn.take(MIB)
-        await turn.take(MIB)  # the same: it has it
+        await turn.take(2 * MIB)
+        await turn.take(2 * MIB)  # the same: it has it
 
     async with Turn(free) as small, Turn(free) as late:
         await small.take(large.SMALL_BYTES)
         with pytest.raises(Problem) as caught:
-            await late.take(MIB)
+            await late.take(2 * MIB)
         async with having[0]:
             pass
-        await late.take(MIB)
+        await late.take(2 * MIB)
 
     assert caught.value.status == 503
     assert free._value == 1  # noqa: SLF001 - late has given it back, and so has the one of the two

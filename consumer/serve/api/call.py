@@ -86,7 +86,7 @@ class Call:
             Problem: it brings none.
         """
         raw = await bodies.received(self.request)
-        await self.turn.take(len(raw))
+        await self.turn.take(large.OF_BODY * len(raw))
         return await bodies.parsed(raw)
 
 

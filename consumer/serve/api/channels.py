@@ -55,7 +55,7 @@ async def list_all(call: Call) -> web.Response:
     async def show(part: list[StoredChannel]) -> list[object]:
         return [shown.channel(one) for one in part]
 
-    return bodies.answer(await lists.page(which, found, show))
+    return bodies.answer(await lists.page(call, which, found, show))
 
 
 async def update(call: Call) -> web.Response:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from consumer.serve import large
+from consumer.serve.api.call import Call
 from consumer.serve.bodies import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE, Query
 from consumer.serve.described import Parameter, Schema
 from consumer.store.configured import ReadPage, Selection
@@ -82,7 +83,7 @@ def selection(
 
 
 async def page(
-    wanted: Selection, found: ReadPage[T], show: Callable[[list[T]], Awaitable[list[object]]]
+    call: Call, wanted: Selection, found: ReadPage[T], show: Callable[[list[T]], Awaitable[list[object]]]
 ) -> answers.Page[msgspec.Raw]:
     """Return the answer with what was *found*, each as *show* shows it.
 
@@ -91,6 +92,7 @@ async def page(
     """
     if found.left_out:
         raise large.too_large(wanted.limit, len(found.rows))
+    await call.turn.take(large.OF_BODY * found.size)
     items = large.Items(wanted.limit)
     for part in found.parts(PART):
         for item in await show(part):

@@ -53,7 +53,7 @@ async def list_all(call: Call) -> web.Response:
         seen = await features.seen(call.served.database, call.namespace, features.named_by(part))
         return [shown.rule(one, seen) for one in part]
 
-    return bodies.answer(await lists.page(which, found, show))
+    return bodies.answer(await lists.page(call, which, found, show))
 
 
 async def update(call: Call) -> web.Response:

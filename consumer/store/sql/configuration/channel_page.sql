@@ -2,11 +2,12 @@
 -- in this order, there are no headers and no metadata; the first one has always room.
 SELECT s.id, s.namespace, s.key, s.type, s.name, s.url, s.format, s.signing_secret, s.disabled_by, s.disabled_reason,
        s.retry_schedule, s.concurrency, s.expire_after, s.rate_limit, s.created_at, s.updated_at, s.deleted_at,
-       s.paused_until, s.has_room,
+       s.paused_until, s.has_room, s.size,
        CASE WHEN s.has_room THEN s.headers END AS headers,
        CASE WHEN s.has_room THEN s.metadata END AS metadata
 FROM (
     SELECT p.*,
+           coalesce(octet_length(p.headers), 0) + octet_length(p.metadata) AS size,
            p.n = min(p.n) OVER ()
                OR sum(coalesce(octet_length(p.headers), 0) + octet_length(p.metadata)) OVER (ORDER BY p.n) <= @bytes::bigint
                AS has_room

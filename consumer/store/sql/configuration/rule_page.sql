@@ -1,11 +1,12 @@
 -- A page of a namespace's rules, in the order that is asked for; on a tie by id. *features* as the rules name them. Of those
 -- that have no room in *bytes*, in this order, there is no spec and no metadata; the first one has always room.
 SELECT s.id, s.namespace, s.key, s.type, s.name, s.disabled, s.ignoring, s.created_at, s.updated_at, s.deleted_at,
-       s.channels, s.has_room,
+       s.channels, s.has_room, s.size,
        CASE WHEN s.has_room THEN s.spec END AS spec,
        CASE WHEN s.has_room THEN s.metadata END AS metadata
 FROM (
     SELECT p.*,
+           octet_length(p.spec) + octet_length(p.metadata) AS size,
            p.n = min(p.n) OVER ()
                OR sum(octet_length(p.spec) + octet_length(p.metadata)) OVER (ORDER BY p.n) <= @bytes::bigint AS has_room
     FROM (
