@@ -35,12 +35,15 @@ $(VENV)/.test: $(BIN)/python $(PROJECT) tests/requirements.txt
 demo: $(VENV)/.demo ## a usage record becomes a signed webhook, before your eyes (ARGS=--keep goes on running)
 	$(BIN)/tollbell demo $(ARGS)
 
+# Each worker has servers of its own. By file, so that a file's tests share what they set up.
+WORKERS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 test: $(VENV)/.test ## format, lint, types, layers and all tests, on real servers (ARGS='-k crossing' picks some)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest $(if $(ARGS),,--cov) $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),,--cov $(WORKERS)) $(ARGS)
 
 test-latest: ## the same with the newest release of everything, in an environment of its own (.venv-latest)
 	$(PYTHON) -m venv --clear .venv-latest

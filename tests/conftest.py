@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from xdist.workermanage import WorkerController
 
 from consumer.servers import account, choose
 from consumer.servers.contracts import Broker, Database
@@ -36,6 +37,20 @@ class Shared:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the run that reports which servers this worker had (`pytest -n`)."""
+    if isinstance(output := getattr(session.config, "workeroutput", None), dict):
+        output["servers"] = session.config.stash[SERVERS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Hear which servers a worker had; one that died tells nothing."""
+    known = node.config.stash[SERVERS]
+    told = getattr(node, "workeroutput", {}).get("servers", [])
+    known.extend(line for line in told if line not in known)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
