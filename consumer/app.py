@@ -6,6 +6,8 @@
 import asyncio
 import contextlib
 import gc
+import importlib.metadata
+import platform
 import signal
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractContextManager
@@ -14,7 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
-from consumer import clock, encryption, ids, log, loop
+from consumer import clock, encryption, ids, log, loop, patience
 from consumer.config import Settings
 from consumer.consume.ingest import Recipients, keep_nothing
 from consumer.consume.kafka import Kafka
@@ -48,6 +50,14 @@ class Role(StrEnum):
     CONSUME = "consume"
     DELIVER = "deliver"
     SERVE = "serve"
+
+
+# What `/readyz` looks at, by role, so that each has its series before it first fails.
+CHECKS: Final = {
+    Role.CONSUME: ("kafka", "consume", "catalog", "period-ends"),
+    Role.DELIVER: ("deliver",),
+    Role.SERVE: (),
+}
 
 
 def kafka(settings: Settings) -> Kafka:
@@ -140,10 +150,13 @@ class App:
 
     async def _connect(self) -> Database:
         settings = self._settings
-        return await Database.connect(settings.database_url.reveal(), size=settings.database_pool_size)
+        return await Database.connect(
+            settings.database_url.reveal(), size=settings.database_pool_size, took=self._metrics.statement
+        )
 
     async def _listen_http(self, stack: contextlib.AsyncExitStack) -> None:
         self._patience.checks["start"] = lambda: None if self._ready_roles >= self._roles else "starting"
+        self._describe()
         app = health.application(self._patience.checks, self._metrics.registry)
         if self._api:
             self._api.add_to(app)
@@ -156,6 +169,16 @@ class App:
         except OSError as exc:
             raise Refused(f"TOLLBELL_HTTP_LISTEN: cannot listen there: {exc.strerror or exc}") from exc
         logger.info("http.listening", host=listen_on.host, port=runner.addresses[0][1] if runner.addresses else 0)
+
+    def _describe(self) -> None:
+        """Let the metrics say which release this is, and what it is ready for."""
+        self._metrics.build(
+            version=importlib.metadata.version("tollbell"),
+            schema=migrate.migrations()[-1].name,
+            python=platform.python_version(),
+        )
+        checks = ("start", "postgres", *(name for role in self._roles for name in CHECKS[role]))
+        self._metrics.readiness(checks, lambda: patience.failing(self._patience.checks))
 
     _ready_roles: frozenset[Role] = frozenset()
 

@@ -1,30 +1,53 @@
-"""What is measured, under the names that stay (`product.md` 9). Labels are finite; series exist at zero."""
+"""What is measured, under the names that stay (`product.md` 9).
 
-from collections.abc import Iterable
+Labels are finite. A counter's series exist at zero, so that a rate is right from the first one on; but for those that
+name an operation of the API or a statement: of more than a hundred, a replica has those that it has run. A gauge that
+can't be known is absent. An idle replica shows at most 250 series (`tests/integration/test_metrics.py` counts them).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from consumer import clock, log
-from consumer.decide.model import Reason
-from consumer.decide.outcome import OutcomeClass
-from schemas.events import Action, DeliveryState
+from consumer.decide.outcome import Outcome, OutcomeClass
+from consumer.decide.reasons import ACTIONS, REASONS
+from consumer.facts import Fact
+from schemas.events import DeliveryState
 from schemas.reading import RejectReason
-from schemas.rules import RuleType
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each of the others, which no query of ours needs
 
 RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 ROWS: Final = ("period_end", "delivery", "delivery_end", "job")  # what is set aside where Postgres fails it
 REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity", "job")
-API_STATUSES: Final = ("2xx", "4xx", "5xx")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
-_ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
-_SOURCE_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 36000)
+STATUS_CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+# How deliveries end, and why: `answered` and `attempts` say that an attempt ended them, which its outcome explains.
+ENDS: Final = (
+    (DeliveryState.SUCCESS, "answered"),
+    *(
+        (DeliveryState.FAILED, reason)
+        for reason in ("attempts", "channel_disabled", "channel_deleted", "expired", "too_old")
+    ),
+)
+# Measured p50 of receivers nearby is 10 to 50 ms, of services on the internet 100 to 500; 15 s is the default deadline.
+_ATTEMPT_SECONDS: Final = (0.025, 0.1, 0.25, 1, 2.5, 5, 15)
+# Measured p50 is 5 to 30 ms, p99 12 to 500, under overload 2.5 s; 60 is the alert's objective, 300 a breaker's longest
+# pause and the third attempt, one and ten hours the schedule's longest steps.
+_FIRST_ATTEMPT_SECONDS: Final = (0.01, 0.05, 0.25, 1, 5, 30, 60, 300)
+_SOURCE_SECONDS: Final = (*_FIRST_ATTEMPT_SECONDS, 3600, 36000)
+_LOOK_LASTS: Final = 20.0  # seconds; each look is one of every 5: three are missing, and what was seen is history
+_RETENTION_LASTS: Final = 1000.0  # likewise of every 300
 
 
 class _Errors(Collector):
@@ -34,7 +57,27 @@ class _Errors(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return the one series; the log says which error, and of what."""
-        yield CounterMetricFamily(self._name, "Lines of level error: a person must act", value=log.ERRORS.total())
+        text = "Lines of level error in this process' log; each needs a person, and says what is wrong"
+        yield CounterMetricFamily(self._name, text, value=log.ERRORS.total())
+
+
+class _Ready(Collector):
+    """Shows the checks of /readyz: those that are expected, and any other that fails."""
+
+    _name: Final = "tollbell_ready"
+    _labelnames: Final = ("check",)
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] = frozenset()
+        self.failing: Callable[[], Mapping[str, str]] = dict
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Ask each check now."""
+        text = "1 while this check of /readyz passes, 0 while it fails (/readyz says why)"
+        family, failing = GaugeMetricFamily(self._name, text, labels=self._labelnames), self.failing()
+        for name in sorted({*self.names, *failing}):
+            family.add_metric([name], float(name not in failing))
+        yield family
 
 
 class Metrics:
@@ -44,79 +87,211 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._records = self._counter("tollbell_records", "Records taken to their effects", ["result"])
-        self._judgements = self._counter(
-            "tollbell_judgements", "Judgements of thresholds, by reason", ["rule_type", "reason"]
-        )
-        self._events = self._counter("tollbell_events", "Notification events made", ["type", "action"])
-        self._dead_letters = self._counter("tollbell_dead_letters", "Records dead-lettered", ["reason"])
-        self._attempts = self._counter("tollbell_attempts", "Webhook requests, by how they ended", ["outcome"])
-        self._api = self._counter("tollbell_api_requests", "Requests of the API", ["operation", "status"])
-        self._offsets_lost = self._counter(
-            "tollbell_offsets_lost", "Partitions begun at their earliest record: new ones, or their offset was lost", []
-        )
-        self._attempt_seconds = Histogram(
-            "tollbell_attempt_duration_seconds",
-            "One attempt: resolve, connect, send, bounded body",
-            buckets=_ATTEMPT_SECONDS,
-            registry=self.registry,
-        )
-        self._source_seconds = Histogram(
-            "tollbell_source_to_webhook_seconds",
-            "From Kafka's timestamp of the record to the receiver's 2xx",
-            buckets=_SOURCE_SECONDS,
-            registry=self.registry,
-        )
-        self._deliveries = self._gauge("tollbell_deliveries", "Open deliveries", ["state"])
-        self._due = self._gauge("tollbell_outbox_due", "Deliveries that may be claimed now", [])
-        self._oldest = self._gauge("tollbell_outbox_oldest_due_age_seconds", "How long the oldest of them is due", [])
-        self._lag = self._gauge("tollbell_consumer_lag", "Records not yet taken", ["topic", "partition"])
-        self._held = self._gauge("tollbell_partitions_held", "Partitions that cannot be read on", [])
-        self._catalog_age = self._gauge(
-            "tollbell_catalog_age_seconds", "Since the rules were last known to be current", []
-        )
+        self._ready = _Ready()
         self.registry.register(_Errors())
-        self._rows_failed = self._counter(
-            "tollbell_rows_failed", "Rows set aside for a while, as Postgres fails a statement for each alone", ["what"]
-        )
-        for what in ROWS:
-            self._rows_failed.labels(what)
-        self._channels = self._gauge("tollbell_channels", "Channels", ["state"])
-        self._removed = self._counter("tollbell_retention_removed", "Removed, as its retention has passed", ["what"])
-        self._oldest_partition = self._gauge(
-            "tollbell_retention_oldest_partition_age_seconds", "Since the start of the oldest partition of events", []
-        )
-        self._ahead = self._gauge("tollbell_retention_partitions_ahead", "Partitions made for what is to come", [])
+        self.registry.register(self._ready)
+        self._of_the_process()
+        self._of_records()
+        self._of_deliveries()
+        self._of_postgres()
+        self._of_retention()
         self._zero()
 
-    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+    def _of_the_process(self) -> None:
+        self._build = self._fact(
+            "tollbell_build_info",
+            "Always 1; its labels say which release this is, which schema it was made for, and on which Python it runs",
+            ["version", "schema", "python"],
+        )
+        self._catalog_age = self._fact(
+            "tollbell_catalog_age_seconds",
+            "Seconds since this process last made sure that it judges by the rules as they are now",
+        )
+        self._api = self._counter(
+            "tollbell_api_requests",
+            "Requests that this process' API has answered, by operation and class of the HTTP status",
+            ["operation", "status"],
+        )
 
-    def _gauge(self, name: str, text: str, labels: list[str]) -> Gauge:
-        return Gauge(name, text, labels, registry=self.registry)
+    def _of_records(self) -> None:
+        self._records = self._counter(
+            "tollbell_records",
+            "Records of Kafka taken to their effects: judged, covered by no_rule, ignored as not ours, or dead_letter",
+            ["result"],
+        )
+        self._judgements = self._counter(
+            "tollbell_judgements",
+            "Judgements of a record by a threshold or rule, by the reason for which it did or did not notify",
+            ["rule_type", "reason"],
+        )
+        self._events = self._counter(
+            "tollbell_events",
+            "Notification events made, each to be sent to every channel of its rule",
+            ["type", "action"],
+        )
+        self._dead_letters = self._counter(
+            "tollbell_dead_letters",
+            "Records that could not be understood or stored, and were put into the dead-letter topic instead",
+            ["reason"],
+        )
+        self._offsets_lost = self._counter(
+            "tollbell_offsets_lost",
+            "Partitions read again from their earliest record, because they are new or Kafka lost their offset",
+        )
+        self._lag = self._fact(
+            "tollbell_consumer_lag",
+            "Records in Kafka that are not yet taken, of the partitions that this process reads",
+            ["topic", "partition"],
+            lasts=_LOOK_LASTS,
+        )
+        self._lag_seconds = self._fact(
+            "tollbell_consumer_lag_seconds",
+            "Age of the oldest record in Kafka that is not yet taken; 0 while there is none",
+            ["topic", "partition"],
+            lasts=_LOOK_LASTS,
+        )
+        self._last_record = self._fact(
+            "tollbell_last_record_timestamp_seconds",
+            "Kafka's timestamp of the newest record that this process has taken, in Unix seconds",
+            ["topic"],
+        )
+        self._held = Gauge(
+            "tollbell_partitions_held",
+            "Partitions that this process cannot read on, because a batch of records in Kafka is damaged",
+            registry=self.registry,
+        )
+
+    def _of_deliveries(self) -> None:
+        self._attempts = self._counter(
+            "tollbell_attempts",
+            "Webhook requests, by what happened: success, an answer that is no 2xx (status), or why there was none",
+            ["outcome"],
+        )
+        self._answers = self._counter(
+            "tollbell_answers", "Answers of receivers, by class of their HTTP status", ["status_class"]
+        )
+        self._ended = self._counter(
+            "tollbell_deliveries_ended",
+            "Deliveries (an event for a channel) that ended: SUCCESS, or FAILED, which is never sent again by itself",
+            ["state", "reason"],
+        )
+        self._attempt_seconds = self._histogram(
+            "tollbell_attempt_duration_seconds",
+            "How long a webhook request took: resolve, connect, send, and read the start of the answer",
+            _ATTEMPT_SECONDS,
+        )
+        self._first_attempt_seconds = self._histogram(
+            "tollbell_source_to_first_attempt_seconds",
+            "From Kafka's timestamp of a record to the moment at which its first webhook request began; how slow the"
+            " receiver is does not count",
+            _FIRST_ATTEMPT_SECONDS,
+        )
+        self._source_seconds = self._histogram(
+            "tollbell_source_to_webhook_seconds",
+            "From Kafka's timestamp of a record to the receiver's 2xx, retries included; of what was sent again on"
+            " demand nothing is counted",
+            _SOURCE_SECONDS,
+        )
+
+    def _of_postgres(self) -> None:
+        self._statement_seconds = Summary(
+            "tollbell_postgres_statement_seconds",
+            "How long statements took from being sent to Postgres to its answer or failure, by module and name",
+            ["statement"],
+            registry=self.registry,
+        )
+        self._rows_failed = self._counter(
+            "tollbell_rows_failed",
+            "Rows that are left alone for a while, because Postgres fails a statement for each of them",
+            ["what"],
+        )
+        self._deliveries = self._fact(
+            "tollbell_deliveries", "Deliveries in the database that have not ended", ["state"], lasts=_LOOK_LASTS
+        )
+        self._due = self._fact(
+            "tollbell_outbox_due", "Deliveries in the database that may be sent now", lasts=_LOOK_LASTS
+        )
+        self._oldest = self._fact(
+            "tollbell_outbox_oldest_due_age_seconds",
+            "For how long the delivery that is due longest has been due, a paused channel's too; 0 while none is",
+            lasts=_LOOK_LASTS,
+        )
+        self._channels = self._fact(
+            "tollbell_channels", "Channels in the database, by state", ["state"], lasts=_LOOK_LASTS
+        )
+        self._failing = self._fact(
+            "tollbell_channel_failing",
+            "1 for a channel whose last attempts have failed, until one succeeds or it is disabled; at most 100 of"
+            " them, those that fail longest",
+            ["channel_id"],
+            lasts=_LOOK_LASTS,
+        )
+
+    def _of_retention(self) -> None:
+        self._removed = self._counter(
+            "tollbell_retention_removed",
+            "Partitions and rows removed from the database, because their retention has passed",
+            ["what"],
+        )
+        self._keep = self._fact(
+            "tollbell_retention_seconds",
+            "How long ended events are to be kept (TOLLBELL_RETENTION)",
+            lasts=_RETENTION_LASTS,
+        )
+        self._oldest_partition = self._fact(
+            "tollbell_retention_oldest_partition_age_seconds",
+            "Age of the oldest partition of events",
+            lasts=_RETENTION_LASTS,
+        )
+        self._ahead = self._fact(
+            "tollbell_retention_partitions_ahead",
+            "Partitions that are ready for events of coming weeks: 2 while all is well",
+            lasts=_RETENTION_LASTS,
+        )
+
+    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(name, text, tuple(labels), registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, buckets=buckets, registry=self.registry)
+
+    def _fact(self, name: str, text: str, labels: Iterable[str] = (), *, lasts: float = float("inf")) -> Fact:
+        return Fact(name, text, tuple(labels), registry=self.registry, lasts=lasts)
 
     def _zero(self) -> None:
-        for result in RECORD_RESULTS:
-            self._records.labels(result)
-        for rule_type in RuleType:
-            for reason in Reason:
+        for counter, values in (
+            (self._records, RECORD_RESULTS),
+            (self._dead_letters, tuple(reason.value for reason in RejectReason)),
+            (self._attempts, ATTEMPT_OUTCOMES),
+            (self._answers, STATUS_CLASSES),
+            (self._rows_failed, ROWS),
+            (self._removed, REMOVED),
+        ):
+            for value in values:
+                counter.labels(value)
+        for state, why in ENDS:
+            self._ended.labels(state.value, why)
+        for rule_type, reasons in REASONS.items():
+            for reason in reasons:
                 self._judgements.labels(rule_type.value, reason.value)
-            for action in Action:
+            for action in ACTIONS[rule_type]:
                 self._events.labels(rule_type.value, action.value)
-        for rejected in RejectReason:
-            self._dead_letters.labels(rejected.value)
-        for outcome in ATTEMPT_OUTCOMES:
-            self._attempts.labels(outcome)
-        for open_state in OPEN_STATES:
-            self._deliveries.labels(open_state.value)
-        for channel_state in CHANNEL_STATES:
-            self._channels.labels(channel_state)
-        for what in REMOVED:
-            self._removed.labels(what)
+
+    def build(self, *, version: str, schema: str, python: str) -> None:
+        """Say which release this is."""
+        self._build.set(1, version, schema, python)
+
+    def readiness(self, names: Iterable[str], failing: Callable[[], Mapping[str, str]]) -> None:
+        """Show each check of *names*, and what else *failing* returns, which is asked with each scrape."""
+        self._ready.names, self._ready.failing = frozenset(names), failing
 
     def records(self, result: str, count: int) -> None:
         """Count records taken to their effects."""
         self._records.labels(result).inc(count)
+
+    def newest_record(self, topic: str, seconds: float) -> None:
+        """Set Kafka's timestamp (Unix seconds) of the newest record taken of *topic*."""
+        self._last_record.set(seconds, topic)
 
     def judged(self, rule_type: str, reason: str, count: int) -> None:
         """Count judgements."""
@@ -134,35 +309,50 @@ class Metrics:
         """Count a partition that was begun at its earliest record."""
         self._offsets_lost.inc()
 
-    def attempt(self, outcome: str, seconds: float) -> None:
-        """Count an attempt and its duration."""
-        self._attempts.labels(outcome).inc()
+    def attempt(self, outcome: Outcome, *, number: int, round: int, recorded_at: datetime) -> None:  # noqa: A002 - the word of the table
+        """Count an attempt and its answer, and how long after its record it began and succeeded.
+
+        Args:
+            outcome: how it ended.
+            number: of the attempt; 1 is the delivery's first.
+            round: of the delivery; what a person had sent again has no way from its record.
+            recorded_at: Kafka's timestamp of the record.
+        """
+        self._attempts.labels("success" if outcome.is_success else outcome.kind.value).inc()
+        seconds = outcome.duration_ms / 1000
         self._attempt_seconds.observe(seconds)
+        if outcome.status is not None:
+            self._answers.labels(f"{outcome.status // 100}xx").inc()
+        began = max((outcome.started_at - recorded_at).total_seconds(), 0.0)
+        if number == 1:
+            self._first_attempt_seconds.observe(began)
+        if outcome.is_success and round == 1:
+            self._source_seconds.observe(began + seconds)
 
     def interrupted(self, count: int) -> None:
-        """Count attempts whose sender died: nobody knows how long they took."""
+        """Count attempts whose sender died: how long they took is unknown."""
         self._attempts.labels(OutcomeClass.INTERRUPTED.value).inc(count)
 
-    def serves(self, operations: Iterable[str]) -> None:
-        """Make the series of the API's *operations*, at zero."""
-        for operation in operations:
-            for status in API_STATUSES:
-                self._api.labels(operation, status)
+    def ended(self, state: str, reason: str, count: int) -> None:
+        """Count deliveries that ended."""
+        self._ended.labels(state, reason).inc(count)
 
     def api(self, operation: str, status: int) -> None:
         """Count a request of the API, by the class of its status."""
         self._api.labels(operation, f"{status // 100}xx").inc()
 
-    def arrived(self, seconds: float) -> None:
-        """Observe the way of a record to its webhook's 2xx."""
-        self._source_seconds.observe(seconds)
-
-    def lag(self, topic: str, partition: int, records: int | None) -> None:
-        """Set a partition's lag; None: it is not ours any more."""
-        if records is None:
-            self._lag.remove(topic, str(partition))
+    def lag(self, topic: str, partition: int, records: int, seconds: float | None) -> None:
+        """Set a partition's lag in records and, where that is known, the age of the oldest of them."""
+        self._lag.set(records, topic, str(partition))
+        if seconds is None:
+            self._lag_seconds.forget(topic, str(partition))
         else:
-            self._lag.labels(topic, str(partition)).set(records)
+            self._lag_seconds.set(seconds, topic, str(partition))
+
+    def lag_unknown(self, topic: str, partition: int) -> None:
+        """Show no lag of a partition: it is not ours any more, or Kafka does not say."""
+        self._lag.forget(topic, str(partition))
+        self._lag_seconds.forget(topic, str(partition))
 
     def held(self, partitions: int) -> None:
         """Set how many of our partitions cannot be read on."""
@@ -170,16 +360,27 @@ class Metrics:
 
     def catalog_checked(self, at: float) -> None:
         """Let the catalog's age grow from *at* (monotonic seconds)."""
-        self._catalog_age.set_function(lambda: clock.monotonic() - at)
+        self._catalog_age.set(lambda: clock.monotonic() - at)
+
+    def statement(self, name: str, seconds: float) -> None:
+        """Observe how long the statement *name* took."""
+        self._statement_seconds.labels(name).observe(seconds)
 
     def outbox(self, states: dict[str, int], due: int, oldest_seconds: float, channels: dict[str, int]) -> None:
         """Set the gauges of what the tables hold."""
-        for open_state in OPEN_STATES:
-            self._deliveries.labels(open_state.value).set(states.get(open_state.value, 0))
+        self._deliveries.replace({(state.value,): states.get(state.value, 0) for state in OPEN_STATES})
         self._due.set(due)
         self._oldest.set(oldest_seconds)
-        for channel_state in CHANNEL_STATES:
-            self._channels.labels(channel_state).set(channels.get(channel_state, 0))
+        self._channels.replace({(state,): channels.get(state, 0) for state in CHANNEL_STATES})
+
+    def channels_failing(self, channel_ids: Iterable[str]) -> None:
+        """Show these channels as failing, and no others."""
+        self._failing.replace({(channel_id,): 1 for channel_id in channel_ids})
+
+    def outbox_unknown(self) -> None:
+        """Show nothing of what the tables hold: Postgres does not say."""
+        for fact in (self._deliveries, self._due, self._oldest, self._channels, self._failing):
+            fact.clear()
 
     def removed(self, what: str, count: int) -> None:
         """Count what retention has removed."""
@@ -189,7 +390,11 @@ class Metrics:
         """Count a row that was set aside."""
         self._rows_failed.labels(what).inc()
 
-    def partitions(self, oldest_seconds: float, ahead: int) -> None:
-        """Set the gauges of the partitions."""
-        self._oldest_partition.set(oldest_seconds)
+    def partitions(self, oldest_seconds: float | None, ahead: int, *, keep_seconds: float) -> None:
+        """Set the gauges of the partitions; None: there is none."""
+        self._keep.set(keep_seconds)
         self._ahead.set(ahead)
+        if oldest_seconds is None:
+            self._oldest_partition.clear()
+        else:
+            self._oldest_partition.set(oldest_seconds)

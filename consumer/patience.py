@@ -1,7 +1,7 @@
 """Waiting for servers that are away, until somebody stops us; what `/readyz` says meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from consumer import clock, log
@@ -15,6 +15,11 @@ logger = log.get("app")
 
 class Stopped(Exception):
     """Somebody stopped us while we waited."""
+
+
+def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Return which of *checks* do not pass, and why not."""
+    return {name: why for name, check in checks.items() if (why := check()) is not None}
 
 
 class Patience:

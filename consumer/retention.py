@@ -113,5 +113,6 @@ class Retention:
     async def _measure(self, now: dt.datetime) -> None:
         events = (await retention.partitions(self._database))[retention.TABLES[0]]
         current = containing(now)
-        oldest = (now - events[0].start).total_seconds() if events else 0.0
-        self._metrics.partitions(oldest, sum(one > current for one in events))
+        oldest = (now - events[0].start).total_seconds() if events else None
+        ahead = sum(one > current for one in events)
+        self._metrics.partitions(oldest, ahead, keep_seconds=self._keep.total_seconds())

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from consumer.store import queries
-from consumer.store.database import Connection, Database
+from consumer.store.database import Connection, Database, Took
 
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "
 _PARTITION = re.compile(r"_(\d{8}|default)_")
@@ -106,8 +106,8 @@ class Explaining(Connection):
 class ExplainedDatabase(Database):
     """The service's pool, whose transactions explain what they run; at first nothing: give it what to see, `seen`."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        super().__init__(pool)
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", took: Took) -> None:
+        super().__init__(pool, took)
         self.seen = Explained(frozenset())
 
     @contextlib.asynccontextmanager

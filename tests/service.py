@@ -130,17 +130,23 @@ class Replica:
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return a sample of /metrics; fails where the series does not exist."""
+        found = await self.sample(name, **labels)
+        assert found is not None, f"no series {name}{labels}"
+        return found
+
+    async def sample(self, name: str, **labels: str) -> float | None:
+        """Return a sample of /metrics; None where the series does not exist."""
         _, text = await self.http("/metrics")
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     return sample.value
-        raise AssertionError(f"no series {name}{labels}")
+        return None
 
     async def reaches(self, name: str, least: float, seconds: float = 30, **labels: str) -> None:
         """Return once a sample of /metrics is at least *least*."""
         async with asyncio.timeout(seconds):
-            while await self.metric(name, **labels) < least:
+            while (found := await self.sample(name, **labels)) is None or found < least:
                 await clock.wait(asyncio.Event(), 0.05)
 
     async def terminate(self, seconds: float = 40) -> int:

@@ -22,6 +22,7 @@ from consumer.consume.gathering import Gathering
 from consumer.consume.held import Held
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import translated
+from consumer.consume.lag import Lag
 from consumer.consume.offset_committer import OffsetCommitter
 from consumer.consume.progress import Batches, Progress, first_offsets
 from consumer.consume.starts import Starts
@@ -67,6 +68,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._held = Held(consumer, ingest.metrics)
         self._topics = list(dict.fromkeys(topics))
         self._progress = Progress(consumer)
+        self._lag = Lag(ingest.metrics)
         self._committer = OffsetCommitter(consumer)
         self._gathering = Gathering()
         self._idle = asyncio.Event()  # no batch is in flight, and what is safe is scheduled to be committed
@@ -96,8 +98,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._held.forget(revoked)
         self._progress.forget(revoked)
         self._committer.forget(revoked)
-        for tp in revoked:
-            self._ingest.metrics.lag(tp.topic, tp.partition, None)
+        self._lag.forget(revoked)
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Say so. Positions are Kafka's committed offsets; what has none asks in `_poll`."""
@@ -167,6 +168,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def _take(self, batches: Batches, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> None:
         """Take *batches* to their effects and schedule what is safe then; where that fails, go back and wait."""
+        self._lag.begin(batches)
         self._progress.begin(batches)
         self._committer.schedule(self._progress.look())
         if not self._progress.is_batch_in_flight:
@@ -181,6 +183,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 return
             batch.result()
             self._progress.end()
+            self._lag.taken(batches)
             self._committer.schedule(self._progress.look())
         except Unavailable as exc:
             self._undo(exc)
@@ -275,16 +278,17 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                     ends = await self._consumer.end_offsets(mine) if mine else {}  # read committed: the stable ones
         except Unavailable as exc:
             self._away = str(exc)
+            self._lag.unknown(mine)
             # Nothing moves while Kafka is away: a partition has its whole minute after that.
             self._progress.moved_at.clear()
             raise
         self._away = None
         now, moved_at = clock.monotonic(), self._progress.moved_at
         is_at_work = bool(self._waiting_for) or self._progress.is_batch_in_flight
+        self._lag.measured(ends, self._progress.offsets)
         for tp, end in ends.items():
             if (offset := self._progress.offsets.get(tp)) is None:
                 continue
-            self._ingest.metrics.lag(tp.topic, tp.partition, max(end - offset, 0))
             if end <= offset or is_at_work or tp in self._held:
                 moved_at[tp] = now
             elif now - moved_at.setdefault(tp, now) > STUCK_AFTER:

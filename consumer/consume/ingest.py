@@ -58,6 +58,7 @@ class Tally:
     uncovered: int = 0
     events: int = 0
     deliveries: int = 0
+    failed: int = 0  # of the deliveries, as they were made
     dead_letters: int = 0
     reasons: Counter[tuple[RuleType, Reason]] = field(default_factory=Counter)
     made: Counter[tuple[str, str]] = field(default_factory=Counter)  # events, by type and action
@@ -283,6 +284,7 @@ class Ingest:
             return
         tally.events += len(written.made)
         tally.deliveries += written.deliveries
+        tally.failed += written.failed
         tally.made.update([(event.type, event.action) for event in written.made])
 
     def _count_written(self, tally: Tally) -> None:
@@ -290,6 +292,7 @@ class Ingest:
             self.metrics.judged(rule_type.value, reason.value, count)
         for (event_type, action), count in tally.made.items():
             self.metrics.events(event_type, action, count)
+        self.metrics.ended("FAILED", "channel_disabled", tally.failed)
 
     def _count(self, tally: Tally, rejected: Sequence[DeadLetter]) -> None:
         tally.dead_letters = len(rejected)

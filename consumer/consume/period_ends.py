@@ -140,6 +140,7 @@ class PeriodEnds:
             made.update([(event.type, event.action) for event in one.made])
         for (event_type, action), count in made.items():
             self._metrics.events(event_type, action, count)
+        self._metrics.ended("FAILED", "channel_disabled", sum(one.failed for _, one in settled))
         deliveries = sum(one.deliveries for _, one in settled)
         if deliveries:
             self._announce()

@@ -83,9 +83,7 @@ class Attempts:
         """Return when *ended* is durable; count and log it then."""
         await self.recorder.record(ended)
         delivery, outcome = ended.delivery, ended.outcome
-        self.metrics.attempt("success" if outcome.is_success else outcome.kind.value, outcome.duration_ms / 1000)
-        if outcome.is_success:
-            self.metrics.arrived(max((clock.now() - delivery.recorded_at).total_seconds(), 0.0))
+        self.metrics.attempt(outcome, number=delivery.number, round=delivery.round, recorded_at=delivery.recorded_at)
         _say(delivery, outcome, ended.verdict)
 
     def _request(self, delivery: Claimed) -> WebhookRequest | Outcome:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,11 @@ from consumer.deliver.slots import Limits
 from consumer.deliver.watch import Watch
 from consumer.deliver.webhook import Webhook
 from consumer.encryption import Cipher
+from consumer.errors import DataRefused, Unavailable
 from consumer.metrics import Metrics
 from consumer.patience import Check
 from consumer.set_aside import FAILURES, SetAside
-from consumer.store import deliveries, jobs
+from consumer.store import deliveries, jobs, paces
 from consumer.store.database import Database
 
 SWEEP_EVERY: Final = 1.0
@@ -70,7 +72,9 @@ class Deliver:
         self._unswept = SetAside[int]("delivery_end", metrics, lambda delivery: {"delivery_id": delivery})
         self._undone = SetAside[str]("job", metrics, lambda job: {"job_id": job})
         self.wakes = {deliveries.CHANNEL: due, jobs.CHANNEL: self._asked}
-        watch = Watch(database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce)
+        watch = Watch(
+            database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce, metrics=metrics
+        )
         self._recorder = Recorder(database, watch.heed)
         self._webhook = Webhook(terms.timeout, allowed=terms.allow, ca_file=terms.ca_file)
         attempts = Attempts(database, self._webhook, self._recorder, cipher, metrics, terms.schedule)
@@ -98,17 +102,19 @@ class Deliver:
 
     async def _sweep(self) -> None:
         """End what no attempt will end; what Postgres fails to end is set aside, for the others to go on."""
-        but, longest = self._unswept.keys(), self._terms.longest_round
+        but, longest, reasons = self._unswept.keys(), self._terms.longest_round, Counter[str]()
         try:
-            ended = await deliveries.sweep(self._database, longest_round=longest, but=but)
+            ended = await deliveries.sweep(self._database, longest_round=longest, but=but, reasons=reasons)
         except FAILURES as exc:
 
             async def of(ids: Sequence[int]) -> int:
-                return await deliveries.sweep(self._database, longest_round=longest, ids=ids)
+                return await deliveries.sweep(self._database, longest_round=longest, ids=ids, reasons=reasons)
 
             if not (over := await deliveries.over(self._database, longest_round=longest, but=but)):
                 raise
             ended = await self._unswept.narrow(over, of, exc)
+        for reason, count in reasons.items():
+            self._metrics.ended("FAILED", reason, count)
         if ended:
             self._announce()  # others may have waited for what has just ended
 
@@ -130,5 +136,10 @@ class Deliver:
             logger.info("job.worked", job_id=job.id, kind=job.kind, state=job.state, done=job.done, total=job.total)
 
     async def _gauges(self) -> None:
-        seen = await deliveries.gauges(self._database)
+        try:
+            seen, failing = await deliveries.gauges(self._database), await paces.failing(self._database)
+        except (Unavailable, DataRefused):
+            self._metrics.outbox_unknown()
+            raise
         self._metrics.outbox(seen.states, seen.due, seen.oldest_seconds, seen.channels)
+        self._metrics.channels_failing(failing)

@@ -8,6 +8,7 @@ from consumer import clock, log
 from consumer.decide import breaker
 from consumer.decide.breaker import Breaker, Endurance, Open, Run, StopSending
 from consumer.errors import DataRefused, StoreFailed, Unavailable
+from consumer.metrics import Metrics
 from consumer.store import paces
 from consumer.store.database import Database
 from consumer.store.deliveries import Recorded
@@ -24,18 +25,22 @@ class Watch:
         breaker: when a channel is paused.
         endurance: when it is disabled.
         announce: wakes this process' dispatcher, and those of others.
+        metrics: where what ended is counted.
     """
 
     database: Database
     breaker: Breaker
     endurance: Endurance
     announce: Callable[[], None]
+    metrics: Metrics
 
     async def heed(self, recorded: Recorded) -> None:
         """Do what follows from *recorded*. Where Postgres is away, nothing does: the next failure is judged again.
 
         Likewise where it fails that for one channel: the others are paused or disabled all the same.
         """
+        for (state, reason), count in recorded.ends.items():
+            self.metrics.ended(state, reason, count)
         for run in recorded.runs:
             try:
                 await self._judge(run)

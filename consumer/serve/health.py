@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from consumer import patience
 from consumer.patience import Check
 from consumer.serve.bodies import MAX_BYTES
 
@@ -20,7 +21,7 @@ def application(checks: Mapping[str, Check], registry: CollectorRegistry) -> web
         return web.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        failing = {name: why for name, check in checks.items() if (why := check()) is not None}
+        failing = patience.failing(checks)
         body = {"status": "waiting" if failing else "ok", "checks": {name: failing.get(name, "ok") for name in checks}}
         return web.json_response(body, status=503 if failing else 200)
 

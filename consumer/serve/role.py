@@ -87,7 +87,6 @@ class Api:
     def add_to(self, app: web.Application) -> None:
         """Add the API's routes to *app*."""
         if self._off is None and self._cipher is not None:
-            self._metrics.serves(operation.name for operation in OPERATIONS)
             served = Served(self._there, self._cipher, self._future_tolerance, self._reachable)
             app.add_routes([route(operation, served, self._gate, self._metrics) for operation in OPERATIONS])
         app.router.add_route("*", f"{PREFIX}/{{path:.*}}", self._nothing)

@@ -62,6 +62,11 @@ class Kafka:
         """Its address."""
         return f"{network.LOOPBACK}:{self._port}"
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id, while it runs: a test freezes it."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Start it, with what it kept, after a crash too; return once it has taken up its service.
 

@@ -62,6 +62,11 @@ class Postgres:
         """The superuser's URL. It holds a password: other users of this machine reach the port too."""
         return f"postgresql://postgres:{self._password.read_text()}@{network.LOOPBACK}:{self._port}/postgres"
 
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, while it runs: a test freezes it and its children."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Start it, with what it kept, after a crash too; return once it takes connections.
 

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Final, Self, assert_never
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, Final, Self, TypeAlias, assert_never
 
 import asyncpg
 
@@ -29,6 +29,7 @@ SETTINGS: Final = {
     "enable_bitmapscan": "off",
     "jit": "off",  # our statements are short; compiling one costs more than it saves
 }
+Took: TypeAlias = Callable[[str, float], None]  # a statement's name, and the seconds until its answer or failure
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 _RAISED: Final = (  # by the driver; where the server answers, with its SQLSTATE
     asyncpg.PostgresError,
@@ -38,6 +39,10 @@ _RAISED: Final = (  # by the driver; where the server answers, with its SQLSTATE
     TimeoutError,
     UnicodeEncodeError,
 )
+
+
+def _took_nothing(_: str, __: float) -> None:
+    pass
 
 
 @contextlib.contextmanager
@@ -84,18 +89,22 @@ def _line(exc: BaseException) -> str:
 class Connection:
     """A connection of the pool that runs our statements by name."""
 
-    def __init__(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    def __init__(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", took: Took = _took_nothing) -> None:
         self._raw = raw
+        self._took = took
 
     async def rows(self, name: str, /, **arguments: object) -> list[asyncpg.Record]:
         """Run the statement *name*; return its rows."""
-        query = load(name)
-        return await self._raw.fetch(query.sql, *query.arguments(arguments))
+        query, began = load(name), clock.monotonic()
+        try:
+            return await self._raw.fetch(query.sql, *query.arguments(arguments))
+        finally:
+            self._took(name, clock.monotonic() - began)
 
     async def row(self, name: str, /, **arguments: object) -> asyncpg.Record | None:
         """Run the statement *name*; return its first row, or None."""
-        query = load(name)
-        return await self._raw.fetchrow(query.sql, *query.arguments(arguments))
+        rows = await self.rows(name, **arguments)
+        return rows[0] if rows else None
 
     async def script(self, sql: str) -> None:
         """Run a migration's text."""
@@ -105,12 +114,13 @@ class Connection:
 class Database:
     """A pool. Every method raises what `translated` raises."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", took: Took = _took_nothing) -> None:
         self._pool = pool
+        self._took = took
 
     @classmethod
-    async def connect(cls, url: str, *, size: int) -> Self:
-        """Return a pool of at most *size* connections; the first one is made at once.
+    async def connect(cls, url: str, *, size: int, took: Took = _took_nothing) -> Self:
+        """Return a pool of at most *size* connections; the first one is made at once. *took* is called by statements.
 
         Raises:
             StoreUnavailable: nobody answers there.
@@ -127,7 +137,7 @@ class Database:
                 reset=_keep,
                 server_settings=SETTINGS,
             )
-        return cls(pool)
+        return cls(pool, took)
 
     async def close(self) -> None:
         """Close all connections; those that do not end within 5 s are cut."""
@@ -143,7 +153,7 @@ class Database:
         try:
             with translated():
                 async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw, raw.transaction():
-                    yield Connection(raw)
+                    yield Connection(raw, self._took)
         except _LOST_RACE as exc:
             raise StoreUnavailable(f"Postgres: {_line(exc)}: somebody else changed the same: try again") from exc
 
@@ -153,7 +163,7 @@ class Database:
             try:
                 with translated():
                     async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw:
-                        return await Connection(raw).rows(name, **arguments)
+                        return await Connection(raw, self._took).rows(name, **arguments)
             except _LOST_RACE as exc:
                 if attempt == ATTEMPTS - 1:
                     raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc

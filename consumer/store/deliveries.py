@@ -2,7 +2,8 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,11 +77,13 @@ class Recorded:
         is_freeing: somebody else's delivery, or a resend that waited, may start now.
         runs: of the channels that have failed since they last worked.
         closed: the channels whose breaker an answer has closed.
+        ends: how many deliveries ended, by state and reason: `answered`, `attempts` (none is left), or the row's own.
     """
 
     is_freeing: bool
     runs: tuple[Run, ...]
     closed: tuple[str, ...]
+    ends: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +209,13 @@ async def record(database: Database, ended: Sequence[Ended]) -> Recorded:
         any(row["is_freeing"] for row in fared),
         tuple(_run(row) for row in fared if row["channel_id"] is not None and row["failures"]),
         tuple(row["channel_id"] for row in fared if row["has_closed"]),
+        _ends(fared[0]["succeeded"], fared[0]["failed_for"]),
     )
+
+
+def _ends(succeeded: int, failed_for: Sequence[str] | None) -> Counter[tuple[str, str]]:
+    """Return how many ended how; of a statement's rows the first one says it for all."""
+    return Counter({("SUCCESS", "answered"): succeeded}) + Counter(("FAILED", reason) for reason in failed_for or ())
 
 
 def _run(row: asyncpg.Record) -> Run:
@@ -266,16 +275,24 @@ async def over(database: Database, *, longest_round: dt.timedelta, but: Sequence
 
 
 async def sweep(
-    database: Database, *, longest_round: dt.timedelta, ids: Sequence[int] | None = None, but: Sequence[int] = ()
+    database: Database,
+    *,
+    longest_round: dt.timedelta,
+    ids: Sequence[int] | None = None,
+    but: Sequence[int] = (),
+    reasons: Counter[str] | None = None,
 ) -> int:
-    """End what no attempt will end, of *ids* or of all but *but*; return how many.
+    """End what no attempt will end, of *ids* or of all but *but*; return how many; count their *reasons*.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
         StoreFailed, DataRefused: for one of them, perhaps; none was ended.
     """
     found = await over(database, longest_round=longest_round, but=but) if ids is None else ids
-    return len(await database.rows("deliveries/sweep", ids=found, longest_round=longest_round)) if found else 0
+    rows = await database.rows("deliveries/sweep", ids=found, longest_round=longest_round) if found else []
+    if reasons is not None:
+        reasons.update(row["reason"] for row in rows)
+    return len(rows)
 
 
 async def gauges(database: Database) -> Gauges:

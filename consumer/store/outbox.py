@@ -74,6 +74,7 @@ class Written(Struct, frozen=True):
         was_made: of each event of the change, in order: whether it is; not one made before under another id.
         made: those that are.
         deliveries: how many they have.
+        failed: how many of these are FAILED as they are made: Tollbell has disabled their channel.
         leased: those of them that this process is to send now, in the slots that it has kept.
     """
 
@@ -81,6 +82,7 @@ class Written(Struct, frozen=True):
     was_made: tuple[bool, ...]
     made: tuple[NewEvent, ...]
     deliveries: int
+    failed: int = 0
     leased: tuple[Claimed, ...] = ()
 
 
@@ -137,11 +139,12 @@ async def write(database: Database | Connection, changes: Sequence[Change], kept
     rows = await database.rows("outbox/write", **arguments, slots=slots, lease=kept.lease)
     written, taken = rows[: len(changes)], rows[len(changes) :]
     made = frozenset(written[0]["made"] or ()) if written else frozenset[str]()
-    queued = Counter(written[0]["queued"] or ()) if written else Counter[str]()
+    queued, failed = (Counter(written[0][name] or () if written else ()) for name in ("queued", "failed"))
     leased = defaultdict[str, list[asyncpg.Record]](list)
     for row in taken:
         leased[row["event_id"]].append(row)
-    return [_written(row, change, made, queued, leased) for row, change in zip(written, changes, strict=True)]
+    told = _Told(made, queued, failed, leased)
+    return [_written(row, change, told) for row, change in zip(written, changes, strict=True)]
 
 
 def _event(n: int, change: Change, event: NewEvent) -> tuple[object, ...]:
@@ -212,20 +215,24 @@ def _row(change: Change) -> tuple[object, ...]:
     )
 
 
-def _written(
-    row: asyncpg.Record,
-    change: Change,
-    all_made: frozenset[str],
-    queued: Counter[str],
-    leased: Mapping[str, Sequence[asyncpg.Record]],
-) -> Written:
-    was_made = tuple([event.id in all_made for event in change.events])
+class _Told(Struct, frozen=True):
+    """What the statement tells of all changes at once, by event: which are made, and what became of deliveries."""
+
+    made: frozenset[str]
+    queued: Counter[str]
+    failed: Counter[str]
+    leased: Mapping[str, Sequence[asyncpg.Record]]
+
+
+def _written(row: asyncpg.Record, change: Change, told: _Told) -> Written:
+    was_made = tuple([event.id in told.made for event in change.events])
     made = change.events if all(was_made) else tuple(compress(change.events, was_made))
-    deliveries = sum([queued[event.id] for event in made])
+    deliveries = sum([told.queued[event.id] for event in made])
+    failed = sum([told.failed[event.id] for event in made]) if told.failed else 0
     ours = tuple(
-        [claimed_of(one, event.payload, event.recorded_at) for event in made for one in leased.get(event.id, ())]
+        [claimed_of(one, event.payload, event.recorded_at) for event in made for one in told.leased.get(event.id, ())]
     )
-    return Written(Result(row["result"]), was_made, made, deliveries, ours)
+    return Written(Result(row["result"]), was_made, made, deliveries, failed, ours)
 
 
 class _Rehearsed(Exception):

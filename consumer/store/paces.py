@@ -1,9 +1,12 @@
 """How channels fare: what follows from a run of failed attempts, written if that is still as it was judged."""
 
 import datetime as dt
+from typing import Final
 
 from consumer.decide.breaker import Run
 from consumer.store.database import Database
+
+SHOWN: Final = 100  # a series each: an outage of ours, in which all channels fail, must not make thousands
 
 
 async def open_breaker(database: Database, run: Run, pause: dt.timedelta) -> bool:
@@ -26,3 +29,12 @@ async def disable(database: Database, run: Run, reason: str) -> bool:
         "paces/disable", channel_id=run.channel_id, failing_since=run.failing_since, reason=reason
     )
     return bool(rows)
+
+
+async def failing(database: Database) -> list[str]:
+    """Return the channels that may send and whose last attempts have failed: at most `SHOWN`, those that do longest.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    return [row["channel_id"] for row in await database.rows("paces/failing", limit=SHOWN)]

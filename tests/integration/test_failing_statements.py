@@ -180,7 +180,9 @@ async def test_a_channel_that_cannot_be_paused_stops_no_other_ones_pause(stored:
     claimed = [*await stored.claim("bad"), *await stored.claim("good")]
     recorded = await stored.record(*(ended(one) for one in claimed))
     breaker = Breaker(failures=1, pause=DAY, longest=DAY)
-    watch = Watch(database=stored.database, breaker=breaker, endurance=ENDURANCE, announce=lambda: None)
+    watch = Watch(
+        database=stored.database, breaker=breaker, endurance=ENDURANCE, announce=lambda: None, metrics=Metrics()
+    )
     paused = "SELECT array_agg(channel_id) FROM channel_pace WHERE open_until IS NOT NULL"
     async with failing(stored, "UPDATE ON channel_pace", f"NEW.channel_id = '{recorded.runs[0].channel_id}'"):
         await watch.heed(recorded)

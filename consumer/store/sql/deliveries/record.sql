@@ -8,7 +8,8 @@
 -- Each channel's runs are counted on: `downs` since its last answer, `failures` since its last success; in the order in
 -- which the attempts ended, and a lease's attempt once. An answer closes the breaker; a probe that showed nothing, by
 -- our own fault, is free again.
--- Returns the channels whose runs changed, and on each row whether somebody else may start now.
+-- Returns the channels whose runs changed, and on each row whether somebody else may start now, how many deliveries
+-- succeeded, and for what those failed that ended.
 -- Lock order: deliveries by id, then channels by id, then paces by channel.
 WITH ended AS MATERIALIZED (
     SELECT *
@@ -20,14 +21,14 @@ WITH ended AS MATERIALIZED (
                spends_step, pause, disable, answered, failed)
 ),
 locked AS MATERIALIZED (
-    SELECT d.id, d.channel_id, d.event_id, d.token, d.round, d.resend_asked
+    SELECT d.id, d.channel_id, d.event_id, d.state, d.token, d.round, d.resend_asked
     FROM delivery d
     WHERE d.id = ANY (@ids::bigint[])
     ORDER BY d.id
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.*, l.channel_id, l.event_id,
+    SELECT a.*, l.channel_id, l.event_id, l.state AS was,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
            a.delivered AND l.round = a.round AS is_done,
            a.started_at + a.duration_ms * interval '1 millisecond' AS finished_at,
@@ -170,7 +171,7 @@ moved AS (
     WHERE d.id = a.id
       AND d.id = ANY (@ids::bigint[])                     -- else a walk along the key, where the table looks small
       AND (a.is_done OR (a.is_holder AND d.due_at IS NOT NULL))
-    RETURNING d.event_id, d.channel_id, d.state, d.due_at
+    RETURNING d.event_id, d.channel_id, d.state, d.due_at, d.reason, a.was
 )
 SELECT EXISTS (
            SELECT 1
@@ -184,6 +185,8 @@ SELECT EXISTS (
                          AND w.channel_id = m.channel_id
                          AND w.state IN ('PENDING', 'SENDING', 'RESENDING')
                        LIMIT 1))) AS is_freeing,
+       (SELECT count(*)::int FROM moved WHERE state = 'SUCCESS' AND was <> 'SUCCESS') AS succeeded,
+       (SELECT array_agg(coalesce(reason, 'attempts')) FROM moved WHERE state = 'FAILED') AS failed_for,
        f.channel_id, f.downs, f.opened, f.failures, f.failing_since, f.failing_for, f.events, f.is_probe, f.has_closed
 FROM (SELECT 1) AS always
 LEFT JOIN fared f ON true

@@ -219,7 +219,7 @@ queued AS (
           AND c.disabled_by IS DISTINCT FROM 'person'
     ) q
     ORDER BY q.event_id, q.position
-    RETURNING id, event_id, channel_id, token, attempts, step, interrupted, round
+    RETURNING id, event_id, channel_id, state, token, attempts, step, interrupted, round
 )
 SELECT d.n::int AS n,
        CASE
@@ -230,13 +230,14 @@ SELECT d.n::int AS n,
        -- Of all documents, told with the first one: whose they are, the writer knows.
        CASE WHEN d.n = 1 THEN (SELECT array_agg(id) FROM made) END AS made,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued) END AS queued,
+       CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued WHERE state = 'FAILED') END AS failed,
        NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL::int AS attempts,
        NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost, NULL AS url,
        NULL AS format, NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets,
        NULL::interval[] AS retry_schedule, NULL::bytea AS rendered
 FROM doc d
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
+SELECT NULL, NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
        c.url, c.format, c.headers, c.signing_secret, c.old_secrets, c.retry_schedule, NULL
 FROM queued q
 CROSS JOIN LATERAL (
