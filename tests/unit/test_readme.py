@@ -128,8 +128,8 @@ def test_defaults_in_the_table_can_be_set() -> None:
 
 def test_every_setting_that_the_text_names_exists() -> None:
     known = {*config.defaults(), "TOLLBELL_TEST_KAFKA", "TOLLBELL_TEST_POSTGRES"}
-    for path in [ROOT / "README.md", ROOT / "deploy/README.md", ROOT / "Dockerfile", ROOT / "deploy/compose.yaml"]:
-        named = set(re.findall(r"TOLLBELL_[A-Z_]+[A-Z](?![A-Z_*])", path.read_text()))
+    for path in ["README.md", "deploy/README.md", "docs/runbooks.md", "Dockerfile", "deploy/compose.yaml"]:
+        named = set(re.findall(r"TOLLBELL_[A-Z_]+[A-Z](?![A-Z_*])", (ROOT / path).read_text()))
         assert {name for name in named if name.removesuffix("_FILE") not in known and name not in known} == set()
 
 
@@ -279,7 +279,9 @@ def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
     assert yaml_file.read(ROOT / path, RulesFile, environment).model.rules
 
 
-@pytest.mark.parametrize("path", ["README.md", "deploy/README.md", "schemas/README.md", "tests/README.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "deploy/README.md", "docs/runbooks.md", "schemas/README.md", "tests/README.md"]
+)
 def test_every_link_into_the_tree_leads_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
     for target, fragment in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
