@@ -2,8 +2,8 @@
 
 Nearly all do: a record a minute for each entitlement, a crossing a month. `look` takes a tenth of the time of `parse`,
 because it says nothing of what is wrong: where anything is unusual it is None, and the record is parsed. Names and
-times are not checked, but taken as they are, for whoever knows a record that was parsed and said the same. So the
-models here have the members of those in `native` and `openmeter` without their rules: a pattern for each name costs
+periods are not checked, but taken as they are, for a caller that knows a record that was parsed and said the same. So
+the models here have the members of those in `native` and `openmeter` without their rules: a pattern for each name costs
 more than all the rest of the decoding.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from schemas import amounts, native, openmeter
+from schemas import amounts, native, openmeter, times
 from schemas.amounts import EXACT
 from schemas.parse import MAX_BYTES, Headers, is_binary
 from schemas.sources import MAX_IDENTIFIER, OpenPeriod, Period
@@ -35,8 +35,8 @@ class Glance(msgspec.Struct, frozen=True, gc=False):
         key: namespace and id of the entitlement.
         said: everything that is judged beside time and level, as it was written. Equal in two records of one family:
             so are their feature, period, activity and allowance.
-        at: when it was calculated, within a microsecond.
-        usage, balance: exactly as `parse` gives them; balance None where not known.
+        at, usage, balance: when it was calculated, and the level, exactly as `parse` gives them; balance None where not
+            known.
     """
 
     key: tuple[str, str]
@@ -64,7 +64,7 @@ class _Envelope(msgspec.Struct, gc=False, kw_only=True, tag_field="type"):
 class _Said(msgspec.Struct, gc=False, kw_only=True, rename="camel"):
     """What the data of both families has."""
 
-    calculated_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    calculated_at: str
     customer: _Party | None = None
     subject: _Party | None = None
 
@@ -149,8 +149,8 @@ def look(value: bytes | None, headers: Headers) -> Glance | None:
     """Return what the record says, or None: it must be parsed. Never raises for what the bytes may be.
 
     Passed over here, where `parse` refuses it: in a member that is not judged, a number that nobody can hold, or a
-    nesting that nobody reads, since they matter only in a payload; an amount that is given again, and right, after it
-    was given wrong; and a time of more digits than anybody's clock has, or with an offset without a colon.
+    nesting that nobody reads, since they matter only in a payload; and an amount that is given again, and right, after
+    it was given wrong.
     """
     if value is None or len(value) > MAX_BYTES or (headers and is_binary(headers)):
         return None
@@ -190,7 +190,7 @@ def _native(data: _Data) -> Glance | None:
         return None
     active = entitlement.active_from, entitlement.active_to
     said = (feature.key, feature.id, period.from_, period.to, active, allowance)
-    return Glance((data.namespace, entitlement.id), said, data.calculated_at, usage, balance)
+    return Glance((data.namespace, entitlement.id), said, times.read(data.calculated_at), usage, balance)
 
 
 def _openmeter(data: _OpenMeterData) -> Glance | None:
@@ -204,7 +204,7 @@ def _openmeter(data: _OpenMeterData) -> Glance | None:
     active = entitlement.active_from, entitlement.active_to, entitlement.deleted_at
     feature = entitlement.feature_key, entitlement.feature_id
     said = (feature, period.from_, period.to, active, data.operation, allowance)
-    return Glance((data.namespace.id, entitlement.id), said, data.calculated_at, usage, balance)
+    return Glance((data.namespace.id, entitlement.id), said, times.read(data.calculated_at), usage, balance)
 
 
 def _is_amount(given: object) -> bool:

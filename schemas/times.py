@@ -10,6 +10,12 @@ import msgspec
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})",
 )
+# Nearly all times end with Z. These characters of one, and Python's own reading, say as much as the pattern, in a third
+# of the time.
+_EDGES: Final = slice(4, 20, 3)
+_USUAL: Final = ("--T::.", "--T::Z")
+_SHORTEST: Final = len("2026-11-22T10:15:30Z")
+_from_iso: Final = dt.datetime.fromisoformat
 _MAX_LENGTH: Final = 64  # a time is 20 to 35 characters; the rest of a longer one says nothing
 
 Time = Annotated[
@@ -18,15 +24,19 @@ Time = Annotated[
 ]
 
 
-@functools.lru_cache(maxsize=4096)
-def parse(text: str) -> dt.datetime:
+def read(text: str) -> dt.datetime:
     """Return the time that *text* says, in UTC, truncated to microseconds.
-
-    Cached: the records of a topic share their periods.
 
     Raises:
         ValueError: not an RFC 3339 time, or a day or year that does not exist; says so without repeating the text.
     """
+    if text[_EDGES] in _USUAL and text[-1] == "Z" and len(text) <= _MAX_LENGTH and text.isascii():
+        fraction = text[20:-1]
+        if fraction.isdecimal() if text[19] == "." else len(text) == _SHORTEST:
+            try:
+                return _from_iso(text)
+            except ValueError:  # what is wrong is said below; `contextlib.suppress` would take as long as all the rest
+                pass
     if len(text) > _MAX_LENGTH or not _RFC3339.fullmatch(text):
         raise ValueError("is not an RFC 3339 time, such as 2026-11-22T10:15:30Z")
     try:
@@ -34,6 +44,16 @@ def parse(text: str) -> dt.datetime:
         return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError) as exc:
         raise ValueError("is a day or time that does not exist, or a year outside 1 to 9999") from exc
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(text: str) -> dt.datetime:
+    """Return what `read` does. Cached: the records of a topic share their periods.
+
+    Raises:
+        ValueError: as `read` does.
+    """
+    return read(text)
 
 
 @functools.lru_cache(maxsize=4096)

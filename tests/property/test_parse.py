@@ -3,13 +3,15 @@
 import copy
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import events
+from schemas import events, times
+from schemas.glance import look
 from schemas.parse import Ignored, Reject, parse
 from schemas.sources import Invoice, Snapshot, Unmetered
 from tests import openmeter_examples
@@ -48,6 +50,22 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)),
     max_leaves=8,
 )
+# Times as producers may write them, and what comes near: other separators, cases, offsets, digits; days that are none.
+SPELLINGS = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(
+            ["2026-11-22", "2026-11-22", "20261122", "2026-W47-7", "2026-02-30", "0001-01-01", "9999-12-31"]
+        ),
+        st.sampled_from(["T", "T", "t", " ", "", "_"]),
+        st.sampled_from(["10:15:30", "10:15:30", "101530", "10:15", "23:59:60", "24:00:00"]),
+        st.sampled_from(["", "", ".1", ".123456", ".1234567", ".999999999", ".", ",5", "." + "1" * 50]),
+        st.sampled_from(
+            ["Z", "Z", "z", "", "+00:00", "-00:00", "+0000", "-0500", "+05:30", "+05", "+24:00", "+00:00:30", "-23:59"]
+        ),
+        st.sampled_from(["", "", "", " ", "Z"]),
+    ),
+)
 NAMES = st.sampled_from(
     ["specversion", "id", "source", "type", "subject", "data", "ce_specversion", "ce_id", "ce_type", "ce_source", "x"]
 )
@@ -55,6 +73,14 @@ HEADERS = st.lists(
     st.tuples(NAMES, st.one_of(st.none(), st.binary(max_size=8), st.just(b"1.0"), st.just(b"tollbell.usage.snapshot"))),
     max_size=6,
 )
+
+
+def native(calculated_at: str) -> bytes:
+    return native_record(80, calculated_at=calculated_at)
+
+
+def openmeter_time(calculated_at: str) -> bytes:
+    return openmeter_record(calculatedAt=calculated_at)
 
 
 def said(source: Snapshot | Invoice) -> bytes:
@@ -159,3 +185,29 @@ def test_a_rejection_never_repeats_what_it_rejects(text: str, member: str) -> No
     assert faults(value) == []
     assert isinstance(found, Reject)
     assert "hush" not in found.error
+
+
+@given(SPELLINGS, st.sampled_from([native, openmeter_time]))
+def test_a_time_is_passed_over_at_a_glance_only_as_it_is_parsed(text: str, record: Callable[[str], bytes]) -> None:
+    seen, parsed = look(record(text), ()), parse(record(text), [], latest=dt.datetime.max.replace(tzinfo=dt.UTC))
+
+    assert seen is None or times.read(text) == seen.at
+    if isinstance(parsed, Snapshot):
+        assert seen is not None
+        assert seen.at == parsed.calculated_at
+    else:
+        assert isinstance(parsed, Reject)
+        assert seen is None or seen.at.year == 1
+
+
+@given(st.one_of(SPELLINGS, SPELLINGS.flatmap(lambda text: st.permutations(text).map("".join))))
+def test_a_time_in_small_letters_is_the_same_time(text: str) -> None:
+    """Which is read the long way."""
+
+    def read(text: str) -> object:
+        try:
+            return times.read(text)
+        except ValueError as exc:
+            return str(exc)
+
+    assert read(text.replace("T", "t").replace("Z", "z")) == read(text)
