@@ -8,10 +8,12 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from consumer.consume.batch import KafkaRecord
+from schemas.events import FeatureRef
 from schemas.rules import BalanceThresholdSpec, Rule, RuleId
 from schemas.sources import About, Snapshot
 
 NOW = dt.datetime(2026, 11, 22, 10, 15, 30, tzinfo=dt.UTC)
+FEATURE = FeatureRef("f-1", "llm_tokens")
 PERIOD = (dt.datetime(2026, 11, 1, tzinfo=dt.UTC), dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
 
 

@@ -5,7 +5,6 @@ corpus: what was bad once, or is odd in a way that hypothesis would take long to
 """
 
 import base64
-import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from consumer.commands import yaml_file
 from consumer.consume.batch import Wanted, fold
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE
 from consumer.decide.payloads import freeze
-from consumer.decide.standing import Standing, Why, standing, stands
+from consumer.decide.standing import Standing, Under, Why, standing, stands
 from consumer.deliver import formats, signing
 from consumer.errors import ConfigInvalid
 from consumer.store.memory import EntitlementKey, key_of
@@ -41,7 +40,6 @@ LATEST: Final = times.parse("2026-12-31T00:00:00Z")
 ENVIRONMENT: Final = {"HOOK_SECRET": SECRET, "TOKEN": "hush-hush", "ODD": "a\n- b: {c: ${TOKEN}"}
 ROOM: Final = 16_384  # bytes of a webhook beside what its record says: envelope, rule, thresholds
 EVENT_ID: Final = "01K9ZZZZZZZZZZZZZZZZZZZZZZ"
-INSTANT: Final = dt.timedelta(microseconds=1)
 # What is said of members that a glance does not look into.
 UNREADABLE: Final = ("holds a number too large to be read", "nested deeper than any record needs")
 FORMATS: Final = get_args(Format)
@@ -119,7 +117,7 @@ def _stood() -> dict[tuple[str, str], Standing]:
         shown, seen = parse(example, [], latest=LATEST), look(example, ())
         assert isinstance(shown, Snapshot)
         assert seen is not None
-        stands_at = standing(seen, shown, [], None, Why(()))
+        stands_at = standing(seen, shown, Under(*seen.key, "", ()), None, Why(()))
         assert stands_at is not None
         found[seen.key] = stands_at
     return found
@@ -137,7 +135,7 @@ def _fault_of_glance(value: bytes, found: Parsed) -> str:
         is_known = found.error.endswith(UNREADABLE) or seen.at > LATEST or _says_twice(value)
         return "" if is_known else f"{seen}, but {found}"
     is_same = isinstance(found, Snapshot) and (seen.usage, seen.balance) == (found.usage, found.balance)
-    is_same = is_same and abs(seen.at - found.calculated_at) <= INSTANT
+    is_same = is_same and seen.at == found.calculated_at
     return "" if is_same else f"{seen}, but {found}"
 
 

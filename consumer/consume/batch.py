@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct
 
 from consumer.decide.judge import judge
-from consumer.decide.model import TOLERANCE, AnyDocument, Crossing, Document, Occurrence, Reason
+from consumer.decide.model import TOLERANCE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
 from consumer.decide.payloads import freeze, identity, in_period, occurred_at, preceding
 from consumer.store.memory import MemoryKey
 from consumer.store.outbox import Change, NewEvent
@@ -144,20 +144,24 @@ def change(key: MemoryKey, folded: Folded) -> Change:
     shown = folded.shown_by
     about = events.encode(_about(shown, folded.document)) if isinstance(shown, Snapshot) else b"{}"
     made = tuple([event for _, event in folded.occurrences])
-    feature = (
-        FeatureRef(shown.feature_id, shown.feature_key) if isinstance(shown, Snapshot) and shown.feature_id else None
-    )
-    return Change(key, folded.document, about, made, feature, _has_fired(folded))
+    return Change(key, folded.document, about, made, _has_fired(folded))
 
 
 def _about(shown: Snapshot, document: AnyDocument) -> About:
-    """Return what is stored of an entitlement: its period as it counts, whatever the record shows of it."""
+    """Return what is stored of an entitlement: period and feature as they count, whatever the record shows."""
     about = shown.origin.about()
     assert isinstance(document, Document) and document.period_from is not None  # noqa: S101, PT018 - it was shown
+    if document.feature is not None and document.feature.key != shown.feature_key:
+        about = msgspec.structs.replace(about, feature=_named(document.feature))
     if document.begins_at is None and document.period_to == shown.period_to:
         return about
     start = document.begins_at or document.period_from
     return msgspec.structs.replace(about, entitlement=in_period(about.entitlement, start, document.period_to))
+
+
+def _named(feature: FeatureRef) -> dict[str, Any]:
+    """Return *feature* as a payload has it."""
+    return {"id": feature.id, "key": feature.key} if feature.id else {"key": feature.key}
 
 
 def _has_fired(folded: Folded) -> bool:
@@ -187,6 +191,23 @@ def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -
         occurred_at=occurred_at(occurrence),
         recorded_at=recorded_at,
     )
+
+
+def as_written(
+    reasons: Sequence[tuple[RuleType, Reason]], occurrences: Sequence[Occurrence], was_made: Sequence[bool]
+) -> Sequence[tuple[RuleType, Reason]]:
+    """Return *reasons* of which *occurrences* are, with what had been made before under another id said to be so.
+
+    A reset is `already_reset` then, everything else a `duplicate`.
+    """
+    if all(was_made):
+        return reasons
+    found = list(reasons)
+    for one, is_made in zip(occurrences, was_made, strict=True):
+        if not is_made:
+            known = Reason.ALREADY_RESET if isinstance(one, Reset) else Reason.DUPLICATE
+            found[found.index((one.rule.type, one.reason))] = (one.rule.type, known)
+    return found
 
 
 def _got_at(record: KafkaRecord) -> dt.datetime:

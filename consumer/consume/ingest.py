@@ -15,7 +15,17 @@ from typing import Final
 import msgspec
 
 from consumer import clock, ids, log
-from consumer.consume.batch import Fold, Folded, KafkaRecord, Wanted, change, fold, in_parts, smaller
+from consumer.consume.batch import (
+    Fold,
+    Folded,
+    KafkaRecord,
+    Wanted,
+    as_written,
+    change,
+    fold,
+    in_parts,
+    smaller,
+)
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
@@ -99,7 +109,7 @@ class Ingest:
         try:
             sifted = await self._sift(records, catalog)
             tally.wanted, tally.ignored, tally.uncovered = len(sifted.wanted), sifted.ignored, sifted.uncovered
-            rejected = sifted.rejected + await self._write_all(sifted.wanted, _Writing(tally, catalog, is_narrowed))
+            rejected = sifted.rejected + await self._write_all(sifted.wanted, _Writing(tally, is_narrowed))
             await self.dead_letters.send(rejected)
             tally.reasons += sifted.reasons()
         except StoreUnavailable:
@@ -199,7 +209,7 @@ class Ingest:
             Those that make more than one record may.
         """
         letters: list[DeadLetter] = []
-        conflicts, catalog = 0, writing.catalog
+        conflicts = 0
         anew = _looked_back_on(wanted)
         while wanted:
             with self.memory.filling() as filling:
@@ -210,7 +220,7 @@ class Ingest:
                     continue
                 changed = {key: state for key, state in folded.states.items() if state.is_changed}
                 results = await self._write_changes(changed)
-                self._remember(folded, results, filling, catalog)
+                self._remember(folded, results, filling)
             again = await self._again(folded.states, results, writing.tally)
             letters += _too_many(folded, again)
             conflicts += bool(again)
@@ -260,9 +270,8 @@ class Ingest:
         folded: Fold,
         results: dict[MemoryKey, Written],
         filling: Filling,
-        catalog: Catalog,
     ) -> None:
-        """Keep the documents as they are in Postgres now, and where their entitlements stand by *catalog*."""
+        """Keep the documents as they are in Postgres now, and where their entitlements stand."""
         documents: dict[MemoryKey, AnyDocument] = {}
         for key, state in folded.states.items():
             written = results.get(key)
@@ -274,10 +283,14 @@ class Ingest:
         unsettled = {one.key for one, _ in folded.too_many}
         for key, document in documents.items():
             if key not in unsettled and filling.accepts(key):
-                settle(self.memory.standings, folded.states[key], document, catalog, self.future_tolerance)
+                settle(self.memory.standings, folded.states[key], document, self.future_tolerance)
 
     def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
-        tally.reasons.update(state.reasons if written is None else _as_written(state, written))
+        tally.reasons.update(
+            state.reasons
+            if written is None
+            else as_written(state.reasons, [one for one, _ in state.occurrences], written.was_made)
+        )
         if logger.is_debug:
             _say_judged(state, self.future_tolerance)
         if written is None:
@@ -313,12 +326,10 @@ class _Writing:
     """How a batch's records are written.
 
     Attributes:
-        catalog: the rules that they were sifted by.
         is_narrowed: what Postgres fails for an unknown reason is split until it is alone, instead of raised.
     """
 
     tally: Tally
-    catalog: Catalog
     is_narrowed: bool
 
 
@@ -352,17 +363,6 @@ def _recipients(changed: Iterable[Folded]) -> Recipients:
         for occurrence, _ in state.occurrences
         for channel in occurrence.rule.channels
     )
-
-
-def _as_written(state: Folded, written: Written) -> list[tuple[RuleType, Reason]]:
-    """Return the reasons, with `duplicate` for an event that had been made before under another id."""
-    if all(written.was_made):
-        return state.reasons
-    reasons = list(state.reasons)
-    for (occurrence, _), was_made in zip(state.occurrences, written.was_made, strict=True):
-        if not was_made:
-            reasons[reasons.index((occurrence.rule.type, occurrence.reason))] = (occurrence.rule.type, Reason.DUPLICATE)
-    return reasons
 
 
 def _say_judged(state: Folded, tolerance: dt.timedelta) -> None:

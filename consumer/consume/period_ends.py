@@ -11,10 +11,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from consumer import ids, log, loop
-from consumer.consume.batch import new_event
+from consumer.consume.batch import as_written, new_event
 from consumer.consume.rulebook import Rulebook
+from consumer.decide.entitlements import feature_ref
 from consumer.decide.judge import judge
-from consumer.decide.model import Document, Judgement
+from consumer.decide.model import Document, Judgement, Reason
 from consumer.decide.payloads import in_period
 from consumer.metrics import Metrics
 from consumer.set_aside import FAILURES, SetAside
@@ -24,6 +25,7 @@ from consumer.store.ended import Due, Ended, Taking
 from consumer.store.memory import Memory
 from consumer.store.outbox import Change, Result, Written
 from schemas.reading import read_all
+from schemas.rules import RuleType
 from schemas.sources import About, PeriodEnd
 
 BATCH: Final = 500  # documents of one transaction: their writers wait for it
@@ -109,16 +111,17 @@ class PeriodEnds:
         return made
 
     async def _judged(self, one: Ended) -> _Ending:
-        about = read_all(one.about)
-        feature = about["feature"]
+        about, document = read_all(one.about), one.document
+        named = about["feature"]
+        feature = document.feature or feature_ref(named.get("id") or "", named["key"])
         source = PeriodEnd(
             namespace=one.key.namespace,
             entitlement_id=one.key.id,
-            feature_id=feature.get("id") or "",
-            feature_key=feature["key"],
-            origin=_Remembered(about, one.document),
+            feature_id=feature.id,
+            feature_key=feature.key,
+            origin=_Remembered(about, document),
         )
-        judgement = judge(self._rulebook.catalog.about(source), source, one.document)
+        judgement = judge(self._rulebook.catalog.about(source), source, document)
         now = self._rulebook.clock.now()
         made = tuple(new_event(occurrence, ids.new(), now) for occurrence in judgement.occurrences)
         return _Ending(one, judgement, Change(one.key, judgement.document, one.about, made))
@@ -133,7 +136,10 @@ class PeriodEnds:
 
     def _count(self, judgements: Sequence[Judgement], written: Sequence[Written]) -> None:
         settled = [pair for pair in zip(judgements, written, strict=True) if pair[1].result is Result.WRITTEN]
-        for (rule_type, reason), count in Counter(reason for made, _ in settled for reason in made.reasons).items():
+        reasons: Counter[tuple[RuleType, Reason]] = Counter()
+        for judged, one in settled:
+            reasons.update(as_written(judged.reasons, judged.occurrences, one.was_made))
+        for (rule_type, reason), count in reasons.items():
             self._metrics.judged(rule_type, reason.value, count)
         made: Counter[tuple[str, str]] = Counter()
         for _, one in settled:

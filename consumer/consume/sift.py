@@ -1,7 +1,7 @@
 """Parse: records → what is to be judged, what cannot be read, and what is passed over. Nothing is awaited, or written.
 
 A record is passed over at a glance where its entitlement stands (`decide/standing.py`): its judgement is known then,
-and changes nothing. All others are parsed and judged, and where their entitlement stands is found out anew.
+and changes nothing. All others are parsed and judged, and where their entitlement stands then is found out.
 """
 
 import datetime as dt
@@ -25,7 +25,7 @@ from schemas.parse import Ignored, Reject, parse
 from schemas.rules import RuleType
 from schemas.sources import Snapshot
 
-_LATER: Final = dt.timedelta(microseconds=2)  # a glance may be off by one
+_LATER: Final = dt.timedelta(microseconds=1)  # the smallest difference there is
 
 
 @dataclass(slots=True)
@@ -83,6 +83,7 @@ def sift(
     """
     sifted = Sifted()
     known, passed = standings.under(catalog), sifted.passed
+    turn = standings.turn
     for record in records:
         seen = look(record.value, record.headers) if at_a_glance else None
         if (
@@ -90,6 +91,7 @@ def sift(
             and (found := known.get(seen.key)) is not None
             and seen.at <= latest
             and stands(found, seen)
+            and (found.under.turn == turn or standings.holds(found.under))
         ):
             passed[found.why] = passed.get(found.why, 0) + 1
             if found.version is not None:
@@ -105,12 +107,9 @@ def settle(
     standings: Standings,
     state: Folded,
     document: AnyDocument,
-    catalog: Catalog,
     tolerance: dt.timedelta = TOLERANCE,
 ) -> None:
     """Find out where an entitlement stands, by its last record: *state* is settled, and left *document*.
-
-    It was judged by the rules of *catalog*.
 
     A record that changed something is judged once more, as if it came an instant later: so a crossing, or the first
     sight of an entitlement, makes one record that is parsed, not two.
@@ -125,7 +124,7 @@ def settle(
         document_after, occurrences, reasons = judge(last.rules, source, document, tolerance=tolerance)
         if document_after is not document or occurrences:
             return
-    standings.keep(seen, source, last.rules, document, reasons, catalog=catalog)
+    standings.keep(seen, source, last.rules, document, reasons)
 
 
 def _parse(
@@ -152,4 +151,4 @@ def _parse(
             else:
                 sifted.uncovered += 1
                 if seen is not None and isinstance(source, Snapshot):
-                    standings.keep(seen, source, catalog=catalog)
+                    standings.keep(seen, source, rules)

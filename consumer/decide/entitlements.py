@@ -6,10 +6,16 @@ stale        of a period that is over: makes nothing
 same period  judged on the marks of the period
 new period   closes the alarms of the one before; arms anew: marks empty; itself a reset
 ```
-What a record says of the end, of `activeTo` and of deletion counts where it is newer than all that wrote the row.
+What a record says of the end, of `activeTo`, of deletion and of the feature's name counts where it is newer than all
+that wrote the row.
+
+Whatever fires is followed by a reset. Where a period begins before an end that was reset at (a manual reset come late),
+the reset that closes it may be of that very end: it is another one if a threshold has fired, known by the start of the
+period that it closes as well (`Reset.after`); if none has, it is `already_reset`. See `tests/decisions.md`.
 """
 
 import datetime as dt
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -28,6 +34,7 @@ from consumer.decide.model import (
     Reset,
 )
 from consumer.decide.rules import balance_threshold, entitlement_reset
+from schemas.events import FeatureRef
 from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, RuleType
 from schemas.sources import PeriodEnd, Snapshot
 
@@ -63,6 +70,8 @@ def judge(rules: Sequence[Rule], snapshot: Snapshot, document: Document, *, tole
         before, found = spoken, _Found()
     else:
         before, found = _begun(rules, spoken, snapshot, begins), _closed(rules, spoken, snapshot, at=begins)
+    # The rules that watched it under another name are not among these: by this record on, what they see is late.
+    found.is_watched = bool(before.marks) and before.feature is not document.feature
     _by_rules(found, rules, snapshot, begins, before, document)
     after = _written(document, _remembered(before, found, snapshot), snapshot)
     return Judgement(after, tuple(found.occurrences), tuple(found.reasons))
@@ -75,11 +84,12 @@ def end(rules: Sequence[Rule], source: PeriodEnd, document: Document) -> Judgeme
     found = _closed(rules, document, source, at=end)
     for rule in rules:
         if isinstance(rule.spec, ResetSpec):
-            reset = Reset(rule=rule, source=source, period_from=end, reason=Reason.RESET_AUTOMATIC, at=end)
+            after = _reset_after(document, end)
+            reset = Reset(rule=rule, source=source, period_from=end, reason=Reason.RESET_AUTOMATIC, at=end, after=after)
             found.occurrences.append(reset)
             found.reasons.append((rule.type, reset.reason))
-    after = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS)
-    return Judgement(after, tuple(found.occurrences), tuple(found.reasons))
+    left = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS)
+    return Judgement(left, tuple(found.occurrences), tuple(found.reasons))
 
 
 def _start(document: Document, snapshot: Snapshot, tolerance: dt.timedelta) -> dt.datetime | None:
@@ -140,13 +150,33 @@ def _spoken(document: Document, snapshot: Snapshot, begins: dt.datetime | None) 
         if is_of_it and to != document.period_to and (to is None or begins is None or to > begins):
             changed["period_to"] = to
     newest = document.newest_at or document.known_at
-    if (newest is None or at > newest) and snapshot.active_to != document.active_to:
-        changed["active_to"] = snapshot.active_to
+    if newest is None or at > newest:
+        if snapshot.active_to != document.active_to:
+            changed["active_to"] = snapshot.active_to
+        if (feature := feature_of(document, snapshot)) is not document.feature:
+            changed["feature"] = feature
     if document.deleted_at is None or at > document.deleted_at:
         deleted_at = at if snapshot.is_deleted else None
         if deleted_at != document.deleted_at:
             changed["deleted_at"] = deleted_at
     return replace(document, **changed) if changed else document
+
+
+def feature_of(document: Document, snapshot: Snapshot) -> FeatureRef:
+    """Return the feature as *snapshot* has it: the very object of *document* where that says the same.
+
+    A record that says no id says nothing of it: producers of one feature may differ in that.
+    """
+    known = document.feature
+    if known is not None and known.key == snapshot.feature_key and snapshot.feature_id in (known.id, ""):
+        return known
+    return feature_ref(snapshot.feature_id, snapshot.feature_key)
+
+
+@functools.lru_cache(maxsize=4096)
+def feature_ref(feature_id: str, key: str) -> FeatureRef:
+    """Return the one object for what is equal: entitlements share their features."""
+    return FeatureRef(feature_id, key)
 
 
 def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins: dt.datetime) -> Document:
@@ -157,12 +187,28 @@ def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins
         period_to=snapshot.period_to,
         begins_at=None if begins == snapshot.period_from else begins,
         ended=False,
+        reset_until=_reset_until(document, begins),
         known_at=None,
         as_of=None,
         marks=NO_MARKS,
         resets=NO_RESETS,
         sights=_still_known(rules, document),
     )
+
+
+def _reset_until(document: Document, begins: dt.datetime) -> dt.datetime | None:
+    """Return the latest start that a reset was made of, where the period that *begins* lies before it."""
+    last = document.period_to if document.ended else document.begins_at or document.period_from
+    latest = max((time for time in (document.reset_until, last) if time is not None), default=None)
+    return latest if latest is not None and begins < latest else None
+
+
+def _reset_after(document: Document, start: dt.datetime) -> dt.datetime | None:
+    """Return the start of *document*'s period, where a reset of *start* was perhaps made before what fired in it."""
+    if document.reset_until is None or start > document.reset_until:
+        return None
+    has_fired = any(mark.episode for of_rule in document.marks.values() for mark in of_rule.values())
+    return (document.begins_at or document.period_from) if has_fired else None
 
 
 def _closed(rules: Sequence[Rule], document: Document, source: Snapshot | PeriodEnd, *, at: dt.datetime) -> _Found:
@@ -234,6 +280,7 @@ def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, begins: dt.datetime
                 period_from=begins,
                 reason=reason,
                 at=snapshot.reset_at if snapshot.reset_at and begins == snapshot.period_from else begins,
+                after=_reset_after(seen, begins) if begins != (seen.begins_at or seen.period_from) else None,
             )
         )
 
@@ -258,8 +305,11 @@ def _written(before: Document, after: Document, snapshot: Snapshot) -> Document:
     if after is before:
         return before
     at, known, newest = snapshot.calculated_at, after.known_at, after.newest_at
-    known = at if known is None or at > known else known
-    return replace(after, known_at=known, newest_at=known if newest is None or known > newest else newest)
+    newest = max(time for time in (newest, known, at) if time is not None)
+    # One that is not judged begins no period: of another one it takes no word from the records of this one.
+    if snapshot.period_from in (after.period_from, after.begins_at) and (known is None or at > known):
+        known = at
+    return replace(after, known_at=known, newest_at=known if newest == known else newest)
 
 
 def _still_known(rules: Sequence[Rule], document: Document) -> Mapping[RuleId, Mapping[str, int]]:

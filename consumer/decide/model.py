@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from schemas.events import Action
+from schemas.events import Action, FeatureRef
 from schemas.rules import Rule, RuleId, RuleType
 from schemas.sources import Invoice, PeriodEnd, Snapshot
 from schemas.thresholds import Threshold
@@ -87,6 +87,8 @@ class Document(msgspec.Struct, frozen=True, gc=False):
         period_to: its end, as the newest record has it; None: it never ends.
         begins_at: the start that counts, where that is another one: an anchor moved back, or an ended period goes on.
         ended: the clock has ended that period: its records are of the past, the next one begins a new one.
+        reset_until: the latest start of a period that a reset was made of, where the current period begins before it: a
+            manual reset that came late, or an anchor that moved back. What fires in it is not closed by that reset.
         known_at: the newest record of the period that wrote the row, deletes included: only a newer one speaks of the
             end, of `active_to` and of deletion. None where there is none.
         newest_at: the newest record of the entitlement that wrote the row, of whatever period.
@@ -94,6 +96,7 @@ class Document(msgspec.Struct, frozen=True, gc=False):
             newest record of the period; None where there is none. Re-arm and recovery look at newer records only.
         deleted_at: of the delete, while no record calculated after it was seen.
         active_to: as the newest record has it.
+        feature: likewise; its id is empty where no record says one. None of a row that an older release wrote.
         marks: of this period only: records of older ones make nothing, so nothing of them is needed.
         resets: rules that have told of this period's start.
         sights: which thresholds that ignore what is reached already have seen the entitlement; kept over periods.
@@ -104,11 +107,13 @@ class Document(msgspec.Struct, frozen=True, gc=False):
     period_to: dt.datetime | None = None
     begins_at: dt.datetime | None = None
     ended: bool = False
+    reset_until: dt.datetime | None = None
     known_at: dt.datetime | None = None
     newest_at: dt.datetime | None = None
     as_of: dt.datetime | None = None
     deleted_at: dt.datetime | None = None
     active_to: dt.datetime | None = None
+    feature: FeatureRef | None = None
     marks: Marks = msgspec.field(default_factory=lambda: NO_MARKS)
     resets: frozenset[RuleId] = NO_RESETS
     sights: Sights = msgspec.field(default_factory=lambda: NO_SIGHTS)
@@ -161,13 +166,20 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True):
-    """A new usage period, shown by a record or by the clock."""
+    """A new usage period, shown by a record or by the clock.
+
+    Attributes:
+        period_from: the new period's start: what makes it the same reset.
+        after: the start of the period that it ends, where that is part of what makes it the same reset: a threshold has
+            fired there, and a reset of the same new start may have been made before that.
+    """
 
     rule: Rule
     source: Snapshot | PeriodEnd
-    period_from: dt.datetime  # the new period's start: what makes it the same reset
+    period_from: dt.datetime
     reason: Literal[Reason.RESET_MANUAL, Reason.RESET_AUTOMATIC]
     at: dt.datetime  # when it was reset
+    after: dt.datetime | None = None
     action: Action = Action.TRIGGERED
 
 

@@ -35,19 +35,21 @@ def identity(occurrence: Occurrence) -> bytes:
     """Return 32 bytes that are equal for two occurrences if and only if they are one event.
 
     Of namespace and rule, and: for a crossing, entitlement, period start, threshold type and value, episode and action;
-    for a reset, entitlement and start of the new period; for an invoice, the invoice, and for an updated one its new
-    state and the CloudEvent's source and id. Not of the rule's other settings, the subject or the wall clock.
+    for a reset, entitlement and start of the new period (and `Reset.after`); for an invoice, the invoice, and for an
+    updated one its new state and the CloudEvent's source and id. Not of the rule's other settings, the subject or the
+    wall clock.
     """
     match occurrence:
         case Crossing():
             return _of_crossing(occurrence, occurrence.episode, occurrence.action)
-        case Reset(rule=rule, source=source, period_from=start):
-            return _hashed("reset", source.namespace, rule.id, source.entitlement_id, start.isoformat())
+        case Reset(rule=rule, source=source, period_from=start, after=after):
+            about = ("reset", source.namespace, rule.id, source.entitlement_id, start.isoformat())
+            return _hashed(*about) if after is None else _hashed(*about, after.isoformat())
         case InvoiceChange(rule=rule, invoice=invoice):
-            about = ("invoice", invoice.namespace, rule.id, invoice.invoice_id)
+            of_it = ("invoice", invoice.namespace, rule.id, invoice.invoice_id)
             if invoice.is_created:
-                return _hashed(*about)
-            return _hashed(*about, invoice.state, invoice.source, invoice.event_id)
+                return _hashed(*of_it)
+            return _hashed(*of_it, invoice.state, invoice.source, invoice.event_id)
         case _:
             assert_never(occurrence)
 

@@ -1,9 +1,9 @@
 """How an entitlement stands: what its records are judged like while none of them crosses a line. Pure.
 
 A snapshot that changed nothing is the measure of those after it. Whatever the judgement looks at beside time and level
-is the same in them (`Glance.said`), the memory is the same (who remembers another document forgets the standing), and
-so are the rules (who has others forgets all). Of time and level the judgement asks only on which side of a line they
-are: so between the nearest lines every record changes nothing, for the same reasons.
+is the same in them (`Glance.said`), the memory is the same (with another document the standing is forgotten), and so
+are the rules (`Under`: asked before a standing is believed). Of time and level the judgement asks only on which side of
+a line they are: so between the nearest lines every record changes nothing, for the same reasons.
 """
 
 import datetime as dt
@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from consumer.decide import levels
+from consumer.decide.entitlements import feature_of
 from consumer.decide.model import Document, Level, Reason
 from schemas.glance import Glance, Number
 from schemas.rules import BalanceThresholdSpec, Rule, RuleType
@@ -20,7 +21,6 @@ from schemas.sources import Snapshot
 
 _FAR: Final = 10**39  # beyond every amount
 _LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
-_INSTANT: Final = dt.timedelta(microseconds=1)  # a glance may be off by as much
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +30,29 @@ class Why:
     reasons: tuple[tuple[RuleType, Reason], ...]  # none where no rule is about them
 
 
+@dataclass(slots=True, eq=False)
+class Under:
+    """The rules that a record was judged by: those about one feature of a namespace.
+
+    Attributes:
+        rules: the very object that the catalog had. While the catalog has it, none of them has changed, and none was
+            added. None once it has another one: it never has the old one again.
+        turn: which catalog was last asked, for who asks (`Standings`).
+    """
+
+    namespace: str
+    feature_id: str
+    feature_key: str
+    rules: Sequence[Rule] | None
+    turn: int = -1
+
+
 class Standing(NamedTuple):
     """Where an entitlement stands. Entitlements that stand alike may share one.
 
     Attributes:
         said: as the record said that it is made of.
+        under: by what rules it was judged.
         why: such records change nothing.
         after, before: when such a record was calculated, both exclusive.
         usage_from, usage_below: the lines around its usage: it is at the first or above, and below the second.
@@ -44,6 +62,7 @@ class Standing(NamedTuple):
     """
 
     said: tuple[object, ...]
+    under: Under
     why: Why
     after: dt.datetime
     before: dt.datetime
@@ -55,8 +74,11 @@ class Standing(NamedTuple):
 
 
 def stands(standing: Standing, seen: Glance) -> bool:
-    """Return whether *seen* is judged like the record that *standing* is made of: nothing changes, nothing fires."""
-    said, _, after, before, usage_from, usage_below, balance_above, balance_to, _ = standing
+    """Return whether *seen* is judged like the record that *standing* is made of: nothing changes, nothing fires.
+
+    By the same rules: whether those are still in force is for the caller to know.
+    """
+    said, _, _, after, before, usage_from, usage_below, balance_above, balance_to, _ = standing
     return (
         seen.said == said
         and after < seen.at < before
@@ -65,15 +87,13 @@ def stands(standing: Standing, seen: Glance) -> bool:
     )
 
 
-def standing(
-    seen: Glance, snapshot: Snapshot, rules: Sequence[Rule], document: Document | None, why: Why
-) -> Standing | None:
+def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document | None, why: Why) -> Standing | None:
     """Return where the entitlement of a record stands.
 
     Args:
         seen: the record at a glance.
         snapshot: the same record.
-        rules: the ones about it; none, where *document* is None.
+        under: the rules about it; none, where *document* is None.
         document: what it was judged on, and left as it was. What the record says of the end is then either what the
             document has, or not believed because the record is late: of the latter nothing follows for a newer one.
         why: of that judgement.
@@ -90,16 +110,20 @@ def standing(
             return None
         if document.period_to != snapshot.period_to or document.active_to != snapshot.active_to:
             return None
+        if feature_of(document, snapshot) is not document.feature:
+            return None
         after += [document.as_of, document.begins_at]
     since = max(time for time in after if time is not None)
     before = snapshot.active_to or _LAST
     if not since < snapshot.calculated_at < before:
         return None
+    rules = under.rules or ()
     made = Standing(
         seen.said,
+        under,
         why,
-        since + _INSTANT,
-        before - _INSTANT,
+        since,
+        before,
         **_lines(rules, snapshot),
         version=document.version if document is not None and looks_back(rules) else None,
     )

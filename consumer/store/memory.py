@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 import asyncpg
 import msgspec
 
+from consumer.decide.entitlements import feature_ref
 from consumer.decide.model import (
     NO_MARKS,
     NO_RESETS,
@@ -26,7 +27,8 @@ from consumer.decide.model import (
     Reason,
     Sights,
 )
-from consumer.decide.standing import Standing, Why, standing
+from consumer.decide.standing import Standing, Under, Why, standing
+from consumer.store.catalog import EMPTY, Catalog
 from consumer.store.database import Database, columns
 from schemas.glance import Glance
 from schemas.rules import Rule, RuleId, RuleType
@@ -64,24 +66,40 @@ def key_of(source: SourceEvent) -> MemoryKey:
 class Standings:
     """Where entitlements stand, as far as it is known: none need be. Of what is equal, one object is kept.
 
+    Each is kept with the rules that it was found under, and believed only while the catalog has the very same ones
+    (`holds`). So an edit costs the entitlements that it is about, whenever what was judged before it is kept.
+
     Attributes:
         known: by (namespace, id), which is equal to an `EntitlementKey`; for looking, not for writing. None where that
             is not known, and only the key is kept.
+        turn: counts the catalogs that were asked about.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._catalog: object = None
+        self._catalog = EMPTY
+        self._unders: dict[tuple[str, str, str], Under] = {}  # the last one about each feature
+        self.turn = 0
         self.known: dict[tuple[str, str], Standing | None] = {}
         self._shared: dict[Standing, Standing] = {}
         self._whys: dict[tuple[tuple[RuleType, Reason], ...], Why] = {}
 
-    def under(self, catalog: object) -> Mapping[tuple[str, str], Standing | None]:
-        """Return what is known under the rules of *catalog*: nothing, where it is another than before."""
+    def under(self, catalog: Catalog) -> Mapping[tuple[str, str], Standing | None]:
+        """Return what is known: to be believed where it `holds`, which asks *catalog* from now on."""
         if catalog is not self._catalog:
             self._catalog = catalog
-            self.clear()
+            self.turn += 1
         return self.known
+
+    def holds(self, under: Under) -> bool:
+        """Return whether the rules are still those of *under*: the catalog is asked once for each feature."""
+        if under.turn != self.turn:
+            rules = self._catalog.matching(under.namespace, under.feature_id, under.feature_key)
+            if rules is not under.rules:
+                under.rules = None  # quiet entitlements may remember *under* for long: not the rules as they were
+                return False
+            under.turn = self.turn
+        return True
 
     def keep(
         self,
@@ -90,24 +108,32 @@ class Standings:
         rules: Sequence[Rule] = (),
         document: Document | None = None,
         reasons: Sequence[tuple[RuleType, Reason]] = (),
-        *,
-        catalog: object,
     ) -> None:
-        """Keep where the entitlement of *seen* stands, if it does; the arguments are those of `standing`.
+        """Keep where the entitlement of *seen* stands, if it does.
 
-        Refused where the rules of *catalog*, which it was judged by, are not those that are asked about by now.
+        The arguments are those of `standing`; *rules* as any catalog gave them: where another one is in force by then,
+        it is not believed.
         """
-        if catalog is not self._catalog:
-            return
         if len(self._shared) > self._limit:
             self._shared.clear()
             self._whys.clear()
         given = tuple(reasons)
-        found = standing(seen, source, rules, document, self._whys.setdefault(given, Why(given)))
+        found = standing(seen, source, self._under(source, rules), document, self._whys.setdefault(given, Why(given)))
         if found is None:
             return
         self.known[seen.key] = self._shared.setdefault(found, found)
         _bound(self.known, self._limit)
+
+    def _under(self, source: Snapshot, rules: Sequence[Rule]) -> Under:
+        name = (source.namespace, source.feature_id, source.feature_key)
+        found = self._unders.get(name)
+        if found is None or found.rules is not rules:
+            if found is not None:
+                found.rules, found.turn = None, -1
+            elif len(self._unders) >= self._limit:
+                self.clear()
+            found = self._unders[name] = Under(*name, rules)
+        return found
 
     def drop(self, key: MemoryKey) -> None:
         """Forget where *key* stands: its next record is judged."""
@@ -125,6 +151,7 @@ class Standings:
         self.known.clear()
         self._shared.clear()
         self._whys.clear()
+        self._unders.clear()
 
 
 class Filling:
@@ -287,6 +314,8 @@ def document_of(row: asyncpg.Record) -> Document:
         as_of=row["as_of"],
         deleted_at=row["deleted_at"],
         active_to=row["active_to"],
+        reset_until=row["reset_until"],
+        feature=None if row["feature_key"] is None else feature_ref(row["feature_id"] or "", row["feature_key"]),
         marks=_marks(row["marks"]),
         resets=_resets(row["resets"]),
         sights=_sights(row["sights"]),

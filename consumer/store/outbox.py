@@ -18,7 +18,6 @@ from consumer.errors import DataRefused, StoreFailed
 from consumer.store.database import Connection, Database, columns
 from consumer.store.deliveries import Claimed, claimed_of
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
-from schemas.events import FeatureRef
 
 
 class Result(StrEnum):
@@ -63,7 +62,6 @@ class Change(Struct, frozen=True):
     document: AnyDocument  # as judged; its version is the one that was read
     about: bytes  # JSON: what the clock and the API know of an entitlement
     events: tuple[NewEvent, ...]
-    feature: FeatureRef | None = None  # of an entitlement, where the record names id and key
     has_fired: bool = False  # of an entitlement: a threshold fires in the period that the document is in
 
 
@@ -107,7 +105,7 @@ NOTHING_KEPT: Final = Kept({}, dt.timedelta(), lambda _: None)
 _DOCUMENT: Final = (
     "kinds", "namespaces", "ids", "versions", "as_of", "periods_from", "periods_to", "begin_at", "ended", "known_at",
     "newest_at", "have_fired", "deleted_at", "active_to", "abouts", "marks", "resets", "sights", "states",
-    "feature_ids", "feature_keys",
+    "resets_until", "feature_ids", "feature_keys",
 )  # fmt: skip
 _EVENT: Final = (
     "event_documents", "event_namespaces", "entitlement_ids", "invoice_ids", "event_ids", "identities", "rules",
@@ -189,6 +187,7 @@ def _row(change: Change) -> tuple[object, ...]:
             document.state,
             None,
             None,
+            None,
         )
     return (
         "entitlement",
@@ -210,8 +209,9 @@ def _row(change: Change) -> tuple[object, ...]:
         json.dumps(sorted(document.resets)) if document.resets else "[]",
         json.dumps({rule: dict(of_rule) for rule, of_rule in document.sights.items()}) if document.sights else "{}",
         None,
-        change.feature.id if change.feature else None,
-        change.feature.key if change.feature else None,
+        document.reset_until,
+        document.feature.id if document.feature else None,
+        document.feature.key if document.feature else None,
     )
 
 

@@ -2,16 +2,21 @@
 
 Starts a Postgres. Among 100, 1,000, 6,000 and 10,000 rules one is changed, EDITS=200 times, and a replica's rules made
 current after each: its CPU, wall-clock time and how long the event loop stood still, in milliseconds, medians; and
-Postgres' CPU for it, the mean. Then `tollbell apply` of RULES=6000 rules, in seconds: all new, none changed, one
-changed, all changed; a file in JSON, and in YAML. A line of JSON for each. ARGS: `edits` or `apply` for one of them.
+Postgres' CPU for it, the mean. Then what records that change nothing cost while rules are edited: 1,000 entitlements of
+as many features among RULES=6000 rules, a rule edited after every 200 records (10 edits/s at 2,000 records/s), EDITS
+times; CPU a record in microseconds with what it costs to make the rules current, and how many were judged in full. Then
+`tollbell apply` of RULES rules, in seconds: all new, none changed, one changed, all changed; a file in JSON, and in
+YAML. A line of JSON for each. ARGS: `edits`, `records` or `apply` for some of them.
 """
 
 import asyncio
+import datetime as dt
 import json
 import resource
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -20,19 +25,26 @@ import asyncpg
 import yaml
 
 from consumer import clock, encryption
+from consumer.consume.batch import KafkaRecord
+from consumer.consume.dead_letters import DeadLetter
+from consumer.consume.ingest import Ingest
 from consumer.consume.rulebook import Rulebook
 from consumer.metrics import Metrics
 from consumer.servers import account, choose
 from consumer.store import configuration
 from consumer.store.database import Database
+from consumer.store.memory import Memory
+from schemas import times
 from tests.asked import number, sections
 from tests.bench.place import postgres_cpu
 from tests.bench.rules import hook, quota
+from tests.factories import NOW, kafka_record, native_record
 from tests.places import new_database, new_template
 from tests.service import Deployment, Topics, environment
 
 SIZES = (100, 1_000, 6_000, 10_000)
 EDITS, RULES = number("EDITS", 200), number("RULES", 6_000)
+ENTITLEMENTS, EVERY = 1_000, 200
 NAMESPACES = 10
 CIPHER = encryption.parse_keys(encryption.new_key())
 FILL = """
@@ -93,6 +105,66 @@ async def _edit(database: Database, n: int, name: str) -> None:
         rule = await edit.rule(f"rule-{n}")
         assert rule is not None
         await edit.put_rule(replace(rule, name=name))
+
+
+async def records(server: str, template: str) -> None:
+    async with new_database(server, template=template) as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute(FILL, RULES, NAMESPACES)
+        await connection.execute(FILL_CHANNELS, RULES, NAMESPACES)
+        await connection.execute("ANALYZE")
+        await connection.close()
+        database = await Database.connect(url, size=4)
+        for is_edited in (False, True):
+            print(json.dumps(await _judged(database, is_edited=is_edited)), flush=True)  # noqa: T201 - its result
+        await database.close()
+
+
+async def _judged(database: Database, *, is_edited: bool) -> dict[str, object]:
+    metrics = Metrics()
+    rules, letters = Rulebook(database, metrics), Letters()
+    ingest = Ingest(
+        database,
+        Memory(database, limit=ENTITLEMENTS * 2),
+        rules,
+        letters,
+        metrics,
+        lambda: None,
+        dt.timedelta(days=999),
+    )
+    await rules.refresh()
+    await ingest.batch([_record(n, second) for second in range(2) for n in range(ENTITLEMENTS)])
+    used, full = 0.0, 0
+    for round_ in range(EDITS):
+        if is_edited:
+            await _edit(database, round_ * 7919 % RULES, f"Quota {round_}")
+        batch = [_record(n % ENTITLEMENTS, 2 + n // ENTITLEMENTS) for n in range(round_ * EVERY, (round_ + 1) * EVERY)]
+        at = time.process_time()
+        await rules.refresh()
+        full += (await ingest.batch(batch)).wanted
+        used += time.process_time() - at
+    return {
+        "rules": RULES,
+        "edits": EDITS if is_edited else 0,
+        "records": EDITS * EVERY,
+        "judged in full": full,
+        "cpu_us": round(used / EDITS / EVERY * 1e6, 1),
+    }
+
+
+def _record(n: int, second: int) -> KafkaRecord:
+    at = times.text(NOW + dt.timedelta(seconds=second))
+    feature = {"id": f"feature-{n}", "key": f"feature-{n}"}
+    return kafka_record(
+        native_record(10, entitlement=f"ent-{n}", calculated_at=at, feature=feature, namespace=f"ns-{n % NAMESPACES}")
+    )
+
+
+class Letters:
+    """Where no dead letter comes."""
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        assert not letters
 
 
 class _Stillness:
@@ -159,7 +231,7 @@ async def main(wanted: list[str]) -> None:
                 await SECTIONS[name](server.url, template)
 
 
-SECTIONS = {"edits": edits, "apply": apply}
+SECTIONS = {"edits": edits, "records": records, "apply": apply}
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1:]))

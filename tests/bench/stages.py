@@ -44,7 +44,7 @@ class Stages:
         yield
         self.seconds[name] += time.process_time() - began
 
-    def write(self, part: list[Wanted], catalog: Catalog) -> None:
+    def write(self, part: list[Wanted]) -> None:
         """Take *part* as far as Postgres, and go on as if that had written it."""
         documents = {one.key: self._documents.get(one.key, UNSEEN) for one in part}
         with self.stage("fold"):
@@ -56,7 +56,7 @@ class Stages:
             self._documents[key] = replace(state.document, version=state.before.version + 1)
         with self.stage("settle"):
             for key, state in folded.items():
-                settle(self.standings, state, self._documents[key], catalog)
+                settle(self.standings, state, self._documents[key])
 
 
 async def measure(_: Place, family: str) -> dict[str, object]:
@@ -78,7 +78,7 @@ def one_round(records: list[KafkaRecord], catalog: Catalog) -> Counter[str]:
         with stages.stage("sift"):
             sifted = sift(records[begin : begin + BATCH_RECORDS], catalog, stages.standings, latest=LATEST)
         for part in in_parts(sifted.wanted):
-            stages.write(part, catalog)
+            stages.write(part)
     return stages.seconds
 
 

@@ -17,6 +17,7 @@ from consumer.store.database import Database
 from consumer.store.ended import Ended
 from consumer.store.memory import EntitlementKey, InvoiceKey, Memory, MemoryKey
 from consumer.store.outbox import Change, Result
+from schemas.events import FeatureRef
 from schemas.rules import RuleId, Since
 from schemas.rules_file import RulesFile
 from tests.factories import NOW, PERIOD
@@ -36,6 +37,8 @@ WHOLE = Document(
     as_of=NOW,
     deleted_at=NOW + DAY,
     active_to=NOW + 2 * DAY,
+    reset_until=PERIOD[1],
+    feature=FeatureRef("", "llm_tokens"),
     marks={RuleId("rule-1"): {"usage_value:1": Mark("ignored", 0, NOW, Decimal("1e30"), is_told=False)}},
     resets=frozenset({RuleId("rule-2"), RuleId("rule-3")}),
     sights={RuleId("rule-1"): {"usage_value:1": 7}},

@@ -108,6 +108,22 @@ async def test_what_nobody_wants_is_passed_over_until_a_rule_does(store: Databas
     assert (wanted.uncovered, wanted.events) == (0, 1)
 
 
+async def test_an_edit_of_a_rule_about_another_feature_costs_no_judgement(store: Database) -> None:
+    await configure(store, "hook", features=["llm_tokens"])
+    to = await ingest(store)
+    await take(to, at(0, 10))
+
+    await configure(store, "hook", key="another", features=["another"])
+    await to.rulebook.refresh()
+    unaffected = passed(to, at(1, 10))
+    await configure(store, "hook", key="same", features=["f-1"], thresholds=[{"type": "usage_percentage", "value": 5}])
+    await to.rulebook.refresh()
+    affected = passed(to, at(1, 10))
+    wanted = await take(to, at(1, 10))
+
+    assert (unaffected, affected, wanted.events) == (1, 0, 1)
+
+
 async def test_an_event_is_counted_once_though_its_batch_is_taken_again(store: Database) -> None:
     await configure(store, "hook")
     to = await ingest(store, NoKafka())

@@ -18,7 +18,7 @@ class Story(Told):
         self.rules |= {name: rule} if rule else {}
 
     def shown(self, record: Shown, now: float) -> None:
-        rules = self._covering({"balance", "reset"}, record.about, record.feature)
+        rules = self.covering({"balance", "reset"}, record.about, record.feature)
         first = Memory(record.period, record.end, record.period, now, record.feature)
         memory = self.memories.get(record.about, first)
         begins = start_that_counts(record, memory)
@@ -32,11 +32,13 @@ class Story(Told):
             return
         before = deepcopy(self.memories.get(record.about))
         self.memories[record.about] = memory
-        speak(record, memory, begins)
+        is_renamed = speak(record, memory, begins)
         if not why and begins is not None:
             self._judge(rules, record, memory, begins, now)
+            memory.as_of = max(memory.as_of, record.at) if is_renamed and memory.marks else memory.as_of
         if memory != before:  # a record that changed nothing leaves no trace
-            memory.known, memory.newest = max(memory.known, record.at), max(memory.newest, record.at)
+            memory.known = max(memory.known, record.at if record.period in {memory.period, memory.begins} else -inf)
+            memory.newest = max(memory.newest, record.at)
 
     def period_ends(self, about: About, now: float) -> None:
         """The clock looks at an entitlement."""
@@ -44,13 +46,13 @@ class Story(Told):
         is_due = memory.shown_at < memory.end or memory.fired_at > -inf
         is_over = memory.ended or memory.deleted_at > -inf or memory.active_to <= memory.end
         if is_due and now >= max(memory.end, memory.fired_at) + CLOCK_DELAY and not is_over:
-            rules = self._covering({"balance", "reset"}, about, memory.feature)
+            rules = self.covering({"balance", "reset"}, about, memory.feature)
             self._close(rules, about, memory.end)
             self._reset(rules, about, memory.end, "automatic")
-            memory.ended, memory.marks, memory.as_of = True, {}, -inf
+            memory.ended, memory.marks, memory.as_of, memory.fired_at = True, {}, -inf, -inf
 
     def billed(self, record: Billed) -> None:
-        rules = self._covering({"created", "updated"}, record.about)
+        rules = self.covering({"created", "updated"}, record.about)
         newest, state = self.invoices.get(record.about, (-inf, None))
         is_update, previous = record.kind == "updated", record.previous or state
         identity = (record.state, *record.by) if is_update else ("created",)
@@ -63,18 +65,16 @@ class Story(Told):
         if rules and record.at >= newest:
             self.invoices[record.about] = (record.at, record.state)
 
-    def _covering(self, types: set[str], about: About, feature: tuple[str, ...] = ()) -> dict[str, Rule]:
-        return {n: r for n, r in sorted(self.rules.items()) if r.type in types and r.covers(about, feature)}
-
     def _judge(self, rules: dict[str, Rule], record: Shown, memory: Memory, begins: float, now: float) -> None:
         is_new, kind = begins != memory.begins, "automatic" if record.period >= memory.end else "manual"
         is_gone = memory.deleted_at > -inf or memory.active_to <= begins
         self._close(rules if is_new and not is_gone else {}, record.about, begins)
         self._reset(rules, record.about, begins, kind if is_new or record.kind == "reset" else "")
-        if is_new:  # arms anew
+        if is_new:  # arms again
+            latest = max(memory.reset_until, memory.end if memory.ended else memory.begins)
+            memory.reset_until = latest if begins < latest else -inf
             memory.period, memory.end, memory.begins, memory.ended = record.period, record.end, begins, False
-            memory.known, memory.as_of, memory.marks = -inf, -inf, {}
-            memory.shown_at, memory.fired_at = now, -inf
+            memory.shown_at, memory.known, memory.as_of, memory.fired_at, memory.marks = now, -inf, -inf, -inf, {}
         before = dict(memory.marks)
         for name in (name for name, rule in rules.items() if rule.type == "balance"):
             memory.fired_at = max(memory.fired_at, now if self._cross(name, record, memory) else -inf)
@@ -90,16 +90,18 @@ class Story(Told):
                 triggered = (name, about, (memory.begins, line, "triggered", episode))
                 if state == "fired" and triggered in self.identities:
                     identity = (memory.begins, line, "recovered", episode)
-                    is_made = self._tell(Event(name, about, identity, ("period_end", at)))
+                    is_made = self.tell(Event(name, about, identity, ("period_end", at)))
                     self.reasons += ["recovered" if is_made else "duplicate"]
 
     def _reset(self, rules: dict[str, Rule], about: About, start: float, kind: str) -> None:
-        memory = self.memories[about]
+        memory = self.memories[about]  # what fired after a reset of this start was made is followed by another one
+        is_another = memory.fired_at > -inf and memory.begins < start <= memory.reset_until
+        identity = (start, memory.begins) if is_another else (start,)
         for name in (name for name, rule in rules.items() if rule.type == "reset"):
-            is_known = (memory.ended and start == memory.end) or (name, start) in memory.resets
+            is_known = (memory.ended and start == memory.end) or (name, *identity) in memory.resets
             self.reasons.append("same_period" if not kind else "already_reset" if is_known else f"reset_{kind}")
-            self.events += [Event(name, about, (start,), kind)] if kind and not is_known else []
-            memory.resets |= {(name, start)} if kind else set()
+            self.events += [Event(name, about, identity, kind)] if kind and not is_known else []
+            memory.resets |= {(name, *identity)} if kind else set()
 
     def _cross(self, name: str, record: Shown, memory: Memory) -> bool:
         """Return whether a threshold fires."""
@@ -123,16 +125,10 @@ class Story(Told):
         told += [(line, "recovered") for line in reversed(why) if why[line] == "recovered"]
         for line, action in told:
             identity = (memory.begins, line, action, memory.marks[name, line].episode)
-            is_made = self._tell(Event(name, record.about, identity, also.get(line, ())))
+            is_made = self.tell(Event(name, record.about, identity, also.get(line, ())))
             why |= {} if is_made else {line: "duplicate"}
         self.reasons += why.values()
         return bool(firing)
-
-    def _tell(self, event: Event) -> bool:
-        """Return whether the event is made: once for its identity, also where an earlier start comes back."""
-        is_new = event[:3] not in self.identities
-        self.events += [event] if is_new else []
-        return is_new
 
 
 def start_that_counts(record: Shown, memory: Memory) -> float | None:
@@ -147,14 +143,18 @@ def start_that_counts(record: Shown, memory: Memory) -> float | None:
     return record.at if is_moved_back and not (memory.ended and record.at == memory.begins) else None
 
 
-def speak(record: Shown, memory: Memory, begins: float | None) -> None:
-    """The newest record speaks of the end; of equal ones a delete."""
+def speak(record: Shown, memory: Memory, begins: float | None) -> bool:
+    """The newest record speaks of the end; of equal ones a delete. Return whether it renames the feature."""
     if record.at > memory.known and begins == memory.begins and not memory.ended and record.end > begins:
         memory.end = record.end
-    memory.active_to = record.active_to if record.at > max(memory.known, memory.newest) else memory.active_to
+    before = memory.feature
+    if record.at > max(memory.known, memory.newest):
+        memory.active_to = record.active_to
+        memory.feature = record.feature if record.feature[0] or record.feature[1] != before[1] else before
     is_newest = record.at > memory.known or (record.at == memory.known and record.kind == "delete")
     if is_newest and record.at > memory.deleted_at:
         memory.deleted_at = record.at if record.kind == "delete" else -inf
+    return memory.feature != before
 
 
 def crossed(rule: Rule, mark: Mark, is_here: bool | None, *, is_late: bool, ignores: bool) -> tuple[str, Mark]:

@@ -53,7 +53,7 @@ def check(world: World, story: Story) -> None:
     assert {about: remembered(one) for about, one in known.items()} == {
         about: (
             *(one.period, one.end, one.begins, one.ended, one.known, one.newest),
-            *(one.as_of, one.deleted_at, one.active_to, one.marks),
+            *(one.as_of, one.deleted_at, one.active_to, one.feature, one.reset_until, one.marks),
         )
         for about, one in story.memories.items()
     }
@@ -70,4 +70,6 @@ def remembered(one: Document) -> tuple[object, ...]:
     }
     period = (minutes(one.period_from), minutes(one.period_to, inf), minutes(one.begins_at or one.period_from))
     known = (minutes(one.known_at), minutes(one.newest_at), minutes(one.as_of))
-    return (*period, one.ended, *known, minutes(one.deleted_at), minutes(one.active_to, inf), marks)
+    feature = one.feature and (one.feature.id, one.feature.key)
+    gone = (minutes(one.deleted_at), minutes(one.active_to, inf))
+    return (*period, one.ended, *known, *gone, feature, minutes(one.reset_until), marks)

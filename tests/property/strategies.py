@@ -1,6 +1,6 @@
 """Rules and records that meet each other often: few names, few amounts, few times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import inf
 
@@ -31,6 +31,11 @@ ENTITLEMENTS: dict[About, tuple[str, str]] = {
     ("other", "ent-1"): FEATURES["f-1"],
     ("other", "ent-3"): FEATURES[""],
 }
+FEATURE = {about: st.just(feature) for about, feature in ENTITLEMENTS.items()}
+# What one feature is called: by two ids, two keys, or by its key alone.
+RENAMED = dict.fromkeys(
+    ENTITLEMENTS, st.sampled_from([*[FEATURES["f-1"]] * 4, FEATURES["f-2"], ("f-1", "api_calls"), ("", "llm_tokens")])
+)
 ONE: tuple[About, ...] = (("default", "ent-1"),)
 TWO: tuple[About, ...] = (("default", "ent-1"), ("default", "ent-2"))
 NAMES = ("rule-1", "rule-2", "rule-3")
@@ -61,15 +66,16 @@ def shown(
     kinds: Sequence[str] = ("usage",),
     least: int = 0,
     since: int = 0,
+    features: Mapping[About, st.SearchStrategy[tuple[str, str]]] = FEATURE,
     **more: st.SearchStrategy[object],
 ) -> st.SearchStrategy[list[Shown]]:
     """Records that come mostly in the order of their calculation, some late, some equally old; the first at *since*."""
     known_or_not = st.one_of(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, st.none())
     one = st.builds(
         lambda about, back, usage, allowance, balance, period, kind, more: Shown(
-            about, back, usage, allowance, balance, *period, kind=kind, feature=ENTITLEMENTS[about], **more
+            about[0], back, usage, allowance, balance, *period, kind=kind, feature=about[1], **more
         ),
-        st.sampled_from(entitlements),
+        st.sampled_from(entitlements).flatmap(lambda about: st.tuples(st.just(about), features[about])),
         st.sampled_from([0, 0, 0, 1, 2, 5]),
         known_or_not,
         st.one_of(st.just("100"), known_or_not),
@@ -91,13 +97,13 @@ OVER = shown(since=5000)
 # later start was known before, an anchor that moved back.
 LIVELY_PERIODS = ((0, 10), (0, 16), (0, 24), (0, inf), (6, 16), (10, 20), (10, 24), (16, 30), (20, 30), (20, inf))
 # Late, deleted, not yet or no longer active: whatever an entitlement goes through.
-LIVES = shown(
-    TWO,
-    LIVELY_PERIODS,
-    ("usage", "usage", "usage", "usage", "reset", "reset", "delete", "unmetered"),
-    active_from=st.sampled_from([-inf] * 6 + [4]),
-    active_to=st.sampled_from([inf] * 6 + [10, 16, 5]),
-)
+LIFE = ("usage", "usage", "usage", "usage", "reset", "reset", "delete", "unmetered")
+ACTIVE: dict[str, st.SearchStrategy[object]] = {
+    "active_from": st.sampled_from([-inf] * 6 + [4]),
+    "active_to": st.sampled_from([inf] * 6 + [10, 16, 5]),
+}
+LIVES = shown(TWO, LIVELY_PERIODS, LIFE, **ACTIVE)
+RENAMED_LIVES = shown(ONE, LIVELY_PERIODS, LIFE, features=RENAMED, **ACTIVE)
 
 
 def in_time(records: Sequence[Shown]) -> list[Shown]:

@@ -7,11 +7,15 @@ from hypothesis import strategies as st
 
 from tests.property.oracle import Story
 from tests.property.stories import begun, check, go_on
-from tests.property.strategies import LIVES, TIMELY, ruled, thresholds
+from tests.property.strategies import LIVES, RENAMED_LIVES, TIMELY, ruled, thresholds
 from tests.property.words import Rule, Shown
 from tests.property.world import World
 
 RULES = ruled(st.one_of(thresholds(), st.just(Rule("reset")), st.just(Rule("reset"))))
+NAMES = st.one_of(
+    st.just(frozenset()), st.frozensets(st.sampled_from(["f-1", "f-2", "llm_tokens", "api_calls"]), min_size=1)
+)
+NAMING = ruled(st.one_of(thresholds(features=NAMES), st.builds(lambda names: Rule("reset", features=names), NAMES)))
 TICKS = st.lists(st.sampled_from([0, 0, 0, 1, 2, 5, 10]), min_size=12, max_size=12)
 Rules = dict[str, Rule]
 
@@ -63,6 +67,20 @@ def test_a_clock_that_looks_late_and_any_split_into_batches_make_what_the_contra
             go_on(story, batch, now)
             look(world, story, now)
             batch = []
+
+    check(world, story)
+
+
+@given(NAMING, RENAMED_LIVES, TICKS)
+def test_of_a_renamed_feature_the_clock_asks_by_the_name_of_the_newest_record(
+    rules: Rules, records: list[Shown], ticks: list[int]
+) -> None:
+    world, story = World(rules), begun(rules)
+
+    for record, now in zip(records, itertools.accumulate(ticks), strict=False):
+        world.batch([record], now)
+        go_on(story, [record], now)
+        look(world, story, now)
 
     check(world, story)
 

@@ -21,6 +21,18 @@ ALARMS = {
 }
 LIVELY = shown(ONE, LIVELY_PERIODS, ("usage", "usage", "usage", "usage", "reset")).map(in_time)
 TICKS = st.lists(st.sampled_from([0, 0, 1, 2, 5, 10]), min_size=12, max_size=12)
+# Periods that begin before an end at which the clock may have reset already: manual resets that come late.
+LATE_STARTS = st.lists(
+    st.builds(
+        lambda usage, period, kind: Shown(ONE[0], 0, usage, "100", None, *period, kind=kind),
+        st.sampled_from(["10", "100", "100"]),
+        st.sampled_from([(0, 10), (0, 10), (6, 10), (6, 10), (8, 10), (6, 16), (10, 20)]),
+        st.sampled_from(["usage", "usage", "reset"]),
+    ),
+    min_size=4,
+    max_size=8,
+).map(lambda records: in_time([one._replace(at=n) for n, one in enumerate(records)]))
+LONG_TICKS = st.lists(st.sampled_from([0, 12]), min_size=7, max_size=7).map(lambda ticks: [0, *ticks])
 Rules = dict[str, Rule]
 
 
@@ -103,6 +115,24 @@ def test_where_nothing_is_deleted_only_alarms_of_the_current_period_are_open(
     resets = {one.identity[0]: n for n, one in enumerate(world.events) if one.rule == "reset"}
     closed = [(n, one) for n, one in enumerate(world.events) if is_closing(one)]
     assert all(n < resets.get(one.says[1], inf) for n, one in closed if isinstance(one.says, tuple))
+
+
+@given(st.one_of(st.tuples(LATE_STARTS, LONG_TICKS), st.tuples(LIVELY, TICKS)))
+def test_whatever_fires_is_followed_by_a_reset_and_no_reset_comes_twice(read: tuple[list[Shown], list[int]]) -> None:
+    """Of a start that is later than its period's: who was cut off gets access back."""
+    (records, ticks), world, story = read, World(ALARMS), begun(ALARMS)
+    for record, now in zip(records, itertools.accumulate(ticks), strict=False):
+        world.batch([record], now)
+        go_on(story, [record], now)
+        look(world, now, story)
+
+    resets = [(n, one.identity) for n, one in enumerate(world.events) if one.rule == "reset"]
+    fired = [(n, one.identity[0]) for n, one in enumerate(world.events) if one.identity[2:3] == ("triggered",)]
+    current = {memory.begins for memory in story.memories.values() if not memory.ended}
+    over = [(n, start) for n, start in fired if start not in current]
+    assert [start for n, start in over if not any(after > n and of[0] > start for after, of in resets)] == []
+    assert len({identity for _, identity in resets}) == len(resets)
+    check(world, story)
 
 
 def alarms(events: list[Event]) -> list[tuple[Event, list[Event]]]:

@@ -102,17 +102,18 @@ class Memory:
     end: float
     begins: float  # the start that counts
     shown_at: float  # when a record first showed the period
-    feature: tuple[str, str]
+    feature: tuple[str, str]  # its id, where known, and its key
     known: float = -inf  # the newest record of the period that changed anything here
     newest: float = -inf  # the same of the entitlement
     as_of: float = -inf
     deleted_at: float = -inf
     active_to: float = inf
     ended: bool = False  # by the clock
+    reset_until: float = -inf  # the latest start that a reset was made of, where the period begins before it
     fired_at: float = -inf  # when a threshold last fired in the period
     marks: dict[tuple[str, Line], Mark] = field(default_factory=dict)
     seen: dict[tuple[str, Line], int] = field(default_factory=dict)  # and the edit since which the threshold ignored
-    resets: set[tuple[str, float]] = field(default_factory=set)  # rules, and the starts they know of
+    resets: set[tuple[object, ...]] = field(default_factory=set)  # rules, and the resets that they know of
 
 
 @dataclass
@@ -130,3 +131,12 @@ class Told:
     @property
     def identities(self) -> set[tuple[object, ...]]:
         return {event[:3] for event in self.events}
+
+    def covering(self, types: set[str], about: About, feature: Sequence[str] = ()) -> dict[str, Rule]:
+        return {n: r for n, r in sorted(self.rules.items()) if r.type in types and r.covers(about, feature)}
+
+    def tell(self, event: Event) -> bool:
+        """Return whether the event is made: once for its identity, also where an earlier start comes back."""
+        is_new = event[:3] not in self.identities
+        self.events += [event] if is_new else []
+        return is_new

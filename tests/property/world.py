@@ -15,7 +15,7 @@ from consumer.consume.batch import Folded, Wanted, change, fold
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
 from consumer.decide.payloads import identity
-from consumer.store.catalog import EMPTY, Catalog
+from consumer.store.catalog import EMPTY
 from consumer.store.memory import EntitlementKey, InvoiceKey, MemoryKey, key_of
 from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, ignoring, read_spec
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent, Unmetered
@@ -120,7 +120,8 @@ def told(one: Occurrence) -> Event:
         return Event(one.rule.id, about, crossed, ("period_end", minutes(one.at)) if one.is_closing else also)
     if isinstance(one, Reset):
         about = (one.source.namespace, one.source.entitlement_id)
-        return Event(one.rule.id, about, (minutes(one.period_from),), one.reason.value.removeprefix("reset_"))
+        starts = [minutes(start) for start in (one.period_from, one.after) if start is not None]
+        return Event(one.rule.id, about, tuple(starts), one.reason.value.removeprefix("reset_"))
     about = (one.invoice.namespace, one.invoice.invoice_id)
     if one.invoice.is_created:
         return Event(one.rule.id, about, ("created",), one.previous)
@@ -138,7 +139,6 @@ class World:
         self.documents: dict[MemoryKey, AnyDocument] = {}
         self.shown_at: dict[MemoryKey, float] = {}
         self.fired_at: dict[MemoryKey, float] = {}
-        self.features: dict[MemoryKey, tuple[str, str]] = {}
         self.twice = 0  # how often the store's identity had to stand behind the judgement
         self._made: set[bytes] = set()
         for name, rule in (rules or {}).items():
@@ -157,7 +157,7 @@ class World:
             self.rules[name] = Rule(
                 id=RuleId(name), namespace=rule.namespace, name=name, spec=spec(rule), channels=(), ignoring=ignored
             )
-        self.catalog = Catalog(revision, reversed(self.rules.values()))
+        self.catalog = self.catalog.changed(revision, {name: self.rules.get(name)})
 
     def batch(self, records: Iterable[Shown | Billed], now: float = 0) -> Mapping[MemoryKey, Folded]:
         """As `Ingest.batch` has it, all written at once."""
@@ -183,12 +183,12 @@ class World:
         is_due = self.shown_at[key] < end or fired_at > -inf
         if is_over or not is_due or max(end, fired_at) > now - CLOCK_DELAY:
             return
-        feature_id, feature_key = self.features[key]
+        assert document.feature is not None
         ends = PeriodEnd(
             namespace=key.namespace,
             entitlement_id=key.id,
-            feature_id=feature_id,
-            feature_key=feature_key,
+            feature_id=document.feature.id,
+            feature_key=document.feature.key,
             origin=NoOrigin(),
         )
         judgement = judge(self.catalog.about(ends), ends, document)
@@ -196,10 +196,9 @@ class World:
         self._tell(judgement.occurrences, [reason for _, reason in judgement.reasons])
 
     def _show(self, key: MemoryKey, state: Folded, now: float) -> None:
-        before, after, shown = self.documents[key], state.document, state.shown_by
+        before, after = self.documents[key], state.document
         self.documents[key] = after
-        if isinstance(before, Document) and isinstance(after, Document) and isinstance(shown, Snapshot):
-            self.features[key] = (shown.feature_id, shown.feature_key)
+        if isinstance(before, Document) and isinstance(after, Document):
             if (before.period_from, before.begins_at) != (after.period_from, after.begins_at):
                 self.shown_at[key], self.fired_at[key] = now, -inf
             if change(key, state).has_fired:

@@ -10,14 +10,14 @@ from consumer.decide.model import UNSEEN, Document, Judgement, Reason, Reset
 from consumer.decide.rules import entitlement_reset
 from schemas.rules import RuleId
 from schemas.sources import Snapshot
-from tests.factories import NOW, PERIOD, make_snapshot
+from tests.factories import FEATURE, NOW, PERIOD, make_snapshot
 from tests.records import make_period_end
 from tests.rules import reset_rule
 
 RULE = reset_rule()
 MICROSECOND = dt.timedelta(microseconds=1)
 MONTH = dt.timedelta(days=30)
-KNOWN = Document(period_from=PERIOD[0], period_to=PERIOD[1])
+KNOWN = Document(period_from=PERIOD[0], period_to=PERIOD[1], feature=FEATURE)
 ENDED = replace(KNOWN, ended=True)
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Judgement, Reason
 from schemas.rules import Rule, RuleId
-from tests.factories import NOW, PERIOD, make_rule, make_snapshot
+from tests.factories import FEATURE, NOW, PERIOD, make_rule, make_snapshot
 from tests.records import make_period_end
 from tests.rules import ignoring_rule, reset_rule
 
@@ -79,6 +79,7 @@ def test_a_period_that_moves_its_start_arms_anew_and_forgets_the_old_one() -> No
         period_from=NEXT_PERIOD[0],
         period_to=NEXT_PERIOD[1],
         resets=frozenset({RESETS.id}),
+        feature=FEATURE,
         **trace(1),
     )
 
@@ -146,6 +147,7 @@ def test_a_delete_is_remembered_unless_a_later_record_is_known(
         period_from=PERIOD[0],
         period_to=PERIOD[1],
         deleted_at=deleted_at or document.deleted_at,
+        feature=FEATURE,
         known_at=None,
         newest_at=None,
     )
@@ -177,11 +179,16 @@ def test_a_record_calculated_after_a_delete_undoes_it(
     ("document", "period", "after"),
     [
         # the first sight of it
-        (UNSEEN, PERIOD, Document(period_from=PERIOD[0], period_to=PERIOD[1], active_to=NOW, **trace(1))),
+        (
+            UNSEEN,
+            PERIOD,
+            Document(period_from=PERIOD[0], period_to=PERIOD[1], active_to=NOW, feature=FEATURE, **trace(1)),
+        ),
         # known: its end is remembered, the period stays; of the same one the end
         (SEEN, PERIOD, replace(SEEN, active_to=NOW, **trace(1))),
         (SEEN, (PERIOD[0], NOW), replace(SEEN, active_to=NOW, period_to=NOW, **trace(1))),
-        (SEEN, NEXT_PERIOD, replace(SEEN, active_to=NOW, **trace(1))),
+        # of a later one: which it does not begin, so nothing of the known one is newer for it
+        (SEEN, NEXT_PERIOD, replace(SEEN, active_to=NOW, newest_at=trace(1)["newest_at"])),
         # known with that end, and of a period that is over, and late: nothing new
         (replace(SEEN, active_to=NOW), PERIOD, replace(SEEN, active_to=NOW)),
         (SEEN, LAST_PERIOD, SEEN),
@@ -258,6 +265,7 @@ def test_the_clock_ends_a_period_and_begins_none() -> None:
         period_to=PERIOD[1],
         ended=True,
         active_to=NOW,
+        feature=FEATURE,
         **{"sights": sights, **trace(0)},
     )
     assert reasons(judgement) == [Reason.RESET_AUTOMATIC, Reason.RESET_AUTOMATIC]

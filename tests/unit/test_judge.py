@@ -8,7 +8,7 @@ import pytest
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Mark, Reason
 from schemas.sources import Snapshot, Unmetered
-from tests.factories import NOW, PERIOD, make_rule, make_snapshot
+from tests.factories import FEATURE, NOW, PERIOD, make_rule, make_snapshot
 from tests.judgements import reasons, thresholds
 
 NEXT_PERIOD = (PERIOD[1], PERIOD[1] + dt.timedelta(days=31))
@@ -31,7 +31,9 @@ def test_below_the_threshold_nothing_fires_and_the_entitlement_is_remembered() -
 
     assert judgement.occurrences == ()
     assert reasons(judgement) == [Reason.BELOW]
-    assert judgement.document == Document(period_from=PERIOD[0], period_to=PERIOD[1], known_at=NOW, newest_at=NOW)
+    assert judgement.document == Document(
+        period_from=PERIOD[0], period_to=PERIOD[1], known_at=NOW, newest_at=NOW, feature=FEATURE
+    )
 
 
 def test_a_jump_fires_each_threshold_in_rising_order() -> None:
@@ -83,7 +85,7 @@ def test_a_new_period_forgets_the_old_one() -> None:
     judgement = judge([make_rule(percents=[80])], make_snapshot(10, period=NEXT_PERIOD), after(make_snapshot(80), 80))
 
     assert judgement.document == Document(
-        period_from=NEXT_PERIOD[0], period_to=NEXT_PERIOD[1], known_at=NOW, newest_at=NOW
+        period_from=NEXT_PERIOD[0], period_to=NEXT_PERIOD[1], known_at=NOW, newest_at=NOW, feature=FEATURE
     )
 
 

@@ -9,14 +9,18 @@ from consumer.store.memory import EntitlementKey, Memory, MemoryKey, Standings
 from tests.factories import NOW, kafka_record, make_rule, native_record
 
 
-def seen(memory: Memory, *names: str) -> None:
-    """Take a quiet record of each of *names*, as `Ingest` does; *memory* has read none from Postgres."""
+def seen(memory: Memory, *names: str, catalog: Catalog | None = None) -> int:
+    """Take a quiet record of each of *names*, as `Ingest` does; *memory* has read none from Postgres.
+
+    Return how many were passed over.
+    """
     records = [kafka_record(native_record(10, entitlement=name)) for name in names]
-    sifted = sift(records, CATALOG, memory.standings, latest=NOW)
+    sifted = sift(records, catalog or CATALOG, memory.standings, latest=NOW)
     states = fold(sifted.wanted, {one.key: UNSEEN for one in sifted.wanted}, ids.new).states
     for key, state in states.items():
         remember(memory, {key: state.document})
-        settle(memory.standings, state, state.document, CATALOG)
+        settle(memory.standings, state, state.document)
+    return sum(sifted.passed.values())
 
 
 def remember(memory: Memory, documents: dict[MemoryKey, AnyDocument]) -> None:
@@ -65,6 +69,34 @@ async def test_a_document_and_where_its_entitlement_stands_share_a_key() -> None
     assert [type(key) for key in memory.standings.known] == [EntitlementKey, EntitlementKey]
     assert all(standing is not None for standing in memory.standings.known.values())
     assert next(iter(loaded.values())).resets is NO_RESETS
+
+
+def edited(before: Catalog, *features: str) -> Catalog:
+    """The catalog after another rule about *features* was made."""
+    rule = make_rule(percents=[90], rule_id=f"rule-{before.revision + 1}", features=list(features))
+    return before.changed(before.revision + 1, {rule.id: rule})
+
+
+def test_an_edit_of_rules_about_another_feature_leaves_where_an_entitlement_stands() -> None:
+    memory, one = lean(10), Catalog(1, [make_rule(percents=[80], features=["llm_tokens"])])
+    other = edited(one, "another")
+
+    seen(memory, "e1", catalog=one)
+
+    assert seen(memory, "e1", catalog=other) == 1
+    assert seen(memory, "e1", catalog=edited(other, "f-1")) == 0
+
+
+def test_of_rules_that_have_changed_none_are_kept_for_quiet_entitlements() -> None:
+    memory, catalog = lean(10), CATALOG
+    kept = []
+    for name in ("e1", "e2", "e3"):
+        seen(memory, name, catalog=catalog)
+        kept.append(memory.standings.known["default", name])
+        catalog = edited(catalog, "f-1")
+
+    unders = [one.under.rules for one in kept if one is not None]
+    assert [rules is None for rules in unders] == [True, True, False]
 
 
 def test_an_entitlement_that_is_forgotten_stands_nowhere() -> None:

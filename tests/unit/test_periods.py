@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, Crossing, Document, Judgement, Reason
-from consumer.decide.payloads import payload
+from consumer.decide.model import UNSEEN, Crossing, Document, Judgement, Reason, Reset
+from consumer.decide.payloads import identity, payload
 from schemas.sources import About, Snapshot
 from tests.factories import NOW, PERIOD, make_rule, make_snapshot
 from tests.records import make_period_end
@@ -297,3 +297,76 @@ def test_an_ended_period_that_goes_on_fires_again_as_its_first_episode() -> None
     assert not of(judgement).ended
     again = judge(RULES, shown(100, NOW), of(judgement))
     assert {reason for _, reason in again.reasons} == {Reason.STALE_PERIOD}
+
+
+LATE = shown(0, NOW + MINUTE, NOW, END, reset_at=NOW)
+
+
+def test_what_fires_after_a_reset_of_its_end_is_reset_once_more() -> None:
+    """A manual reset come late, whose period ends where the clock has reset already: known by both starts."""
+    began = of(judge(RULES, LATE, OVER))
+    fired = of(judge(RULES, shown(100, NOW + 2 * MINUTE, NOW, END), began))
+
+    first, again, quiet = (
+        [one for one in judge([RESETS], source, document).occurrences if isinstance(one, Reset)]
+        for document, source in [
+            (KNOWN, make_period_end()),
+            (fired, make_period_end(origin=Origin())),
+            (began, shown(10, LATER, END, END + MONTH)),
+        ]
+    )
+    (by_record,) = judge([RESETS], shown(10, LATER, END, END + MONTH), fired).occurrences
+    (later,) = judge([RESETS], shown(10, LATER, END + MINUTE, END + MONTH), fired).occurrences
+
+    assert began.reset_until == END
+    assert len({identity(one) for one in (*first, *again)}) == 2
+    assert identity(by_record) == identity(again[0])
+    # Nothing has fired since, or it is another start: one reset of each.
+    assert identity(quiet[0]) == identity(first[0])
+    assert isinstance(later, Reset)
+    assert later.after is None
+    assert of(judge(RULES, shown(10, LATER, END, END + MONTH), fired)).reset_until is None
+
+
+def test_a_period_that_goes_on_after_its_end_has_no_reset_ahead() -> None:
+    assert of(judge(RULES, shown(10, LATER, START, None), OVER)).reset_until is None
+
+
+def test_a_delete_of_a_later_period_does_not_bar_an_extension() -> None:
+    gone = of(judge(RULES, shown(0, LATER + 2 * MINUTE, END, END + MONTH, is_deleted=True), OVER))
+
+    going_on = of(judge(RULES, shown(10, LATER + MINUTE, START, END + MONTH), gone))
+
+    assert (gone.known_at, gone.newest_at) == (NOW, LATER + 2 * MINUTE)
+    assert (going_on.begins_at, going_on.deleted_at) == (END, LATER + 2 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("minute", "feature_id", "key", "name"),
+    [
+        (1, "f-2", "renamed", ("f-2", "renamed")),
+        (1, "f-2", "llm_tokens", ("f-2", "llm_tokens")),
+        # a record without an id says nothing of it, where the key is the same
+        (1, "", "llm_tokens", ("f-1", "llm_tokens")),
+        (1, "", "renamed", ("", "renamed")),
+        # not newer
+        (0, "f-2", "renamed", ("f-1", "llm_tokens")),
+        (-1, "f-2", "renamed", ("f-1", "llm_tokens")),
+    ],
+)
+def test_the_newest_record_names_the_feature(minute: int, feature_id: str, key: str, name: tuple[str, str]) -> None:
+    record = shown(10, NOW + minute * MINUTE, feature_id=feature_id, feature_key=key)
+
+    after = of(judge(RULES, record, KNOWN))
+
+    assert after.feature is not None
+    assert (after.feature.id, after.feature.key) == name
+    assert (after is KNOWN) is (name == ("f-1", "llm_tokens"))
+
+
+def test_a_record_that_renames_the_feature_is_newer_than_late_ones_of_the_old_name() -> None:
+    renamed = of(judge([PLAIN], shown(90, NOW + 2 * MINUTE, feature_key="renamed"), FIRED))
+
+    late = judge([ALARM], shown(10, NOW + MINUTE), renamed)
+
+    assert {reason for _, reason in late.reasons} == {Reason.LATE}

@@ -13,9 +13,10 @@ WITH doc AS MATERIALIZED (
                 @periods_from::timestamptz[], @periods_to::timestamptz[], @begin_at::timestamptz[], @ended::boolean[],
                 @known_at::timestamptz[], @newest_at::timestamptz[], @have_fired::boolean[], @deleted_at::timestamptz[],
                 @active_to::timestamptz[], @abouts::text[], @marks::text[], @resets::text[], @sights::text[],
-                @states::text[], @feature_ids::text[], @feature_keys::text[])
+                @states::text[], @resets_until::timestamptz[], @feature_ids::text[], @feature_keys::text[])
          WITH ORDINALITY AS d (kind, namespace, id, version, as_of, period_from, period_to, begins_at, ended, known_at,
-                               newest_at, has_fired, deleted_at, active_to, about, marks, resets, sights, state, feature_id, feature_key, n)
+                               newest_at, has_fired, deleted_at, active_to, about, marks, resets, sights, state,
+                               reset_until, feature_id, feature_key, n)
 ),
 fresh AS MATERIALIZED (
     SELECT *
@@ -53,10 +54,11 @@ locked AS MATERIALIZED (
 ),
 inserted AS (
     INSERT INTO entitlement (namespace, id, version, period_from, period_to, begins_at, ended, known_at, newest_at,
-                             fired_at, as_of, deleted_at, active_to, about, marks, resets, sights)
+                             fired_at, as_of, deleted_at, active_to, about, marks, resets, sights, reset_until,
+                             feature_id, feature_key)
     SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.begins_at, d.ended, d.known_at, d.newest_at,
            CASE WHEN d.has_fired THEN clock_timestamp() END, d.as_of, d.deleted_at, d.active_to, d.about::json,
-           d.marks::json, d.resets::json, d.sights::json
+           d.marks::json, d.resets::json, d.sights::json, d.reset_until, d.feature_id, d.feature_key
     FROM doc d
     WHERE d.kind = 'entitlement'
       AND d.version = 0
@@ -102,6 +104,9 @@ updated AS (
         marks = d.marks::json,
         resets = d.resets::json,
         sights = d.sights::json,
+        reset_until = d.reset_until,
+        feature_id = d.feature_id,
+        feature_key = d.feature_key,
         written_at = clock_timestamp()
     FROM doc d
     WHERE d.kind = 'entitlement'
