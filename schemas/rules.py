@@ -83,12 +83,12 @@ class BalanceThresholdSpec(Model):
             raise ValueError("emit: highest goes with neither rearm: recovery nor notifyOn: recovered")
         return self
 
-    @property
+    @functools.cached_property
     def tells_recovery(self) -> bool:
         """Whether a fired threshold that is no longer reached makes an event."""
         return "recovered" in self.notify_on
 
-    @property
+    @functools.cached_property
     def looks_back(self) -> bool:
         """Whether the rule follows its thresholds down as well: then the order of records counts."""
         return self.rearm == "recovery" or self.tells_recovery

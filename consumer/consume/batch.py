@@ -167,7 +167,7 @@ def _named(feature: FeatureRef) -> dict[str, Any]:
 def _has_fired(folded: Folded) -> bool:
     """Return whether a threshold fires in the period that the document is in then."""
     document = folded.document
-    if not isinstance(document, Document):
+    if not folded.occurrences or not isinstance(document, Document):
         return False
     start = document.begins_at or document.period_from
     return any(

@@ -132,7 +132,11 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
 
 def looks_back(rules: Sequence[Rule]) -> bool:
     """Return whether one of *rules* makes something of a level that is no longer reached: re-arms, or recovers."""
-    return any(type(rule.spec) is BalanceThresholdSpec and rule.spec.looks_back for rule in rules)
+    for rule in rules:  # not any(): each settled record asks
+        spec = rule.spec
+        if type(spec) is BalanceThresholdSpec and spec.looks_back:
+            return True
+    return False
 
 
 def _lines(rules: Sequence[Rule], snapshot: Snapshot) -> dict[str, Number]:

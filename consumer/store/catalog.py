@@ -33,6 +33,8 @@ class _Group(Enum):
     ALL_FEATURES = auto()
     INVOICES = auto()
 
+    __hash__ = object.__hash__  # Enum's own is ten times as slow, and each record asks
+
 
 _GroupKey = tuple[str, str | _Group]  # the namespace, and a feature's id or key
 _Rules = tuple[Rule, ...]  # in id order
@@ -91,10 +93,10 @@ class Catalog:
         about = self._groups.get
         every, by_id = about((namespace, _Group.ALL_FEATURES)), about((namespace, feature_id))
         by_key = None if feature_key == feature_id else about((namespace, feature_key))
-        parts = tuple(part for part in (every, by_id, by_key) if part)
-        if len(parts) <= 1:
-            return parts[0] if parts else ()
-        return self._merged.of((namespace, feature_id, feature_key), parts)
+        if every is None and (by_id is None or by_key is None):
+            return by_id or by_key or ()
+        parts = tuple([part for part in (every, by_id, by_key) if part])
+        return parts[0] if len(parts) == 1 else self._merged.of((namespace, feature_id, feature_key), parts)
 
     def _change(self, rules: Mapping[str, Rule | None]) -> None:
         changed: dict[_GroupKey, dict[str, Rule | None]] = {}
