@@ -91,5 +91,5 @@ def test_every_branch_of_the_judgement_and_the_contracts_needs_an_example() -> N
     assert coverage["run"] == {"branch": True, "source": ["consumer/decide", "schemas"]}
     assert coverage["report"]["fail_under"] == 100
     assert coverage["report"]["exclude_also"] == ["assert_never\\(", "if TYPE_CHECKING:"]
-    assert "pytest $(if $(ARGS),,--cov) $(ARGS)" in makefile
+    assert "pytest $(if $(ARGS),,--cov $(WORKERS)) $(ARGS)" in makefile
     assert [name(path) for path in FILES if "pragma" in path.read_text(encoding="utf-8")] == []
