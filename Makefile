@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test test-latest mutants fuzz faults soak bench bench-api bench-growth fix schemas lock clean
+.PHONY: help demo test test-latest mutants fuzz faults soak observability bench bench-api bench-growth fix schemas dashboards lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ $(VENV)/.soak: $(VENV)/.test tests/requirements-soak.txt
 soak: $(VENV)/.soak ## steady load and something broken every minute: what was lost, what grows, a picture (MINUTES=60 RATE=200 SEED=7)
 	$(BIN)/python -m tests.soak
 
+observability: $(VENV)/.test ## a real Prometheus on the demo's story and two faults: every panel has data, three alerts fire and no other
+	$(BIN)/python -m tests.observability
+
 bench: $(VENV)/.test ## how fast each stage is beside the floor of its libraries (ARGS='judging latency' for some)
 	$(BIN)/python -m tests.bench $(ARGS)
 
@@ -85,6 +88,9 @@ fix: $(VENV)/.test ## format, and mend what the linter can mend
 schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
 	$(BIN)/python -c 'from consumer.serve.role import document; from schemas import export; \
 	  export.main({"openapi.json": document()})'
+
+dashboards: ## write Grafana's dashboards under deploy/grafana again
+	$(PYTHON) deploy/grafana/generate.py
 
 # One file for all Pythons and platforms (markers); neither pip's settings nor uv's, so no wheel of this machine, gets in.
 # The image first, and what is larger holds to it: the tests run with what is deployed.
