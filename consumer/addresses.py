@@ -1,7 +1,7 @@
 """Where a webhook may go, judged at the socket: the address that is judged is the one that is connected to.
 
 A look at the name beforehand can be outwitted by a resolver that answers otherwise the second time (DNS
-rebinding), and aiohttp's resolver isn't asked for literal addresses at all. So the look that is taken when a channel
+rebinding), and none is asked for literal addresses at all. So the look that is taken when a channel
 is made (`url_refusal`) is a courtesy to its maker; what protects is the socket.
 """
 
@@ -72,8 +72,7 @@ RESOLVE_SECONDS: Final = 2.0  # a person waits for the answer
 class AddressRefused(OSError):
     """The address, or the port, is not one that webhooks may go to.
 
-    The text is always the same: it would tell the channel's owner how our network looks. It being the same also
-    makes aiohappyeyeballs raise this very error when it finds several addresses refused.
+    The text is always the same: more would show the channel's owner how our network looks.
     """
 
     def __init__(self) -> None:
@@ -131,20 +130,15 @@ async def _resolved(host: str, make: Callable[[], AbstractResolver], seconds: fl
         await resolver.close()
 
 
-def guarded_socket_factory(
-    allowed: Sequence[Network], *, kind: type[socket.socket] = socket.socket
-) -> Callable[[AddrInfoType], socket.socket]:
-    """Return a `socket_factory` for aiohttp's connector: makes a *kind*, but none for a refused address or port.
-
-    It raises `AddressRefused`, which aiohttp hands on as the `os_error` of a ClientConnectorError.
-    """
+def guarded_socket_factory(allowed: Sequence[Network]) -> Callable[[AddrInfoType], socket.socket]:
+    """Return what makes a socket for an address, but none for a refused one, or a refused port: `AddressRefused`."""
     ranges = tuple(allowed)
 
     def make(info: AddrInfoType) -> socket.socket:
         family, stream, protocol, _, where = info
         if refusal(str(where[0]), ranges) or not urls.is_port_allowed(int(where[1])):
             raise AddressRefused
-        return kind(family=family, type=stream, proto=protocol)
+        return socket.socket(family=family, type=stream, proto=protocol)
 
     return make
 

@@ -7,7 +7,7 @@ address that is refused comes in under another spelling.
 import functools
 import re
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_LENGTH: Final = 2048  # characters; what proxies and servers commonly take
 UNREADABLE: Final = "(unreadable URL)"
@@ -22,7 +22,7 @@ _SPELLING: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-F
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://(?:(?P<userinfo>[^/?#]*)@)?"
     r"(?P<host>\[[^/?#\[\]@]*\]|[^/?#\[\]@:]*)(?::(?P<port>[0-9]*))?"
-    r"(?:[/?][^#]*)?(?P<fragment>#.*)?",
+    r"(?P<target>[/?][^#]*)?(?P<fragment>#.*)?",
     re.DOTALL,
 )
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?"  # with _: Compose names services so
@@ -62,6 +62,44 @@ def literal_address(url: str) -> IPv4Address | IPv6Address | None:
     """Return the address that *url* names instead of a host name; None for a name, or what can't be read."""
     parts = _URL.fullmatch(url)
     return None if parts is None else _address(parts["host"])
+
+
+class Parts(NamedTuple):
+    """A URL as a request needs it.
+
+    Attributes:
+        is_tls: whether the scheme is https.
+        host: a name without a full stop at its end, or an address without brackets; in lower case.
+        port: given, or the scheme's own.
+        authority: what the header Host says: the port only where it is not the scheme's own.
+        target: path and query to the letter, at least "/".
+    """
+
+    is_tls: bool
+    host: str
+    port: int
+    authority: str
+    target: str
+
+
+def split(url: str) -> Parts:
+    """Return the parts of *url*, for which `problem` found none.
+
+    Raises:
+        ValueError: `problem` would have found one.
+    """
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise ValueError("not an absolute URL")
+    name, port, is_tls = parts["host"].rstrip(".").lower(), _port(parts), parts["scheme"].lower() == "https"
+    target = parts["target"] or "/"
+    return Parts(
+        is_tls,
+        name.strip("[]"),
+        port,
+        name if port == (443 if is_tls else 80) else f"{name}:{port}",
+        target if target.startswith("/") else f"/{target}",
+    )
 
 
 def host(url: str) -> str:

@@ -65,15 +65,22 @@ NOT_HTTP: Final = {
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "transfer-encoding",
     ),
-    "no size of a chunk": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n", "chunk size"),
-    "header of 9 kB": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9000 + b"\r\n\r\n", "got more than 8190 bytes"),
-    "200,000 headers": (b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200_000 + b"\r\n", "too many headers"),
+    "RTSP": (b"RTSP/1.0 200 OK\r\n\r\n", "bad status line"),
+    "header of 70 kB": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "more than 65536 bytes"),
+    "200,000 headers": (b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200_000 + b"\r\n", "more than 65536 bytes"),
+}
+# Answers all the same: the head was read, what follows is wrong.
+BROKEN_BODIES: Final = {
+    "no size of a chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n",
+    "chunks of a 204": b"HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "more than its length": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokay",
+    "header of 9 kB": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9000 + b"\r\ncontent-length: 0\r\n\r\n",
 }
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 ENDLESS_HEADERS: Final = {
     "headers that drip": saying(b"HTTP/1.1 200 OK\r\n", repeating(b"X: x\r\n", every=0.05)),
     "a header that drips": saying(b"HTTP/1.1 200 OK\r\nX: ", repeating(b"x", every=0.05)),
-    "100-continue that drips": saying(b"", repeating(CONTINUE, every=0.05)),
+    "100-continue that drips": saying(b"", repeating(CONTINUE, every=0.3)),  # sixteen may come
 }
 NEVER_ANSWERING: Final = {
     "hangs before its answer": saying(b"", never),

@@ -40,6 +40,7 @@ def make_request(
     url: str, *, body: bytes = b'{"a": 1}', headers: Mapping[str, str] | None = None, secret: Secret = SIGNING_SECRET
 ) -> WebhookRequest:
     return WebhookRequest(
+        channel_id="01K9CHANNEL",
         url=f"{url}?token={TIGER}",
         webhook_id="01K9ZZZZZZZZZZZZZZZZZZZZZZ",
         body=body,

@@ -31,8 +31,11 @@ _UNANSWERED: Final = frozenset(
         OutcomeClass.PROTOCOL,
     }
 )
-# Ours, not the receiver's: we stopped, could not make the body, or could not make the request (say, a lost key).
-_OURS: Final = frozenset({OutcomeClass.INTERRUPTED, OutcomeClass.RENDERING, OutcomeClass.REQUEST})
+# Ours, not the receiver's: we stopped, could not make the body, or could not make the request (say, a lost key), or
+# had nothing left to make a connection of.
+_OURS: Final = frozenset(
+    {OutcomeClass.INTERRUPTED, OutcomeClass.RENDERING, OutcomeClass.REQUEST, OutcomeClass.SHORTAGE}
+)
 
 
 def answered(outcome: Outcome) -> bool | None:
@@ -49,7 +52,7 @@ def is_receivers_failure(outcome: Outcome) -> bool:
     """Return whether *outcome* counts for disabling the channel.
 
     `address` does: the name leads where webhooks may not go, and only who owns the channel can mend that. What is ours
-    (`interrupted`, `rendering`, `request`) does not: our lost key must not disable every channel.
+    (`interrupted`, `rendering`, `request`, `shortage`) does not: our lost key must not disable every channel.
     """
     return not outcome.is_success and outcome.kind not in _OURS
 

@@ -19,6 +19,7 @@ class OutcomeClass(StrEnum):
     PROTOCOL = "protocol"  # what came back is not HTTP
     REQUEST = "request"  # the request itself cannot be made of this URL and these headers
     RENDERING = "rendering"  # the channel's format could not be made of the event
+    SHORTAGE = "shortage"  # we lack what a connection takes: a descriptor, a port, a buffer; the receiver was not asked
     INTERRUPTED = "interrupted"  # the sender died, or had to stop: whether the receiver got it is unknown
 
 

@@ -8,9 +8,8 @@ from typing import Final
 from consumer.decide.outcome import Outcome
 
 LONGEST: Final = dt.timedelta(hours=1)  # a hostile or mistaken header must not park a channel
-_SECONDS: Final = re.compile(
-    r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-)  # RFC 9110 wants whole ones; servers in the wild send floats
+# RFC 9110 wants whole ones; servers in the wild send floats. However many digits: it is a wish for the longest wait.
+_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 def asked(outcome: Outcome) -> dt.timedelta | None:
@@ -20,7 +19,7 @@ def asked(outcome: Outcome) -> dt.timedelta | None:
     """
     text = (outcome.retry_after or "").strip()
     if _SECONDS.fullmatch(text):
-        return min(dt.timedelta(seconds=float(text)), LONGEST)
+        return dt.timedelta(seconds=min(float(text), LONGEST.total_seconds()))
     try:
         date = email.utils.parsedate_to_datetime(text)
     except (ValueError, IndexError, TypeError, OverflowError):  # the last: of digits that no machine integer holds

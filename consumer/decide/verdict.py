@@ -14,6 +14,7 @@ from consumer.decide.outcome import Outcome, OutcomeClass
 
 GONE: Final = 410  # Standard Webhooks 1.0.0: disable the endpoint
 TOO_MANY_REQUESTS: Final = 429
+SHORTAGE_PAUSE: Final = dt.timedelta(seconds=1)
 FREE_INTERRUPTIONS: Final = 5  # that spend no step of the schedule: a deploy must not cost a receiver its retries
 
 
@@ -30,7 +31,9 @@ class RetryIn(Struct, frozen=True):
 
 
 class GiveUp(Struct, frozen=True):
-    """FAILED; the attempt says why."""
+    """FAILED; the attempt says why. The whole channel waits *pause*, where the receiver asks for that."""
+
+    pause: dt.timedelta | None = None
 
 
 class Disable(Struct, frozen=True):
@@ -58,15 +61,25 @@ def verdict(
         return Delivered()
     if outcome.status == GONE:
         return Disable("410 Gone: the receiver wants no more webhooks here")
-    if outcome.kind is OutcomeClass.RENDERING:
-        return GiveUp()  # the same event and format would fail again
-    if outcome.kind is OutcomeClass.INTERRUPTED and interrupted < FREE_INTERRUPTIONS:
-        return RetryIn(dt.timedelta(), spends_step=False)
+    if (decided := _of_ours(outcome, interrupted)) is not None:
+        return decided
     is_timeout = outcome.kind is OutcomeClass.TIMEOUT
     delay = backoff.delay(schedule, step + 1, jitter=jitter, is_timeout=is_timeout)
-    if delay is None:
-        return GiveUp()
     pause = retry_after.asked(outcome)
     if pause is None and outcome.status == TOO_MANY_REQUESTS:
-        pause = min(delay, retry_after.LONGEST)
+        # After the last attempt there is no delay to take: what passed before it is of the schedule's own size.
+        pause = min(schedule[-1] if delay is None else delay, retry_after.LONGEST)
+    if delay is None:
+        return GiveUp(pause)
     return RetryIn(delay if pause is None else max(delay, pause), pause=pause)
+
+
+def _of_ours(outcome: Outcome, interrupted: int) -> Verdict | None:
+    """Return what follows from what is ours alone; None where the schedule decides."""
+    if outcome.kind is OutcomeClass.RENDERING:
+        return GiveUp()  # the same event and format would fail again
+    if outcome.kind is OutcomeClass.SHORTAGE:
+        return RetryIn(SHORTAGE_PAUSE, spends_step=False)  # over as soon as others have ended
+    if outcome.kind is OutcomeClass.INTERRUPTED and interrupted < FREE_INTERRUPTIONS:
+        return RetryIn(dt.timedelta(), spends_step=False)
+    return None

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from consumer import clock, log
 from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.decide.verdict import Disable, RetryIn, Verdict, verdict
+from consumer.decide.verdict import Disable, GiveUp, RetryIn, Verdict, verdict
 from consumer.deliver import formats
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.webhook import Webhook, WebhookRequest
@@ -101,6 +101,7 @@ class Attempts:
         except Refused as exc:
             return _unsent(OutcomeClass.REQUEST, str(exc))
         return WebhookRequest(
+            channel_id=delivery.channel_id,
             url=delivery.url,
             webhook_id=delivery.event_id,
             body=body,
@@ -134,8 +135,8 @@ def _say(delivery: Claimed, outcome: Outcome, decided: Verdict) -> None:
     }
     if isinstance(decided, RetryIn):
         fields["retry_in_s"] = round(decided.delay.total_seconds(), 3)
-        if decided.pause is not None:
-            fields["channel_paused_s"] = round(decided.pause.total_seconds(), 3)
+    if isinstance(decided, RetryIn | GiveUp) and decided.pause is not None:
+        fields["channel_paused_s"] = round(decided.pause.total_seconds(), 3)
     if outcome.detail:
         fields["detail"] = outcome.detail
     if isinstance(decided, Disable):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from consumer.decide import breaker
 from consumer.decide.breaker import Run
 from consumer.decide.outcome import Outcome
-from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, RetryIn, Verdict
+from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, GiveUp, RetryIn, Verdict
 from consumer.store.database import Database, columns
 
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
@@ -247,7 +247,7 @@ def _row(one: Ended) -> tuple[object, ...]:
         isinstance(one.verdict, Delivered),
         retry.delay if retry else None,
         retry is None or retry.spends_step,
-        retry.pause if retry else None,
+        one.verdict.pause if isinstance(one.verdict, RetryIn | GiveUp) else None,
         one.verdict.reason if isinstance(one.verdict, Disable) else None,
         breaker.answered(one.outcome),
         breaker.is_receivers_failure(one.outcome),

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from tests.fakes import Handler, never, read_request
 from tests.hostile import (
+    BROKEN_BODIES,
     CONTINUE,
     ENDLESS_HEADERS,
     NEVER_ANSWERING,
@@ -35,7 +36,7 @@ class Kind:
     """One way to be hostile.
 
     Attributes:
-        outcome: the class of every attempt; where there are two, attempts of both are met.
+        outcome: the class of every attempt.
         status: what the attempts of class `status` show; None: one of `STATUSES` for each event.
         state: what every delivery comes to.
         place: a port with `handler` behind it; one that accepts nobody; a closed one; an address inside.
@@ -151,12 +152,16 @@ ENDLESS: Final = {
 }
 BROKEN: Final = {
     **{name: Kind(outcome="protocol", handler=saying(answer)) for name, (answer, _) in NOT_HTTP.items()},
+    **{
+        name: Kind(outcome="status", status=int(answer[9:12]), state="SUCCESS", handler=saying(answer))
+        for name, answer in BROKEN_BODIES.items()
+    },
     "headers break off": Kind(outcome="reset", handler=saying(b"HTTP/1.1 200 OK\r\nX: ")),
     "hangs up": Kind(outcome="reset", handler=hanging_up),
     "resets": Kind(outcome="reset", handler=resetting),
     "refuses connections": Kind(outcome="connect", place="closed"),
     "closes under a request": Kind(
-        outcome="reset status", status=200, state="SUCCESS", handler=closing(), channel={"concurrency": 1}
+        outcome="status", status=200, state="SUCCESS", handler=closing(), channel={"concurrency": 1}
     ),
 }
 ANSWERING: Final = {
@@ -173,7 +178,7 @@ ANSWERING: Final = {
     "asks for a far date": asking(b"Fri, 31 Dec 9999 23:59:59 GMT", **EXPIRING),
     "asks for a date of 20 digits": asking(b"Sun, 22 Nov 99999999999999999999 10:05:00 GMT"),
     "asks for the past": asking(b"-86400"),
-    "asks in 200 digits": asking(b"9" * 200),
+    "asks in 200 digits": asking(b"9" * 200, **EXPIRING),
     "asks in nonsense": asking(b"\xff\xfe soon"),
 }
 UNTRUSTED: Final = {

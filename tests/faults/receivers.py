@@ -186,7 +186,7 @@ async def misjudged(api: Api) -> dict[str, object]:
     wrong: dict[str, object] = {}
     for name, kind in KINDS.items():
         found, states = await endings(api, ids[name])
-        wanted = {(outcome, kind.status if outcome == "status" else None) for outcome in kind.outcome.split()}
+        wanted = {(kind.outcome, kind.status)}
         if (found, states) != (wanted, {kind.state}):
             wrong[name] = (found, states)
     _, page = await api("GET", f"/channels/{ids[EVERY]}/deliveries?pageSize=1000")

@@ -12,7 +12,8 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from consumer.decide.outcome import OutcomeClass
-from consumer.deliver.webhook import USER_AGENT, Webhook
+from consumer.deliver.http.request import USER_AGENT
+from consumer.deliver.webhook import Webhook
 from schemas.secret import Secret
 from tests.fakes import RawReceiver, Receiver, never, read_request
 from tests.webhooks import LOOPBACK, SIGNING_SECRET, TIGER, make_request, send
@@ -156,18 +157,46 @@ async def test_a_connection_is_used_again(webhook: Webhook) -> None:
         assert receiver.connections == 1
 
 
-async def test_a_used_connection_that_the_receiver_closes_is_a_reset(webhook: Webhook) -> None:
+async def test_a_request_whose_used_connection_dies_goes_out_again_on_a_new_one(webhook: Webhook) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         await read_request(reader)
 
     async with RawReceiver(once) as receiver:
+        outcomes = [await webhook.send(make_request(receiver.url())) for _ in range(3)]
+
+        assert [outcome.status for outcome in outcomes] == [200, 200, 200]
+        assert receiver.connections == 3
+
+
+async def test_a_used_connection_that_dies_in_an_answer_is_a_reset(webhook: Webhook) -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await read_request(reader)
+        writer.write(b"H")
+
+    async with RawReceiver(half) as receiver:
         first = await webhook.send(make_request(receiver.url()))
         second = await webhook.send(make_request(receiver.url()))
 
-    assert first.is_success
-    assert (second.kind, second.status) == (OutcomeClass.RESET, None)
+        assert first.is_success
+        assert (second.kind, second.status) == (OutcomeClass.RESET, None)
+        assert receiver.connections == 1
+
+
+async def test_what_an_answer_left_behind_is_no_answer_to_the_next_request(webhook: Webhook) -> None:
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await read_request(reader)
+        writer.write(b"ay")
+
+    async with RawReceiver(late) as receiver:
+        outcomes = [await webhook.send(make_request(receiver.url())) for _ in range(2)]
+
+    assert [outcome.status for outcome in outcomes] == [200, 200]
 
 
 async def test_a_receiver_that_hangs_up_is_a_reset() -> None:

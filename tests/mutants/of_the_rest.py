@@ -114,9 +114,28 @@ MUTANTS = [
     Mutant(OUTCOME, "200 <= self.status", "100 <= self.status", "an informational answer counts as delivered"),
     Mutant(VERDICT, "outcome.status == GONE", "outcome.status == TOO_MANY_REQUESTS", "429 disables the channel"),
     Mutant(VERDICT, "interrupted < FREE_INTERRUPTIONS", "interrupted <= FREE_INTERRUPTIONS", "a sixth is free"),
-    Mutant(VERDICT, "spends_step=False", "spends_step=True", "a deploy costs a receiver its retries"),
+    Mutant(
+        VERDICT,
+        "RetryIn(dt.timedelta(), spends_step=False)",
+        "RetryIn(dt.timedelta())",
+        "a deploy costs a receiver its retries",
+    ),
     Mutant(VERDICT, "step + 1, jitter", "step, jitter", "a delivery is tried once more than its schedule says"),
-    Mutant(VERDICT, "min(delay, retry_after.LONGEST)", "delay", "a 429 parks a channel for ten hours"),
+    Mutant(
+        VERDICT,
+        "min(schedule[-1] if delay is None else delay, retry_after.LONGEST)",
+        "schedule[-1] if delay is None else delay",
+        "a 429 parks a channel for ten hours",
+    ),
+    Mutant(
+        VERDICT, "return GiveUp(pause)", "return GiveUp()", "what a receiver asks for at the last attempt is not done"
+    ),
+    Mutant(
+        VERDICT,
+        "return RetryIn(SHORTAGE_PAUSE, spends_step=False)",
+        "return RetryIn(SHORTAGE_PAUSE)",
+        "our full table of files costs a receiver its retries",
+    ),
     Mutant(VERDICT, "max(delay, pause)", "pause", "a short Retry-After shortens the schedule"),
     Mutant(
         VERDICT,
@@ -130,7 +149,7 @@ MUTANTS = [
     Mutant(BACKOFF, "(1 + JITTER * jitter)", "(1 + jitter)", "jitter makes a delay nothing, or twice as long"),
     Mutant(
         RETRY_AFTER,
-        "min(dt.timedelta(seconds=float(text)), LONGEST)",
+        "dt.timedelta(seconds=min(float(text), LONGEST.total_seconds()))",
         "dt.timedelta(seconds=float(text))",
         "a header parks a channel for thirty years",
     ),

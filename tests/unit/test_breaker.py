@@ -68,6 +68,7 @@ WITHOUT_STATUS = {
     OutcomeClass.ADDRESS: (None, True),  # nobody was asked; only the channel's owner can mend it
     OutcomeClass.REQUEST: (None, False),  # our lost key must not disable every channel
     OutcomeClass.RENDERING: (None, False),
+    OutcomeClass.SHORTAGE: (None, False),  # what we lack opens no breaker, and disables no channel
     OutcomeClass.INTERRUPTED: (None, False),
 }
 

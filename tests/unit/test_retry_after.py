@@ -23,7 +23,8 @@ def answer(status: int, header: str | None = None) -> Outcome:
         (" 1.5 ", 1.5),  # a float, as servers in the wild send
         ("0", 0),  # at once
         ("86400", 3600),  # longer than an hour: an hour
-        ("999999999", 3600),  # likewise
+        ("9999999999", 3600),  # likewise
+        ("9" * 200, 3600),  # however many digits
         ("Sun, 22 Nov 2026 10:05:00 GMT", 300),  # a date
         ("Sun, 22 Nov 2026 10:05:00 -0000", 300),  # one that says it knows no zone
         ("Sun, 22 Nov 2026 09:00:00 GMT", 0),  # a date gone by
@@ -37,7 +38,7 @@ def test_a_receivers_wish_is_heard_up_to_an_hour(header: str, seconds: float) ->
 @pytest.mark.parametrize(
     "header",
     [
-        *(None, "", "soon", "-5", "1e9", "12, 13", "Sun, 99 Nov 2026", "9" * 200, "\x00"),
+        *(None, "", "soon", "-5", "1e9", "12, 13", "Sun, 99 Nov 2026", "\x00"),
         "Sun, 22 Nov 99999 10:05:00 GMT",  # a year that no calendar of ours has
         f"Sun, 22 Nov {10**20} 10:05:00 GMT",  # one that no integer of the machine holds
         "Sun, 22 Nov 2026 99999999999999:05:00 GMT",  # likewise an hour
@@ -79,8 +80,19 @@ def test_429_without_a_wish_pauses_the_channel_for_an_hour_at_most() -> None:
     assert verdict_of_429 == RetryIn(two_hours, pause=dt.timedelta(hours=1))
 
 
-def test_a_wish_does_not_lengthen_the_schedule() -> None:
-    assert judged(answer(429, "60"), step=2) == GiveUp()
+@pytest.mark.parametrize(
+    ("status", "header", "pause"),
+    [
+        # a wish does not lengthen the schedule, and holds for the channel all the same
+        (429, "60", dt.timedelta(minutes=1)),
+        (503, "60", dt.timedelta(minutes=1)),
+        # without one: what passed before this attempt
+        (429, None, dt.timedelta(minutes=5)),
+        (503, None, None),
+    ],
+)
+def test_the_last_attempts_wish_pauses_the_channel(status: int, header: str | None, pause: dt.timedelta | None) -> None:
+    assert judged(answer(status, header), step=2) == GiveUp(pause)
 
 
 def test_410_disables_the_channel_and_other_failures_do_not() -> None:

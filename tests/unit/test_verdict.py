@@ -15,6 +15,7 @@ DEFAULT = tuple(
     dt.timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000)
 )  # product.md 5
 FAILURES = [kind for kind in OutcomeClass if kind not in {OutcomeClass.RENDERING, OutcomeClass.INTERRUPTED}]
+OF_THE_SCHEDULE = [kind for kind in OutcomeClass if kind is not OutcomeClass.SHORTAGE]
 
 
 def outcome(kind: OutcomeClass = OutcomeClass.STATUS, status: int | None = None) -> Outcome:
@@ -107,6 +108,11 @@ def test_the_sixth_interruption_spends_a_step() -> None:
     assert decided(outcome(OutcomeClass.INTERRUPTED), 7, interrupted=5) == GiveUp()
 
 
+@pytest.mark.parametrize("step", [0, 7, 500])
+def test_a_shortage_of_ours_spends_no_step_and_is_over_in_a_second(step: int) -> None:
+    assert decided(outcome(OutcomeClass.SHORTAGE), step) == RetryIn(dt.timedelta(seconds=1), spends_step=False)
+
+
 def test_what_cannot_be_rendered_is_given_up_at_once() -> None:
     assert decided(outcome(OutcomeClass.RENDERING)) == GiveUp()
 
@@ -128,7 +134,7 @@ def test_no_delay_is_negative_and_none_comes_after_the_last_attempt(
     assert delay is None or dt.timedelta(0) <= delay <= max(*schedule, backoff.TIMEOUT_FLOOR) * 1.2
 
 
-@given(SCHEDULES, st.floats(-1, 1), st.lists(st.sampled_from(OutcomeClass), min_size=60))
+@given(SCHEDULES, st.floats(-1, 1), st.lists(st.sampled_from(OF_THE_SCHEDULE), min_size=60))
 def test_every_delivery_ends(schedule: tuple[dt.timedelta, ...], jitter: float, met: list[OutcomeClass]) -> None:
     step = interrupted = 0
     decision: Delivered | RetryIn | GiveUp = Delivered()

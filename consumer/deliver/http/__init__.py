@@ -1,0 +1,8 @@
+"""A lean HTTP/1.1 client for a sender that must judge every answer: one POST, one answer, every bound in one place.
+
+```
+pool ─► connect ─► (resolve, judge the address, connect, TLS)
+  └───► connection ─► answer          request: the bytes that are sent
+everything that goes wrong is a `Failed`, named once, in `failed`
+```
+"""

@@ -1,0 +1,149 @@
+"""Connections made: a name to addresses, an address that is judged where its socket is made, then TLS."""
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from aiohttp import AddrInfoType
+from aiohttp.abc import AbstractResolver
+
+from consumer.deliver.http import failed
+from consumer.deliver.http.connection import Connection
+from consumer.deliver.http.request import Origin
+
+NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried beside the one before (RFC 8305 section 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Connects to origins.
+
+    Attributes:
+        resolver: names to addresses; it must not block the loop, or wait for others' names.
+        make_socket: for an address, or raises `AddressRefused`: after it nothing resolves anything any more.
+        tls: verifies who answers.
+    """
+
+    resolver: AbstractResolver
+    make_socket: Callable[[AddrInfoType], socket.socket]
+    tls: ssl.SSLContext
+
+    async def connect(self, origin: Origin, connection: Connection) -> None:
+        """Connect *connection* to *origin*.
+
+        Raises:
+            Failed: it can't be connected to.
+        """
+        reached = await _reached(await self._addresses(origin), self.make_socket)
+        # An egress proxy would be reached above in the origin's place, and asked here to CONNECT.
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
+                sock=reached,
+                ssl=self.tls if origin.is_tls else None,
+                server_hostname=origin.host if origin.is_tls else None,
+            )
+        except OSError as problem:
+            reached.close()
+            raise failed.of_securing(problem) from problem
+        except BaseException:
+            reached.close()
+            raise
+
+    async def _addresses(self, origin: Origin) -> list[AddrInfoType]:
+        try:
+            version = ip_address(origin.host).version
+        except ValueError:
+            pass
+        else:
+            return [_info(socket.AF_INET if version == 4 else socket.AF_INET6, 0, origin.host, origin.port)]  # noqa: PLR2004
+        try:
+            found = await self.resolver.resolve(origin.host, origin.port, socket.AF_UNSPEC)
+            if not found:
+                raise OSError(None, "it has no address")
+        except OSError as problem:
+            raise failed.of_resolving(_own_lack() or problem) from problem
+        infos = [_info(one["family"], one["proto"], one["host"], one["port"]) for one in found]
+        return _alternating(infos)
+
+
+def _info(family: int, protocol: int, host: str, port: int) -> AddrInfoType:
+    where = (host, port, 0, 0) if family == socket.AF_INET6 else (host, port)
+    return (family, socket.SOCK_STREAM, protocol, "", where)
+
+
+def _own_lack() -> OSError | None:
+    """Return what keeps us from making a socket: without one no name server is asked, and the resolver blames it."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError as problem:
+        return problem
+    return None
+
+
+def _alternating(infos: Sequence[AddrInfoType]) -> list[AddrInfoType]:
+    """Return *infos* with the families in turn, the first one's first (RFC 8305 section 4)."""
+    first = [info for info in infos if info[0] == infos[0][0]]
+    others = [info for info in infos if info[0] != infos[0][0]]
+    return [info for pair in itertools.zip_longest(first, others) for info in pair if info is not None]
+
+
+async def _reached(infos: Sequence[AddrInfoType], make: Callable[[AddrInfoType], socket.socket]) -> socket.socket:
+    """Return a socket connected to the first of *infos* that answers; each is begun when the one before fails or lags.
+
+    Raises:
+        Failed: none does.
+    """
+    left, running, problems = iter(infos), set[asyncio.Task[socket.socket]](), list[OSError]()
+    following = next(left, None)
+    try:
+        while following is not None or running:
+            if following is not None:
+                running.add(asyncio.create_task(_connected(following, make), name="connect"))
+                following = next(left, None)
+            done, running = await asyncio.wait(
+                running,
+                timeout=NEXT_ADDRESS if following is not None else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                try:
+                    reached = task.result()
+                except OSError as problem:
+                    problems.append(problem)
+                else:
+                    running |= done - {task}
+                    return reached
+        raise failed.of_connecting(problems)
+    finally:
+        for task in running:  # too late, or not wanted any more
+            task.add_done_callback(_close)
+            task.cancel()
+
+
+async def _connected(info: AddrInfoType, make: Callable[[AddrInfoType], socket.socket]) -> socket.socket:
+    family, _, _, _, where = info
+    connecting = make(info)
+    try:
+        connecting.settimeout(0)
+        await asyncio.get_running_loop().sock_connect(connecting, where)
+    except BaseException as problem:
+        connecting.close()
+        if family == socket.AF_INET6 and isinstance(problem, OSError) and problem.errno == errno.EADDRNOTAVAIL:
+            # This machine has no IPv6 address. Of IPv4 it means that no local port is left.
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)) from problem
+        raise
+    return connecting
+
+
+def _close(task: asyncio.Task[socket.socket]) -> None:
+    """Close what was connected too late."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

@@ -1,0 +1,171 @@
+"""One connection, one request at a time: the bytes out, the answer in, and an end that waits for no one."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from consumer.decide.outcome import OutcomeClass
+from consumer.deliver.http import failed
+from consumer.deliver.http.answer import Answer, NotHttp
+from consumer.deliver.http.failed import Failed
+
+BODY_SECONDS: Final = 1.0  # after a final head: the status is the answer already
+PART_BYTES: Final = 16_384  # read at once, for fairness: some 2 ms of the worst that there is to parse
+SENT_AT_ONCE: Final = 65_536  # bytes; of a longer body parts are handed over as the receiver takes them
+# Of all connections: what came is read before another one is looked at.
+_INCOMING: Final = memoryview(bytearray(PART_BYTES))
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A connection to one origin. What asyncio reads goes through `get_buffer`, at most `PART_BYTES` at once.
+
+    It ends by `abort` alone: a polite end of TLS waits half a minute for a peer that does not read.
+
+    Attributes:
+        is_used: a request has been sent on it before.
+    """
+
+    def __init__(self, lost: Callable[["Connection"], None]) -> None:
+        self.is_used = False
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._answer: Answer | None = None
+        self._ended: asyncio.Future[Failed | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = memoryview(b"")
+        self._may_write = True
+        self._until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another request may be sent on it, as far as is known."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(self, head: bytes, body: bytes, until: float) -> Answer:
+        """Send a request and return its answer; the connection is open afterwards where it may carry another one.
+
+        Args:
+            head: of the request, whole.
+            body: of it.
+            until: when to give up, by the loop's clock.
+
+        Raises:
+            Failed: there was none.
+        """
+        self._answer = answer = Answer()
+        self._ended = ended = self._loop.create_future()
+        self._until = until
+        self._timer = self._loop.call_at(until, self._expire)
+        try:
+            if self.is_open:
+                self._send(head, body)
+            else:
+                self._end(failed.of_ending(None, is_unanswered=True))
+            why = await ended
+        finally:
+            self._timer.cancel()
+            self._answer = self._ended = None
+            self.is_used = True
+            if not answer.is_reusable:  # cancelled, too
+                self.abort()
+        if why is not None:
+            raise why
+        return answer
+
+    def abort(self) -> None:
+        """End it at once, whatever is unsent or unread."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- what asyncio says -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the handshake is done, where there is one."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return where to put what comes."""
+        return _INCOMING
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read on in the answer."""
+        if self._answer is None:  # nothing was asked: the rest of an answer, or the peer's last words
+            self.abort()
+            return
+        try:
+            self._answer.feed(bytes(_INCOMING[:nbytes]))
+        except NotHttp as problem:
+            self._end(self._not_http(problem))
+            return
+        if self._answer.is_done:
+            self._end(None)
+        elif self._answer.status is not None and self._timer is not None:
+            self._timer.cancel()
+            until = min(self._until, self._loop.time() + BODY_SECONDS)
+            self._until, self._timer = until, self._loop.call_at(until, self._expire)
+
+    def eof_received(self) -> None:
+        """End: no more will come."""
+        if self._answer is not None:
+            try:
+                self._answer.end()
+            except NotHttp as problem:
+                self._end(self._not_http(problem))
+        self._close(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: the socket is closed."""
+        self._close(exc)
+        self._transport = None
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        """Hand over nothing more: the receiver is behind."""
+        self._may_write = False
+
+    def resume_writing(self) -> None:
+        """Hand over more."""
+        self._may_write = True
+        self._send_on()
+
+    # --- how a request ends ----------------------------------------------------------------------------------------
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        if self._transport is None:
+            return
+        if len(body) <= SENT_AT_ONCE:
+            self._transport.write(head + body)
+            return
+        self._unsent = memoryview(body)
+        self._transport.write(head)
+        self._send_on()
+
+    def _send_on(self) -> None:
+        while self._unsent and self._may_write and self._transport is not None:
+            part, self._unsent = self._unsent[:SENT_AT_ONCE], self._unsent[SENT_AT_ONCE:]
+            self._transport.write(part)
+
+    def _expire(self) -> None:
+        self._end(failed.of_timeout())
+
+    def _close(self, exc: Exception | None) -> None:
+        """End the request, if there is one, as the connection has ended."""
+        if self._answer is not None:
+            self._end(failed.of_ending(exc, is_unanswered=not self._answer.has_begun))
+        self.abort()
+
+    def _end(self, why: Failed | None) -> None:
+        """End the request: with its answer, if there is one, whatever happened since; else for *why*."""
+        if self._answer is None or self._ended is None:
+            return
+        is_answered = self._answer.status is not None
+        if not self._ended.done():
+            self._ended.set_result(None if is_answered else why)
+        if why is not None or self._unsent or not self._answer.is_reusable:
+            self._unsent = self._unsent[:0]
+            self.abort()
+
+    def _not_http(self, problem: NotHttp) -> Failed:
+        is_unanswered = self._answer is None or not self._answer.has_begun
+        return Failed(OutcomeClass.PROTOCOL, str(problem), is_unanswered=is_unanswered)
