@@ -14,9 +14,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Final
 
-from aiohttp import web
-
-from consumer import clock, encryption, ids, log, loop, patience
+from consumer import clock, descriptors, encryption, ids, log, loop, patience
 from consumer.config import Settings
 from consumer.consume.ingest import Recipients, keep_nothing
 from consumer.consume.kafka import Kafka
@@ -30,8 +28,9 @@ from consumer.patience import RETRY_PAUSE, Patience, Stopped
 from consumer.retention import Retention
 from consumer.serve import health
 from consumer.serve.access import ApiToken
+from consumer.serve.connections import Connections
 from consumer.serve.role import Api
-from consumer.store import migrate, outbox
+from consumer.store import migrate, outbox, queries
 from consumer.store.database import Database
 from consumer.store.listen import listen
 from consumer.store.outbox import Kept
@@ -100,6 +99,7 @@ class App:
         self._due = asyncio.Event()  # something may be due: wakes this process' deliverer
         self._announced = asyncio.Event()  # something is due: other processes' deliverers are to be told
         self._deliverer: Deliver | None = None
+        self._files = descriptors.budget(descriptors.raised(), settings.delivery_concurrency)
         self._id = ids.new()  # by which it knows its own notifications
 
     def stop(self) -> None:
@@ -117,6 +117,8 @@ class App:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        queries.load_all()
+        self._say_files()
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.suppress(Stopped))
             await self._listen_http(stack)
@@ -160,15 +162,24 @@ class App:
         app = health.application(self._patience.checks, self._metrics.registry)
         if self._api:
             self._api.add_to(app)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
         listen_on = self._settings.http_listen
+        listening = Connections(self._files.served).listening(app, listen_on.host, listen_on.port)
         try:
-            await web.TCPSite(runner, listen_on.host, listen_on.port).start()
+            port = await stack.enter_async_context(listening)
         except OSError as exc:
             raise Refused(f"TOLLBELL_HTTP_LISTEN: cannot listen there: {exc.strerror or exc}") from exc
-        logger.info("http.listening", host=listen_on.host, port=runner.addresses[0][1] if runner.addresses else 0)
+        logger.info("http.listening", host=listen_on.host, port=port)
+
+    def _say_files(self) -> None:
+        files, concurrency = self._files, self._settings.delivery_concurrency
+        logger.info("app.files", limit=files.limit, served=files.served, sent=files.sent)
+        if Role.DELIVER in self._roles and files.sent < concurrency:
+            logger.warning(
+                "app.few_files",
+                limit=files.limit,
+                why=f"fewer webhooks in flight than TOLLBELL_DELIVERY_CONCURRENCY={concurrency}: raise ulimit -n",
+                in_flight=files.sent,
+            )
 
     def _describe(self) -> None:
         """Let the metrics say which release this is, and what it is ready for."""
@@ -277,7 +288,8 @@ class App:
             timeout=settings.delivery_timeout,
             allow=settings.delivery_allow_cidrs,
             ca_file=settings.delivery_ca_file,
-            limits=Limits(settings.delivery_concurrency, settings.delivery_channel_concurrency),
+            connections=self._files.sent,
+            limits=Limits(min(settings.delivery_concurrency, self._files.sent), settings.delivery_channel_concurrency),
             schedule=settings.retry_schedule,
             longest_round=settings.delivery_longest_round,
             breaker=Breaker(

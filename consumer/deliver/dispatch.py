@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from consumer import clock, log
+from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.claims import Claims
@@ -26,6 +27,7 @@ from consumer.store.outbox import Kept
 LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
+LACKING: Final = 1.0  # seconds after a shortage of ours until more is claimed again, and again twice as much
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
 
@@ -63,6 +65,7 @@ class Dispatch:
         self._none_keeps.set()
         self._next_due = POLL
         self._look_again = LOOK_AGAIN
+        self._lacking_until: float | None = None  # monotonic; None: long enough ago
         self._wake = wake
         self.waiting_for: str | None = None
 
@@ -76,6 +79,7 @@ class Dispatch:
         channels = await self._claims.channels()
         if stop.is_set():  # a slot may have got free in the drain
             return
+        self._lack_less()
         due = [channel for channel in channels if channel.due_in <= 0]
         self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
         random.shuffle(due)  # the order is the fairness: no channel is always first
@@ -197,7 +201,7 @@ class Dispatch:
             ended = await self._attempted(leased.delivery, leased.asked_at)
             if ended is None:
                 return
-            self._taken.see(ended)
+            self._see(ended)
             if ended.outcome.is_success and len(self._tasks) < 2 * self._limits.total:
                 has_slot = False
                 self._free(channel)
@@ -207,6 +211,19 @@ class Dispatch:
         finally:
             if has_slot:
                 self._free(channel)
+
+    def _see(self, ended: Ended) -> None:
+        """Take note of how the channel fares, and whether we are short of something ourselves."""
+        self._taken.see(ended)
+        if ended.outcome.kind is OutcomeClass.SHORTAGE:
+            if self._lacking_until is None:
+                logger.error("deliver.short", detail=ended.outcome.detail)
+            self._taken.lack()
+            self._lacking_until = clock.monotonic() + LACKING
+
+    def _lack_less(self) -> None:
+        if self._lacking_until is not None and clock.monotonic() >= self._lacking_until:
+            self._lacking_until = clock.monotonic() + LACKING if self._taken.lack_less() else None
 
     def _free(self, channel: str) -> None:
         if (following := self._taken.free(channel, clock.monotonic())) is not None:

@@ -38,6 +38,7 @@ class Terms:
     timeout: dt.timedelta
     allow: Sequence[Network]
     ca_file: Path | None
+    connections: int
     limits: Limits
     schedule: Sequence[dt.timedelta]
     longest_round: dt.timedelta
@@ -76,7 +77,9 @@ class Deliver:
             database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce, metrics=metrics
         )
         self._recorder = Recorder(database, watch.heed)
-        self._webhook = Webhook(terms.timeout, allowed=terms.allow, ca_file=terms.ca_file)
+        self._webhook = Webhook(
+            terms.timeout, allowed=terms.allow, ca_file=terms.ca_file, connections=terms.connections
+        )
         attempts = Attempts(database, self._webhook, self._recorder, cipher, metrics, terms.schedule)
         self.dispatch = Dispatch(database, attempts, metrics, terms.limits, terms.timeout, wake=due)
 

@@ -55,6 +55,7 @@ class Taken:
         self.unsent: list[Claimed] = []
         self.wants_more = False
         self._limits = limits
+        self._most_total = limits.total  # lowered while we are short of what a connection takes
         self._slow_ms = timeout_seconds * 1000 * SLOW_PART
         self._in_flight: Counter[str] = Counter()
         self._of_namespace: Counter[str] = Counter()  # in flight
@@ -164,6 +165,15 @@ class Taken:
         else:
             self._well.discard(channel)
             self._withdraw(channel)
+
+    def lack(self) -> None:
+        """Have fewer in flight than now: there is nothing left to make another connection of."""
+        self._limits = replace(self._limits, total=max(self._running // 2, 1))
+
+    def lack_less(self) -> bool:
+        """Have more in flight again, up to all; return whether it is still less than that."""
+        self._limits = replace(self._limits, total=min(self._limits.total * 2, self._most_total))
+        return self._limits.total < self._most_total
 
     def works(self, channel: str) -> bool:
         """Whether its last attempt succeeded, and quickly."""

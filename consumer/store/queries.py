@@ -44,6 +44,12 @@ def load(name: str) -> Query:
     return Query(name, numbered, parameters)
 
 
+def load_all() -> None:
+    """Read every statement now: at its first use the process may have no descriptor left to open a file by."""
+    for name in names():
+        load(name)
+
+
 def names() -> list[str]:
     """Return the names of all statements."""
     root = importlib.resources.files("consumer.store") / "sql"
