@@ -2,8 +2,10 @@
 
 python -m tests.bench.bare consume BOOTSTRAP TOPIC FROM UNTIL PARTITIONS
 python -m tests.bench.bare post COUNT IN_FLIGHT CA_FILE|- URL…
+python -m tests.bench.bare raw COUNT IN_FLIGHT CA_FILE|- URL…
 
-Both print a JSON object: `rate` a second, `cpu_us` of each.
+`post` is aiohttp's client; `raw` is asyncio's own protocols, with the bytes made beforehand and answers not looked at:
+what no client can do without. They print a JSON object: `rate` a second, `cpu_us` of each.
 """
 
 import asyncio
@@ -13,6 +15,9 @@ import resource
 import ssl
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -81,6 +86,48 @@ async def post(count: int, in_flight: int, ca_file: str, urls: list[str]) -> dic
         return measured(count, began, cpu)
 
 
+class Raw(asyncio.Protocol):
+    """Sends the same request again when anything has come."""
+
+    def __init__(self, request: bytes, numbers: Iterator[int], done: Callable[[], None]) -> None:
+        self._request = request
+        self._numbers = numbers
+        self._done = done
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.data_received(b"")
+
+    def data_received(self, _data: bytes) -> None:
+        if next(self._numbers, None) is None:
+            self._transport.abort()
+        else:
+            self._transport.write(self._request)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._done()
+
+
+async def raw(count: int, in_flight: int, ca_file: str, urls: list[str]) -> dict[str, float]:
+    """POST *count* bodies over *in_flight* connections, as evenly to each of *urls* as they are many."""
+    tls = ssl.create_default_context(cafile=ca_file) if ca_file != "-" else None
+    loop, numbers, left = asyncio.get_running_loop(), iter(range(count)), asyncio.Semaphore(0)
+
+    async def connect(n: int) -> None:
+        parts = urlsplit(urls[n % len(urls)])
+        fields = {"host": parts.netloc, **HEADERS, "content-length": str(len(BODY))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        request = f"POST {parts.path} HTTP/1.1\r\n{head}\r\n".encode() + BODY
+        await loop.create_connection(lambda: Raw(request, numbers, left.release), parts.hostname, parts.port, ssl=tls)
+
+    began, cpu = time.perf_counter(), used()
+    await asyncio.gather(*(connect(n) for n in range(in_flight)))
+    for _ in range(in_flight):
+        await left.acquire()
+    return measured(count, began, cpu)
+
+
 if __name__ == "__main__":
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -88,5 +135,6 @@ if __name__ == "__main__":
     if what == "consume":
         found = asyncio.run(consume(rest[0], rest[1], int(rest[2]), int(rest[3]), int(rest[4])))
     else:
-        found = asyncio.run(post(int(rest[0]), int(rest[1]), rest[2], rest[3:]))
+        loop_of = {"post": post, "raw": raw}[what]
+        found = asyncio.run(loop_of(int(rest[0]), int(rest[1]), rest[2], rest[3:]))
     print(json.dumps(found))  # noqa: T201 - its result

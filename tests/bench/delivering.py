@@ -1,4 +1,4 @@
-"""Delivering: deliveries a second of what is due, beside a bare POST loop with the same bodies and concurrency."""
+"""Delivering: deliveries a second of what is due, beside bare POST loops with the same bodies and concurrency."""
 
 import asyncio
 import contextlib
@@ -123,6 +123,7 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
     more = {"TOLLBELL_DELIVERY_CA_FILE": str(authority.file)} if load.is_tls else {}
     ours: list[dict[str, float]] = []
     floor: list[dict[str, float]] = []
+    lowest: list[dict[str, float]] = []
     async with (
         receivers(load.delay, certificate=certificate) as to,
         place.deployment(partitions=1, **more) as deployment,
@@ -134,6 +135,7 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
             ours.append(await drained(deployment, to, load.deliveries))
             ca_file = authority.file if load.is_tls else "-"
             floor.append(await bare("post", load.deliveries, load.in_flight, ca_file, *urls))
+            lowest.append(await bare("raw", load.deliveries, load.in_flight, ca_file, *urls))
             await to.arrivals()
     ideal = load.in_flight / load.delay if load.delay else None
     ratios = [one["rate"] / (ideal or other["rate"]) for one, other in zip(ours, floor, strict=True)]
@@ -145,6 +147,8 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
         "spread": f"{min(ratios):.2f} to {max(ratios):.2f}",
         "cpu_us": round(median(one["cpu_us"] for one in ours), 1),
         "bare_cpu_us": round(median(one["cpu_us"] for one in floor), 1),
+        "raw": round(median(one["rate"] for one in lowest)),
+        "raw_cpu_us": round(median(one["cpu_us"] for one in lowest), 1),
         "postgres_us": round(median(one["postgres_us"] for one in ours), 1),
         "memory_mib": round(max(one["memory"] for one in ours)),
     }
