@@ -9,7 +9,7 @@ import gc
 import importlib.metadata
 import platform
 import signal
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Final
@@ -32,7 +32,7 @@ from consumer.serve.connections import Connections
 from consumer.serve.role import Api
 from consumer.store import migrate, outbox, queries
 from consumer.store.database import Database
-from consumer.store.listen import listen
+from consumer.store.listen import Settable, listen
 from consumer.store.outbox import Kept
 
 LOOK_EVERY: Final = 2.0
@@ -268,7 +268,7 @@ class App:
     def _announce_every(self) -> float:
         return ASK_FOR_HELP_EVERY if Role.DELIVER in self._roles else ANNOUNCE_EVERY
 
-    def _listener(self, events: dict[str, asyncio.Event]) -> Callable[[], Coroutine[None, None, None]]:
+    def _listener(self, events: Mapping[str, Settable]) -> Callable[[], Coroutine[None, None, None]]:
         return lambda: listen(self._settings.database_url.reveal(), events, own=self._id)
 
     # --- deliver -------------------------------------------------------------------------------------------------

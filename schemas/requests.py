@@ -67,3 +67,9 @@ class RecoverRequest(Model):
         WithJsonSchema({"type": "string", "format": "date-time"}),
         Field(description="Of events made since then."),
     ]
+    until: Annotated[
+        dt.datetime | None,
+        BeforeValidator(_time),
+        WithJsonSchema({"type": "string", "format": "date-time"}),
+        Field(description="Of events made before then; all of them where absent."),
+    ] = None

@@ -17,12 +17,15 @@ from consumer.store.database import Database
 from consumer.store.deliveries import Claimed, Ended, Recorded
 from consumer.store.memory import EntitlementKey
 from consumer.store.outbox import Change, Kept, NewEvent, Slots, Written
+from consumer.store.sweeps import Ends
 from schemas.rules import RuleId
 from schemas.rules_file import RulesFile
 from tests.factories import NOW, PERIOD
 
 LEASE = dt.timedelta(seconds=30)
 DAYS = dt.timedelta(hours=72)
+STEPS = 8  # of the service's schedule
+ENDS = Ends(longest_round=DAYS, steps=STEPS)
 KEY = encryption.new_key()
 CIPHER = encryption.parse_keys(KEY)
 URL = "http://127.0.0.1:8080/hook"
@@ -98,7 +101,7 @@ class Store:
         return Change(EntitlementKey("default", f"ent-{n}"), document, b"{}", (event,))
 
     async def claim(self, key: str, count: int = 8) -> list[Claimed]:
-        return await deliveries.claim(self.database, {self.ids[key]: count}, LEASE)
+        return await deliveries.claim(self.database, {self.ids[key]: count}, LEASE, steps=STEPS)
 
     async def record(self, *ended: Ended) -> Recorded:
         return await deliveries.record(self.database, ended)

@@ -21,9 +21,10 @@ logger = log.get("deliver")
 class Claims:
     """Claims deliveries for this process."""
 
-    def __init__(self, database: Database, metrics: Metrics, lease: dt.timedelta) -> None:
+    def __init__(self, database: Database, metrics: Metrics, lease: dt.timedelta, *, steps: int) -> None:
         self._database = database
         self._lease = lease
+        self._steps = steps
         self._held: dict[str, float] = {}  # until when (monotonic)
         self._aside = SetAside[int]("delivery", metrics, lambda delivery: {"delivery_id": delivery})
 
@@ -45,7 +46,7 @@ class Claims:
         """
         but = self._aside.keys()
         try:
-            return await deliveries.claim(self._database, slots, self._lease, but=but)
+            return await deliveries.claim(self._database, slots, self._lease, steps=self._steps, but=but)
         except FAILURES as exc:
             if len(slots) == 1:
                 ((channel, free),) = slots.items()
@@ -63,7 +64,9 @@ class Claims:
         due = await deliveries.due(self._database, channel, limit=free, but=self._aside.keys())
         for delivery in due:
             try:
-                claimed += await deliveries.claim(self._database, {channel: 1}, self._lease, only=[delivery])
+                claimed += await deliveries.claim(
+                    self._database, {channel: 1}, self._lease, steps=self._steps, only=[delivery]
+                )
             except FAILURES as of_one:
                 failed[delivery] = of_one
         if len(failed) == len(due) != 1:

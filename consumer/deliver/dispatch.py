@@ -13,6 +13,7 @@ from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.claims import Claims
+from consumer.deliver.looks import Looks
 from consumer.deliver.rooms import Rooms
 from consumer.deliver.slots import Limits
 from consumer.deliver.taken import Leased, Taken
@@ -37,6 +38,7 @@ class Dispatch:
 
     Attributes:
         waiting_for: why nothing is claimed now, for `/readyz`; None while all is well.
+        looks: to be set when the configuration has changed.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class Dispatch:
         self._timeout = timeout
         self._lease = timeout + LEASE_MARGIN
         self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
-        self._claims = Claims(database, metrics, self._lease)
+        self._claims = Claims(database, metrics, self._lease, steps=len(attempts.schedule))
+        self.looks = Looks(database)
         self._rooms = Rooms()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_sending = False  # from the start of `run`, when there is something to send by, to that of `drain`
@@ -193,19 +196,26 @@ class Dispatch:
     async def _run_one(self, leased: Leased) -> None:
         """Attempt a delivery, record that, and let another one have its slot.
 
-        A success is recorded beside the next attempt: the slot need not wait for Postgres. After anything else it does:
-        who is to pause must not be claimed from. As many may wait for their record as may be in flight, not more.
+        It is recorded beside the next attempt: the slot need not wait for Postgres. After a failure that is another
+        channel's: who is to pause must not be claimed from. As many may wait for their record as may be in flight, not
+        more.
         """
         channel, has_slot = leased.delivery.channel_id, True
         try:
-            ended = await self._attempted(leased.delivery, leased.asked_at)
+            ended = await self._attempted(leased)
             if ended is None:
                 return
             self._see(ended)
-            if ended.outcome.is_success and len(self._tasks) < 2 * self._limits.total:
+            is_short = ended.outcome.kind is OutcomeClass.SHORTAGE  # then nothing more is started for it
+            if not is_short and len(self._tasks) < 2 * self._limits.total:
                 has_slot = False
-                self._free(channel)
-            await self._attempts.recorded(ended)
+                if ended.outcome.is_success:
+                    self._free(channel)
+                    await self._attempts.recorded(ended)
+                else:
+                    await self._recorded_failure(channel, ended)
+            else:
+                await self._attempts.recorded(ended)
             if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
                 self._wake.set()  # due before the next poll: ask anew when
         finally:
@@ -225,21 +235,34 @@ class Dispatch:
         if self._lacking_until is not None and clock.monotonic() >= self._lacking_until:
             self._lacking_until = clock.monotonic() + LACKING if self._taken.lack_less() else None
 
+    async def _recorded_failure(self, channel: str, ended: Ended) -> None:
+        """Record a failure; meanwhile its slot is another channel's."""
+        self._start_if_any(self._taken.let_go(channel, clock.monotonic()))
+        try:
+            await self._attempts.recorded(ended)
+        finally:
+            self._taken.recorded(channel)
+            self._start_if_any(None)
+
     def _free(self, channel: str) -> None:
-        if (following := self._taken.free(channel, clock.monotonic())) is not None:
+        self._start_if_any(self._taken.free(channel, clock.monotonic()))
+
+    def _start_if_any(self, following: Leased | None) -> None:
+        if following is not None:
             self._start(following)
         if self._taken.wants_more or self._taken.unsent:
             self._wake.set()
 
-    async def _attempted(self, delivery: Claimed, asked_at: float) -> Ended | None:
-        """Attempt *delivery*; None where that may not be: it is handed back."""
+    async def _attempted(self, leased: Leased) -> Ended | None:
+        """Attempt a delivery; None where that may not be: it is handed back."""
         # The lease is the database's; by our own clock it began at the latest when we asked for it.
-        start_by = asked_at + self._lease.total_seconds() - self._timeout.total_seconds()
+        start_by = leased.asked_at + self._lease.total_seconds() - self._timeout.total_seconds()
+        delivery = leased.delivery
         try:
             if delivery.size <= HELD_BYTES:
-                ended = await self._sent(delivery, start_by)
+                ended = await self._sent(leased, start_by)
             else:
-                ended = await self._sent_large(delivery, start_by)
+                ended = await self._sent_large(leased, start_by)
             if ended is None:
                 await deliveries.hand_back(self._database, [delivery])
         except (Unavailable, DataRefused) as exc:
@@ -247,9 +270,9 @@ class Dispatch:
             return None
         return ended
 
-    async def _sent_large(self, delivery: Claimed, start_by: float) -> Ended | None:
+    async def _sent_large(self, leased: Leased, start_by: float) -> Ended | None:
         """Do as `_sent` does, once there is room for the body."""
-        channel = delivery.channel_id
+        delivery, channel = leased.delivery, leased.delivery.channel_id
         works, is_slow = self._taken.works(channel), self._taken.is_slow(channel)
         async with contextlib.AsyncExitStack() as room:
             try:
@@ -259,12 +282,12 @@ class Dispatch:
                     )
             except (TimeoutError, asyncio.CancelledError):  # too late, or the drain's deadline: nothing was sent
                 return None
-            return await self._sent(delivery, start_by)
+            return await self._sent(leased, start_by)
 
-    async def _sent(self, delivery: Claimed, start_by: float) -> Ended | None:
-        """Attempt *delivery*; None where it has no body, or it is too late to begin."""
-        prepared = await self._prepared(delivery)
-        if prepared is None or clock.monotonic() >= start_by:
+    async def _sent(self, leased: Leased, start_by: float) -> Ended | None:
+        """Attempt a delivery; None where it has no body, its channel has changed, or it is too late to begin."""
+        prepared = await self._prepared(leased.delivery)
+        if prepared is None or not await self.looks.still(leased) or clock.monotonic() >= start_by:
             return None
         return await self._attempts.attempt(prepared)
 

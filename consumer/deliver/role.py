@@ -2,8 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from consumer.deliver.attempt import Attempts
 from consumer.deliver.dispatch import Dispatch
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.slots import Limits
+from consumer.deliver.sweep import Sweep
 from consumer.deliver.watch import Watch
 from consumer.deliver.webhook import Webhook
 from consumer.encryption import Cipher
@@ -22,8 +22,10 @@ from consumer.errors import DataRefused, Unavailable
 from consumer.metrics import Metrics
 from consumer.patience import Check
 from consumer.set_aside import FAILURES, SetAside
-from consumer.store import deliveries, jobs, paces
+from consumer.store import catalog, deliveries, jobs, paces
 from consumer.store.database import Database
+from consumer.store.listen import Settable
+from consumer.store.sweeps import Ends
 
 SWEEP_EVERY: Final = 1.0
 GAUGES_EVERY: Final = 5.0
@@ -50,7 +52,7 @@ class Deliver:
     """Sends what is due, ends what can't be sent, and works off what people asked for.
 
     Attributes:
-        wakes: the events to be set by notifications, by the channel they are notified on.
+        wakes: what is to be set by notifications, by the channel they are notified on.
         dispatch: by which slots are kept for what is about to be written.
     """
 
@@ -70,9 +72,7 @@ class Deliver:
         self._announce = announce
         self._asked = asyncio.Event()
         self._failing: dict[str, Check] = {}
-        self._unswept = SetAside[int]("delivery_end", metrics, lambda delivery: {"delivery_id": delivery})
         self._undone = SetAside[str]("job", metrics, lambda job: {"job_id": job})
-        self.wakes = {deliveries.CHANNEL: due, jobs.CHANNEL: self._asked}
         watch = Watch(
             database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce, metrics=metrics
         )
@@ -82,6 +82,13 @@ class Deliver:
         )
         attempts = Attempts(database, self._webhook, self._recorder, cipher, metrics, terms.schedule)
         self.dispatch = Dispatch(database, attempts, metrics, terms.limits, terms.timeout, wake=due)
+        ends = Ends(longest_round=terms.longest_round, steps=len(terms.schedule))
+        self._sweep = Sweep(database, metrics, ends, announce)
+        self.wakes: Mapping[str, Settable] = {
+            deliveries.CHANNEL: due,
+            jobs.CHANNEL: self._asked,
+            catalog.CHANNEL: self.dispatch.looks,
+        }
 
     @property
     def waiting_for(self) -> str | None:
@@ -95,31 +102,13 @@ class Deliver:
             self._webhook,
             loop.beside(
                 self._recorder.run(),
-                loop.every(self._sweep, SWEEP_EVERY, name="sweep", checks=self._failing),
+                loop.every(self._sweep.once, SWEEP_EVERY, name="sweep", checks=self._failing),
                 loop.every(self._work, JOBS_EVERY, name="jobs", wake=self._asked, checks=self._failing),
                 loop.every(self._gauges, GAUGES_EVERY, name="gauges", checks=self._failing),
             ),
         ):
             await self.dispatch.run(stop)
             await self.dispatch.drain(stop_at())
-
-    async def _sweep(self) -> None:
-        """End what no attempt will end; what Postgres fails to end is set aside, for the others to go on."""
-        but, longest, reasons = self._unswept.keys(), self._terms.longest_round, Counter[str]()
-        try:
-            ended = await deliveries.sweep(self._database, longest_round=longest, but=but, reasons=reasons)
-        except FAILURES as exc:
-
-            async def of(ids: Sequence[int]) -> int:
-                return await deliveries.sweep(self._database, longest_round=longest, ids=ids, reasons=reasons)
-
-            if not (over := await deliveries.over(self._database, longest_round=longest, but=but)):
-                raise
-            ended = await self._unswept.narrow(over, of, exc)
-        for reason, count in reasons.items():
-            self._metrics.ended("FAILED", reason, count)
-        if ended:
-            self._announce()  # others may have waited for what has just ended
 
     async def _work(self) -> None:
         """Work off what was asked for; a job that Postgres fails is set aside, for the others to go on."""

@@ -1,4 +1,4 @@
-"""Deliveries: claimed by lease, recorded in batches, ended by a sweep where no attempt can."""
+"""Deliveries: claimed by lease, recorded in batches."""
 
 import datetime as dt
 import uuid
@@ -20,7 +20,6 @@ from consumer.store.database import Database, columns
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 CHANNEL: Final = "tollbell_outbox"  # of LISTEN and NOTIFY
 HELD_BYTES: Final = 32_768  # of a body that comes with its claim; those of usual records have 2 to 4 KiB
-SWEEP_LIMIT: Final = 1000  # rows of one sweep: short locks; the next sweep takes the rest
 # A rate's slots that nobody took pile up to so much of a second's worth, at least one. Below 20 a second there is thus
 # no burst: the rate reads literally. Above, a tenth more goes out in any one second at most: the price of claiming
 # several at once instead of one by one.
@@ -49,16 +48,19 @@ class Claimed(Struct, frozen=True, kw_only=True):
     interrupted: int  # attempts of this round that were interrupted
     round: int  # grows with each resend and recovery
     was_lost: bool  # another process' lease ran out on it
+    was_due_at: dt.datetime  # its place among others, and its state, before it was claimed: a hand-back restores them
+    was_state: str
+    revision: int  # of the channel: its URL, and when it was enabled
     payload: bytes | None  # the event's data, as frozen; None: it is large, and `whole` has it
     size: int = 0  # of it, and of `rendered`
     recorded_at: dt.datetime
     url: str
-    format: str
+    format: str  # of this round
     headers: bytes | None
     signing_secret: bytes
     old_secrets: Sequence[bytes] = ()  # those that a rotation has replaced, while they are valid
     retry_schedule: Sequence[dt.timedelta] | None  # the channel's own; None: the service's
-    rendered: bytes | None  # the body in the channel's format, where that is not the event's data itself and was made
+    rendered: bytes | None  # the body in the format, where that is not the event's data itself and was made
 
 
 class Ended(Struct, frozen=True):
@@ -113,13 +115,15 @@ async def claim(
     slots: dict[str, int],
     lease: dt.timedelta,
     *,
+    steps: int,
     but: Sequence[int] = (),
     only: Sequence[int] | None = None,
 ) -> list[Claimed]:
     """Lease to this process, of each channel in *slots*, at most so many due deliveries: none of *but*, *only* these.
 
     Safe to call from any number of processes: of a channel with a rate, all together get what it allows; of one whose
-    breaker is open, one gets the probe when its pause is over. What is not recorded is due again after *lease*.
+    breaker is open, one gets the probe when its pause is over. What is not recorded is due again after *lease*, but for
+    what has used up its schedule so: *steps*, where the channel has none of its own.
 
     Raises:
         StoreUnavailable: nobody answered; what was leased, if anything, comes back after *lease*.
@@ -129,6 +133,7 @@ async def claim(
         channels=list(slots),
         free=list(slots.values()),
         lease=lease,
+        steps=steps,
         free_interruptions=FREE_INTERRUPTIONS,
         burst_seconds=BURST_SECONDS,
         held_bytes=HELD_BYTES,
@@ -179,6 +184,9 @@ def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, recorded_at:
         interrupted=row["interrupted"],
         round=row["round"],
         was_lost=row["was_lost"],
+        was_due_at=row["was_due_at"],
+        was_state=row["was_state"],
+        revision=row["revision"],
         payload=payload,
         size=size,
         recorded_at=recorded_at,
@@ -200,8 +208,8 @@ async def record(database: Database, ended: Sequence[Ended]) -> Recorded:
     """
     rows = [_row(one) for one in sorted(ended, key=lambda one: one.delivery.id)]
     names = (
-        "ids", "tokens", "rounds", "numbers", "started", "outcomes", "statuses", "durations", "details", "bodies",
-        "delivered", "delays", "spends", "pauses", "disables", "answered", "failed",
+        "ids", "tokens", "rounds", "numbers", "revisions", "started", "outcomes", "statuses", "durations", "details",
+        "bodies", "delivered", "delays", "spends", "pauses", "disables", "answered", "failed",
     )  # fmt: skip
     given = dict(zip(names, columns(rows, len(names)), strict=True))
     fared = await database.rows("deliveries/record", **given, max_events=breaker.MAX_EVENTS)
@@ -238,6 +246,7 @@ def _row(one: Ended) -> tuple[object, ...]:
         one.delivery.token,
         one.delivery.round,
         one.delivery.number,
+        one.delivery.revision,
         one.outcome.started_at,
         one.outcome.kind.value,
         one.outcome.status,
@@ -255,44 +264,23 @@ def _row(one: Ended) -> tuple[object, ...]:
 
 
 async def hand_back(database: Database, claimed: Sequence[Claimed]) -> None:
-    """Undo the claims of *claimed*, for which nothing was sent.
+    """Undo the claims of *claimed*, for which nothing was sent: each is in its former place again.
 
     Raises:
         StoreUnavailable: nobody answered; their leases run out.
     """
-    ids, tokens = columns([(one.id, one.token) for one in claimed], 2)
-    await database.rows("deliveries/hand_back", ids=ids, tokens=tokens)
+    ids, tokens, due_at, states = columns([(one.id, one.token, one.was_due_at, one.was_state) for one in claimed], 4)
+    await database.rows("deliveries/hand_back", ids=ids, tokens=tokens, due_at=due_at, states=states)
 
 
-async def over(database: Database, *, longest_round: dt.timedelta, but: Sequence[int] = ()) -> list[int]:
-    """Return ids of some deliveries that no attempt will end, without *but*.
+async def standing(database: Database, channels: Sequence[str]) -> dict[str, int]:
+    """Return the revisions of those of *channels* that are neither disabled nor deleted now.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    rows = await database.rows("deliveries/over", longest_round=longest_round, limit=SWEEP_LIMIT, but=but)
-    return [row["id"] for row in rows]
-
-
-async def sweep(
-    database: Database,
-    *,
-    longest_round: dt.timedelta,
-    ids: Sequence[int] | None = None,
-    but: Sequence[int] = (),
-    reasons: Counter[str] | None = None,
-) -> int:
-    """End what no attempt will end, of *ids* or of all but *but*; return how many; count their *reasons*.
-
-    Raises:
-        StoreUnavailable: Postgres cannot be reached.
-        StoreFailed, DataRefused: for one of them, perhaps; none was ended.
-    """
-    found = await over(database, longest_round=longest_round, but=but) if ids is None else ids
-    rows = await database.rows("deliveries/sweep", ids=found, longest_round=longest_round) if found else []
-    if reasons is not None:
-        reasons.update(row["reason"] for row in rows)
-    return len(rows)
+    rows = await database.rows("deliveries/standing", channels=channels)
+    return {row["id"]: row["revision"] for row in rows}
 
 
 async def gauges(database: Database) -> Gauges:

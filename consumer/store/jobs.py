@@ -16,6 +16,10 @@ CHANNEL: Final = "tollbell_jobs"  # of LISTEN and NOTIFY
 BATCH: Final = 500  # deliveries of one statement: short locks, and little to do again
 
 
+class NoneLeft(Refused):
+    """No channel is left to send an event to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job as it stands.
@@ -60,6 +64,7 @@ async def resend(database: Database, namespace: str, event_id: str, *, channels:
 
     Raises:
         Refused: the event is not there, or a channel named is none of these, deleted or disabled. Nothing was asked.
+        NoneLeft: none of its channels is there any more and enabled. Nothing was asked.
         StoreUnavailable: nobody answered; whether it was asked is unknown.
     """
     named = None if channels is None else sorted(set(channels))
@@ -69,14 +74,20 @@ async def resend(database: Database, namespace: str, event_id: str, *, channels:
         raise Refused(f"event {event_id}: is not there")
     if row["wrong"]:
         raise Refused("; ".join(f"channel {wrong}" for wrong in row["wrong"]))
+    if row["id"] is None:
+        raise NoneLeft(f"event {event_id}: none of its channels is there any more, or enabled")
     made: str = row["id"]
     return made
 
 
-async def recover(database: Database, namespace: str, channel_id: str, *, since: dt.datetime) -> str:
-    """Ask that all FAILED deliveries of a channel, of events created since a time, be sent again; return the job's id.
+async def recover(
+    database: Database, namespace: str, channel_id: str, *, since: dt.datetime, until: dt.datetime | None = None
+) -> str:
+    """Ask that what a channel has not got be sent again: of events created since a time, and before *until*, if given.
 
-    In the order of events; not exempt from the channel's `expireAfter`. What fails after the asking is not among them.
+    That is what has FAILED, in the order of events, and then what waits for its next attempt; not what is in flight, or
+    waits for another delivery. It is not exempt from the channel's `expireAfter`. What fails after the asking is not
+    among them. Returns the job's id.
 
     Raises:
         Refused: the channel is not there, deleted or disabled. Nothing was asked.
@@ -89,6 +100,8 @@ async def recover(database: Database, namespace: str, channel_id: str, *, since:
         channel_id=channel_id,
         since=since,
         since_id=lowest_id(since),
+        until=until,
+        until_id=None if until is None else lowest_id(until),
     )
     assert row is not None  # noqa: S101 - a SELECT of values has one row
     if row["id"] is None:

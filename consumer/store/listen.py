@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import asyncpg
 
@@ -14,7 +14,15 @@ from consumer.store.database import CONNECT_TIMEOUT, SETTINGS, translated
 HEARTBEAT: Final = 10.0  # seconds; asyncpg does not notice a dead peer until a command is run
 
 
-async def listen(url: str, events: Mapping[str, asyncio.Event], *, own: str) -> None:
+class Settable(Protocol):
+    """What is set at a notification: an event, or the like."""
+
+    def set(self) -> None:
+        """Take note."""
+        ...
+
+
+async def listen(url: str, events: Mapping[str, Settable], *, own: str) -> None:
     """Set the event of a channel at every notification but those that say *own*, and all at once after connecting.
 
     Returns when the connection is lost: call it again. Notifications sent while nobody was connected are lost: hence
@@ -44,7 +52,7 @@ async def listen(url: str, events: Mapping[str, asyncio.Event], *, own: str) -> 
         connection.terminate()
 
 
-def _setter(event: asyncio.Event, own: str) -> Callable[..., None]:
+def _setter(event: Settable, own: str) -> Callable[..., None]:
     def on_notification(_connection: object, _pid: int, _channel: str, sender: object) -> None:
         if sender != own:
             event.set()

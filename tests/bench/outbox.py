@@ -32,6 +32,7 @@ from schemas.rules import RuleId
 WEEKS, EVENTS, BATCH, WRITE, ROUNDS = 16, 100_000, 500, 100, 40
 PAYLOAD = b'{"a": "' + b"x" * 900 + b'"}'
 LEASE = dt.timedelta(seconds=30)
+STEPS = 8
 
 
 async def fill(url: str, now: dt.datetime, weeks: int, events: int) -> None:
@@ -112,14 +113,14 @@ async def measure(url: str, weeks: int, events: int) -> dict[str, object]:
     for r in range(ROUNDS):
         for first in range(r * BATCH, (r + 1) * BATCH, WRITE):
             await timed(write, outbox.write(database, [change(n) for n in range(first, first + WRITE)]))
-        claimed = await timed(claim, deliveries.claim(database, channels, LEASE))
+        claimed = await timed(claim, deliveries.claim(database, channels, LEASE, steps=STEPS))
         assert len(claimed) == BATCH
         outcome = Outcome(kind=OutcomeClass.STATUS, started_at=now, duration_ms=12, status=200, body="ok", detail="")
         await timed(record, deliveries.record(database, [Ended(one, outcome, Delivered()) for one in claimed]))
     single: list[float] = []
     for n in range(200):
         await outbox.write(database, [change(1_000_000 + n)])
-        await timed(single, deliveries.claim(database, {f"c{(1_000_000 + n) % 50 + 1}": 8}, LEASE))
+        await timed(single, deliveries.claim(database, {f"c{(1_000_000 + n) % 50 + 1}": 8}, LEASE, steps=STEPS))
     await database.close()
     named = {"write": write, "claim": claim, "record": record, "claim_one": single}
     return {"partitions": partitions} | {k: round(statistics.median(v[5:]), 2) for k, v in named.items()}

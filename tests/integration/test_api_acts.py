@@ -101,4 +101,12 @@ async def test_a_channel_that_said_gone_is_enabled_and_gets_what_it_missed(
     assert page["nextCursor"] == page["items"][0]["eventId"]
     for path in ("enable", "recover", "secret/rotate"):
         assert (await api("POST", f"/channels/x/{path}", {"since": before} if path == "recover" else {}))[0] == 404
-    assert (await api("POST", f"/channels/{hook['id']}/recover", {"since": "yesterday"}))[0] == 400
+    for wrong in ({"since": "yesterday"}, {"since": before, "until": "tomorrow"}):
+        assert (await api("POST", f"/channels/{hook['id']}/recover", wrong))[0] == 400
+    _, none = await api("POST", f"/channels/{hook['id']}/recover", {"since": before, "until": before})
+    assert none["total"] == 0
+    event = page["items"][0]["eventId"]
+    status, _ = await api("PUT", f"/channels/{hook['id']}", channel(receiver.url(), disabled=True))
+    assert status == 200
+    status, problem = await api("POST", f"/events/{event}/resend", {})
+    assert (status, "none of its channels" in problem["detail"]) == (409, True)

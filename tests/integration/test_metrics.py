@@ -19,12 +19,12 @@ from consumer.servers import account, postgres
 from consumer.servers import kafka as brokers
 from consumer.servers.contracts import Broker
 from consumer.servers.topics import create_topics
-from consumer.store import deliveries, migrate, paces, queries
+from consumer.store import migrate, paces, queries, sweeps
 from tests.conftest import MakeDeployment, MakeTopic, Produce, producing
 from tests.factories import native_record, rules_yaml
 from tests.fakes import Receiver
 from tests.service import Deployment, Replica, Topics, environment
-from tests.stores import DAYS, Store, ended
+from tests.stores import ENDS, Store, ended
 from tests.verification import SECRET
 
 MOST = 250  # series of an idle replica
@@ -280,8 +280,8 @@ async def test_a_sweep_says_why_it_ended_what_it_ended(stored: Store) -> None:
     await stored.events(2)
     await stored.sql("UPDATE delivery SET created_at = created_at - interval '1 h'")
     await stored.sql("UPDATE channel SET deleted_at = now() WHERE key = 'gone'")
-    reasons = Counter[str]()
+    counted = Counter[tuple[str, str]]()
 
-    await deliveries.sweep(stored.database, longest_round=DAYS, reasons=reasons)
+    await sweeps.sweep(stored.database, ENDS, counted=counted)
 
-    assert reasons == {"expired": 2, "channel_deleted": 2}
+    assert counted == {("FAILED", "expired"): 2, ("FAILED", "channel_deleted"): 2}

@@ -7,7 +7,7 @@ import pytest
 
 from consumer.store import deliveries
 from consumer.store.deliveries import Claimed
-from tests.stores import LEASE, Store, ended
+from tests.stores import LEASE, STEPS, Store, ended
 
 
 @pytest.mark.parametrize(("rate", "burst", "count"), [(8, 1, 16), (50, 5, 100)])
@@ -69,7 +69,7 @@ async def test_a_claim_does_not_wait_for_a_limited_channel_that_somebody_holds(s
 
         async with asyncio.timeout(10):
             slots = {stored.ids["limited"]: 2, stored.ids["free"]: 2}
-            claimed = await deliveries.claim(stored.database, slots, LEASE)
+            claimed = await deliveries.claim(stored.database, slots, LEASE, steps=STEPS)
 
     assert Counter(one.channel_id for one in claimed) == {stored.ids["free"]: 2}
     assert len(await stored.claim("limited", 2)) == 1

@@ -6,10 +6,10 @@ import pytest
 
 from consumer.decide.verdict import GiveUp
 from consumer.errors import Refused, StoreUnavailable
-from consumer.store import deliveries, jobs
+from consumer.store import jobs, sweeps
 from consumer.store.intervals import lowest_id
 from tests.jobs import LONG_AGO, fail_all, state, work_off
-from tests.stores import DAYS, Store, ended
+from tests.stores import ENDS, Store, ended
 
 
 async def test_two_workers_recover_everything_in_the_order_of_events_and_nothing_twice(stored: Store) -> None:
@@ -66,7 +66,7 @@ async def test_a_recovery_is_not_exempt_from_expiry_even_after_a_resend(stored: 
 
     await jobs.recover(stored.database, "default", stored.ids["hook"], since=LONG_AGO)
     await work_off(stored)
-    swept = await deliveries.sweep(stored.database, longest_round=DAYS)
+    swept = await sweeps.sweep(stored.database, ENDS)
 
     assert swept == 1
     assert (await state(stored, event))[4] == "expired"

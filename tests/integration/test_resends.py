@@ -9,9 +9,9 @@ import pytest
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import Delivered, GiveUp, RetryIn
 from consumer.errors import Refused
-from consumer.store import deliveries, jobs, rendered
+from consumer.store import deliveries, jobs, rendered, sweeps
 from tests.jobs import fail_all, state, work_off
-from tests.stores import DAYS, Store, ended, identity
+from tests.stores import ENDS, Store, ended, identity
 
 
 async def test_a_resend_begins_a_new_round_with_the_next_numbers_and_the_whole_schedule(stored: Store) -> None:
@@ -98,7 +98,7 @@ async def test_one_in_flight_whose_sender_died_begins_its_round_when_the_lease_h
     moved = "due_at = now() - interval '1 s', created_at = now() - interval '2 h', round_from = now() - interval '80 h'"
     await stored.sql(f"UPDATE delivery SET {moved}")  # noqa: S608 - our own text
 
-    swept = await deliveries.sweep(stored.database, longest_round=DAYS)
+    swept = await sweeps.sweep(stored.database, ENDS)
     (again,) = await stored.claim("hook")
 
     assert swept == 0
@@ -108,6 +108,25 @@ async def test_one_in_flight_whose_sender_died_begins_its_round_when_the_lease_h
     await stored.record(ended(zombie, 200))
     assert (await state(stored, event))[0] == "SENDING"
     assert await stored.sql("SELECT number, outcome, status FROM attempt") == [(1, "status", 200)]
+
+
+async def test_a_resend_waits_for_the_running_attempt_though_one_before_it_is_answered(stored: Store) -> None:
+    await stored.configure({"hook": {}})
+    (event,) = await stored.events(1)
+    (zombie,) = await stored.claim("hook")
+    await stored.sql("UPDATE delivery SET due_at = now() - interval '1 s'")
+    (owner,) = await stored.claim("hook")
+    await jobs.resend(stored.database, "default", event)
+    await work_off(stored)
+
+    await stored.record(ended(zombie, 200))
+    beside = await stored.claim("hook")
+    await stored.record(ended(owner, 503))
+    (again,) = await stored.claim("hook")
+
+    assert beside == []
+    assert (again.number, again.round) == (3, 2)
+    assert await stored.sql("SELECT number, status FROM attempt ORDER BY number") == [(1, 200), (2, 503)]
 
 
 async def test_a_resend_goes_to_the_rules_channels_of_now_and_to_those_that_got_it(stored: Store) -> None:
@@ -179,16 +198,16 @@ async def test_a_resend_is_exempt_from_expiry_and_not_from_the_longest_round(sto
     await stored.configure({"hook": {"expireAfter": "1h"}})
     (event,) = await stored.events(1)
     await stored.sql("UPDATE delivery SET created_at = now() - interval '2 h'")
-    await deliveries.sweep(stored.database, longest_round=DAYS)
+    await sweeps.sweep(stored.database, ENDS)
     expired = await state(stored, event)
 
     await jobs.resend(stored.database, "default", event)
     await work_off(stored)
-    kept = await deliveries.sweep(stored.database, longest_round=DAYS)
+    kept = await sweeps.sweep(stored.database, ENDS)
     claimed = await stored.claim("hook")
     await deliveries.hand_back(stored.database, claimed)
     await stored.sql("UPDATE delivery SET round_from = now() - interval '73 h'")
-    await deliveries.sweep(stored.database, longest_round=DAYS)
+    await sweeps.sweep(stored.database, ENDS)
 
     assert expired[4] == "expired"
     assert (kept, len(claimed)) == (0, 1)
@@ -202,7 +221,7 @@ async def test_a_lease_that_ran_out_before_a_sweep_shows_as_interrupted(stored: 
     await stored.sql("UPDATE delivery SET due_at = now() - interval '1 s'")
     await stored.sql("UPDATE channel SET disabled_by = 'person'")
 
-    await deliveries.sweep(stored.database, longest_round=DAYS)
+    await sweeps.sweep(stored.database, ENDS)
 
     assert await state(stored, event) == ("FAILED", 1, 1, 0, "channel_disabled", False, False)
     rows = await stored.sql("SELECT number, outcome FROM attempt")

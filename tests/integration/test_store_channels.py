@@ -13,6 +13,7 @@ from consumer.store.database import Database
 from consumer.store.memory import EntitlementKey
 from schemas.rules_file import RulesFile
 from tests.one_rule import CHANNEL, CIPHER, LEASE, configure, ended, make_change, scalar, state
+from tests.stores import STEPS
 
 
 async def test_a_channel_that_a_rule_uses_is_not_deleted(store: Database) -> None:
@@ -56,7 +57,7 @@ async def test_a_pause_holds_all_of_the_channels_deliveries_and_the_longest_one_
     ]
     await outbox.write(store, changes)
     channels = [channel.id for channel in await deliveries.due_channels(store)]
-    first, second = await deliveries.claim(store, {channels[0]: 2}, LEASE)
+    first, second = await deliveries.claim(store, {channels[0]: 2}, LEASE, steps=STEPS)
 
     pauses = [dt.timedelta(minutes=10), dt.timedelta(minutes=2)]
     await deliveries.record(
@@ -67,14 +68,14 @@ async def test_a_pause_holds_all_of_the_channels_deliveries_and_the_longest_one_
     due_in = {channel.id: channel.due_in for channel in await deliveries.due_channels(store)}
     assert 590 < due_in[channels[0]] <= 600
     assert due_in[channels[1]] <= 0
-    assert await deliveries.claim(store, {channels[0]: 8}, LEASE) == []
-    assert len(await deliveries.claim(store, {channels[1]: 8}, LEASE)) == 3
+    assert await deliveries.claim(store, {channels[0]: 8}, LEASE, steps=STEPS) == []
+    assert len(await deliveries.claim(store, {channels[1]: 8}, LEASE, steps=STEPS)) == 3
 
 
 async def test_a_receiver_that_is_gone_has_its_channel_disabled_with_the_reason(
     store: Database, database: str, one_delivery: str
 ) -> None:
-    (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE)
+    (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE, steps=STEPS)
 
     await deliveries.record(store, [ended(claimed, 410, Disable("gone"))])
 
@@ -86,7 +87,7 @@ async def test_a_receiver_that_is_gone_has_its_channel_disabled_with_the_reason(
 
 
 async def test_a_person_who_disabled_a_channel_stays_who_did(store: Database, database: str, one_delivery: str) -> None:
-    (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE)
+    (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE, steps=STEPS)
     await scalar(database, "UPDATE channel SET disabled_by = 'person' RETURNING 1")
 
     await deliveries.record(store, [ended(claimed, 410, Disable("gone"))])

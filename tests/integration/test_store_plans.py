@@ -44,8 +44,9 @@ LIVE = """
     SELECT 'default', n, 1, now() - interval '1 day', now() + n * interval '1 second', '{}', '{}'
     FROM generate_series(1, $1::int) n
 """
-WHOLE = {"held_bytes": 32_768, "but": list(range(10**9, 10**9 + 1000)), "only": None}
-OVER = {"longest_round": dt.timedelta(days=3), "limit": 1000, "but": list(range(1000))}
+WHOLE = {"steps": 8, "held_bytes": 32_768, "but": list(range(10**9, 10**9 + 1000)), "only": None}
+ENDS = {"longest_round": dt.timedelta(days=3), "steps": 8, "free_interruptions": 5}
+OVER = {**ENDS, "limit": 1000, "but": list(range(1000))}
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ async def test_the_sweep_reads_nothing_where_nothing_is_over(explaining: asyncpg
     await explaining.execute(DUE, 10_000)
     await explaining.execute("ANALYZE")
 
-    over = await explained(explaining, "deliveries/over", **OVER)
+    over = await explained(explaining, "sweeps/over", **OVER)
 
     assert over.rows_read < 100
 
@@ -93,7 +94,7 @@ async def test_the_sweep_finds_by_their_keys_what_it_ends(explaining: asyncpg.Co
     ids = await explaining.fetchval("SELECT array_agg(id) FROM (SELECT id FROM delivery ORDER BY id LIMIT 100) s")
     await explaining.execute("UPDATE delivery SET round_from = now() - interval '4 days' WHERE id = ANY ($1)", ids)
 
-    sweep = await explained(explaining, "deliveries/sweep", ids=ids, longest_round=OVER["longest_round"])
+    sweep = await explained(explaining, "sweeps/sweep", ids=ids, **ENDS)
 
     assert await explaining.fetchval("SELECT count(*) FROM delivery WHERE reason = 'too_old'") == 100
     assert sweep.rows_read < 1000
@@ -156,7 +157,7 @@ async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_when
     channels = {"channels": [f"c{n}" for n in range(10)], "free": [10] * 10}
 
     due = await explained(explaining, "deliveries/due_channels", burst_seconds=0.1)
-    over = await explained(explaining, "deliveries/over", **OVER)
+    over = await explained(explaining, "sweeps/over", **OVER)
     claim = await explained(
         explaining, "deliveries/claim", **channels, lease=LEASE, free_interruptions=5, burst_seconds=0.1, **WHOLE
     )
@@ -203,9 +204,9 @@ async def explained(connection: asyncpg.Connection, name: str, **arguments: obje
 def successes(leased: list[asyncpg.Record]) -> dict[str, list[object]]:
     """Return the arguments of `record` for a 200 to each."""
     of_each: dict[str, object] = {
-        "rounds": 1, "numbers": 1, "started": NOW, "outcomes": "status", "statuses": 200, "durations": 12,
-        "details": "", "bodies": "ok", "delivered": True, "delays": None, "spends": True, "pauses": None,
-        "disables": None, "answered": True, "failed": False,
+        "rounds": 1, "numbers": 1, "revisions": 1, "started": NOW, "outcomes": "status", "statuses": 200,
+        "durations": 12, "details": "", "bodies": "ok", "delivered": True, "delays": None, "spends": True,
+        "pauses": None, "disables": None, "answered": True, "failed": False,
     }  # fmt: skip
     named = {"ids": [row["id"] for row in leased], "tokens": [row["token"] for row in leased]}
     return named | {name: [value] * len(leased) for name, value in of_each.items()}

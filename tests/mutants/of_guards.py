@@ -160,9 +160,16 @@ MUTANTS = [
     ),
     Mutant(
         TAKEN,
-        "in_flight = self._in_flight[channel] + self._claiming[channel]",
-        "in_flight = self._in_flight[channel]",
+        "in_flight = self._of_channel(channel) + self._claiming[channel]",
+        "in_flight = self._of_channel(channel)",
         "slots that are just being claimed for are kept for what is new too",
+        by="unit/test_taken*.py",
+    ),
+    Mutant(
+        TAKEN,
+        "        self._recording[channel] += 1\n",
+        "",
+        "a channel that fails is sent to before that is recorded, and the breaker sees it",
         by="unit/test_taken*.py",
     ),
     Mutant(
@@ -181,8 +188,8 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
-        "if prepared is None or clock.monotonic() >= start_by:",
-        "if prepared is None:",
+        "if prepared is None or not await self.looks.still(leased) or clock.monotonic() >= start_by:",
+        "if prepared is None or not await self.looks.still(leased):",
         "who wakes up with a lease that has run out sends what another has sent",
         by="woken with a claim",
     ),
@@ -216,8 +223,8 @@ MUTANTS = [
     ),
     Mutant(
         TAKEN,
-        "if self._in_flight[channel] + self._claiming[channel] >= self._most.get(channel, self._limits.channel):",
-        "if self._in_flight[channel] >= self._most.get(channel, self._limits.channel):",
+        "if self._of_channel(channel) + self._claiming[channel] >= self._most.get(channel, self._limits.channel):",
+        "if self._of_channel(channel) >= self._most.get(channel, self._limits.channel):",
         "a turn takes a channel beyond its concurrency while some is being claimed for it",
         by="unit/test_taken*.py",
     ),
@@ -251,8 +258,8 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
-        "            if ended.outcome.is_success and len(self._tasks)",
-        "            if len(self._tasks)",
+        "                if ended.outcome.is_success:\n",
+        "                if ended.outcome.kind:\n",
         "a channel that has failed is sent to before that is recorded, and the breaker sees it",
         by="integration/test_slots_of_a_channel.py",
     ),
@@ -268,6 +275,97 @@ MUTANTS = [
         "is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of",
         "is_late = False",
         "a record that comes late is taken for news",
+    ),
+    *(
+        Mutant(RECORD, *change, by=by)
+        for *change, by in [
+            (
+                "c.revision = a.revision AS is_current",
+                "true AS is_current",
+                "answers of an old address pause the new one and open its breaker",
+                "integration/test_changed_channels.py",
+            ),
+            (
+                "CASE WHEN c.revision = a.revision THEN a.disable END",
+                "a.disable",
+                "a 410 of an old address disables the new one",
+                "integration/test_changed_channels.py",
+            ),
+            (
+                "a.is_done AND NOT a.has_holder AND a.held_by IS NOT NULL AS counts_holder",
+                "false AS counts_holder",
+                "an attempt vanishes, and its number is used again",
+                "integration/test_lives_of_deliveries.py",
+            ),
+            (
+                " AND (l.token = a.token OR NOT l.resend_asked) AS is_done",
+                " AS is_done",
+                "a resend is sent while an attempt is in flight",
+                "integration/test_resends.py",
+            ),
+            (
+                " OR c.rounds_end_before > l.round_from THEN",
+                " THEN",
+                "what was in flight at a disabling goes on when the channel is enabled again",
+                "integration/test_changed_channels.py",
+            ),
+            (
+                "      AND d.due_at = 'infinity'\n",
+                "      AND d.due_at <> 'infinity'\n",
+                "what waited for another is not due when that has ended",
+                "integration/test_order_of_deliveries.py",
+            ),
+        ]
+    ),
+    *(
+        Mutant(CLAIM, *change, by=by)
+        for *change, by in [
+            (
+                "(s.free + (random() < 0.5)::int) / 2",
+                "s.free",
+                "what is new waits for a whole recovery",
+                "integration/test_order_of_deliveries.py",
+            ),
+            (
+                "(s.rounds_end_before IS NULL OR d.round_from >= s.rounds_end_before)",
+                "s.rounds_end_before IS DISTINCT FROM 'infinity'",
+                "what was open at a disabling is sent when the channel is enabled before the sweep",
+                "integration/test_changed_channels.py",
+            ),
+            (
+                "d.interrupted < @free_interruptions::int OR d.step + 1 < s.steps",
+                "d.interrupted < @free_interruptions::int OR d.step + 1 < s.steps + 1000",
+                "a delivery that kills its sender does so for three days",
+                "integration/test_store_deliveries.py",
+            ),
+            (
+                "ELSE coalesce(d.format, p.format) END",
+                "ELSE p.format END",
+                "a changed format changes the bytes under one webhook-id",
+                "integration/test_order_of_deliveries.py",
+            ),
+        ]
+    ),
+    Mutant(
+        "consumer/store/sql/deliveries/hand_back.sql",
+        "ELSE l.due_at END",
+        "ELSE clock_timestamp() END",
+        "what is handed back is sent after everything else",
+        by="integration/test_order_of_deliveries.py",
+    ),
+    Mutant(
+        "consumer/store/sql/sweeps/sweep.sql",
+        "CASE WHEN d.received AND o.reason IS NOT NULL THEN 'SUCCESS' ELSE 'FAILED' END",
+        "'FAILED'",
+        "what the receiver has is FAILED, as a resend of it could not be sent",
+        by="integration/test_changed_channels.py",
+    ),
+    Mutant(
+        "consumer/deliver/looks.py",
+        "        if leased.asked_at > self._changed_at:\n",
+        "        if leased.asked_at:\n",
+        "what was claimed ahead is sent to a channel that was disabled meanwhile",
+        by="integration/test_changed_channels.py",
     ),
     Mutant(
         CLAIM,

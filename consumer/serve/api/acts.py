@@ -41,11 +41,13 @@ async def rotate(call: Call) -> web.Response:
 
 
 async def recover(call: Call) -> web.Response:
-    """Send again all that failed since a time; the answer is the job that does it."""
-    since = bodies.fit(RecoverRequest, await call.body()).since
+    """Send again what has not succeeded, of a span of time; the answer is the job that does it."""
+    wanted = bodies.fit(RecoverRequest, await call.body())
     channel = await channels.found(call)
     try:
-        job_id = await jobs.recover(call.served.database, call.namespace, channel.id, since=since)
+        job_id = await jobs.recover(
+            call.served.database, call.namespace, channel.id, since=wanted.since, until=wanted.until
+        )
     except Refused as exc:
         raise bad_request(str(exc)) from None
     job = await jobs.get(call.served.database, call.namespace, job_id)
@@ -125,7 +127,7 @@ OPERATIONS: Final = (
         recover,
         writes=True,
         about=About(
-            summary="Send again all that failed since a time",
+            summary="Send again what has not succeeded, of events made since a time, and before another",
             takes=Body(RecoverRequest, "RecoverRequest"),
             answers={HTTPStatus.ACCEPTED: answers.Job},
         ),

@@ -11,10 +11,11 @@ from consumer.serve import bodies, large
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.bodies import Query
-from consumer.serve.described import TEXT, About, Body, Parameter
-from consumer.serve.problems import Fault, bad_request, not_found
+from consumer.serve.described import CLASH, TEXT, About, Body, Parameter
+from consumer.serve.problems import Fault, bad_request, conflict, not_found
 from consumer.store import configured, features, history, jobs
 from consumer.store.history import Event, Wanted
+from consumer.store.jobs import NoneLeft
 from schemas import answers
 from schemas.events import DeliveryState
 from schemas.requests import ResendRequest
@@ -60,6 +61,8 @@ async def resend(call: Call) -> web.Response:
         job_id = await jobs.resend(
             call.served.database, call.namespace, event.id, channels=list(channels) if channels else None
         )
+    except NoneLeft as exc:
+        raise conflict(str(exc)) from None
     except Refused as exc:
         raise bad_request(str(exc), [Fault("channels", str(exc))]) from None
     return web.Response(
@@ -181,6 +184,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             summary="Send an event again; `location` names the job that does it",
             takes=Body(ResendRequest, "ResendRequest"),
             answers={HTTPStatus.ACCEPTED: None},
+            problems=CLASH,
         ),
     ),
     Operation(

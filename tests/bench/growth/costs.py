@@ -33,6 +33,7 @@ REMEMBERED = "TOLLBELL_CONSUME_MEMORY_ENTITLEMENTS"
 SLICES = 4  # the first warms up
 CLAIMED, ROUNDS, WARM_UP = 100, 40, 5
 LEASE = dt.timedelta(seconds=30)
+STEPS = 8
 REQUESTS = 40
 SERIES = "SELECT count(*) FROM generate_series(1, 20000) n"
 LISTS = {"events_ms": "/events", "rules_ms": "/rules?pageSize=1", "channels_ms": "/channels?pageSize=1"}
@@ -164,7 +165,9 @@ async def of_claims(deployment: Deployment) -> Row:
             found = [one.id for one in await deliveries.due_channels(database) if one.due_in <= 0]
             at.append(clock.monotonic())
             chosen = random.sample(found, min(len(found), CLAIMED))
-            claimed = await deliveries.claim(database, dict.fromkeys(chosen, CLAIMED // len(chosen)), LEASE)
+            claimed = await deliveries.claim(
+                database, dict.fromkeys(chosen, CLAIMED // len(chosen)), LEASE, steps=STEPS
+            )
             at.append(clock.monotonic())
             assert len(claimed) == CLAIMED
             outcome = Outcome(kind=OutcomeClass.STATUS, started_at=clock.now(), duration_ms=12, status=200, body="ok")

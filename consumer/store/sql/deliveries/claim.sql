@@ -1,27 +1,35 @@
 -- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
 -- locked by another is skipped, and a leased one is not due before its lease has run out.
--- A delivery that waits for another one is left until that has ended, however.
+-- A delivery that waits for another one is left until that has ended, however; it is not due before (`held`).
+-- Of what a recovery sends again at most half is taken while something new is due, of an odd number by chance one more or
+-- one less: a claim of one must not always be the same kind's. Without the one, the other has all.
 -- How many channels are asked for and how many deliveries there are to pick, the planner cannot know. So nothing here
 -- joins two that may both be many: each is looked up by its key. Of a subquery with LIMIT it makes no anti-join with all
 -- that is due; of arrays, which it takes for ten, no walk along the key to what is updated, and no loop over all for each.
 -- (A claim of 100 from 10 channels, 4,000 due, at 300,000 deliveries: 87,863 rows read, now 662. A claim of 500 from 500
 -- channels: 184 ms, now 22.)
 -- Those of *but* are passed over; of *only*, where it is not NULL, there are no others.
--- One past its channel's `expire_after` is left to the sweep, but for what a person resent.
+-- Left to the sweep: one past its channel's `expire_after`, but for what a person resent; one whose round began before its
+-- channel was last disabled; one whose senders have died as often as its schedule has steps.
 -- A channel with a rate gives out the slots that are free by now, over all replicas; one whose breaker is open and whose
 -- pause is over gives out one, the probe, until its lease runs out. Their rows are held for that, and theirs alone: a
 -- channel whose row somebody else holds is left for the next claim.
 -- A body of more than *held_bytes* is not read here, but by `body` when it is sent: its length alone is known without it.
 -- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`; a resend that waited for
 -- its end begins its round here.
+-- A round sends one format: its channel's when its first attempt is claimed.
+-- Returned with what is leased, in the order in which it is to be sent: the channel's revision, and what a hand-back
+-- restores.
 -- Lock order: paces by channel, then deliveries; none is waited for (SKIP LOCKED).
 WITH asked AS MATERIALIZED (
-    SELECT s.channel_id, s.free, c.expire_after, c.rate_limit,
+    SELECT s.channel_id, s.free, c.expire_after, c.rounds_end_before, c.rate_limit, c.format,
+           coalesce(cardinality(c.retry_schedule), @steps::int) AS steps,
            c.rate_limit IS NOT NULL OR c.open_until IS NOT NULL AS is_paced,
            greatest(floor(c.rate_limit * @burst_seconds::float8), 1) AS burst
     FROM unnest(@channels::text[], @free::int[]) AS s (channel_id, free)
     CROSS JOIN LATERAL (
-        SELECT c.disabled_by, c.deleted_at, c.expire_after, c.rate_limit, p.paused_until, p.open_until
+        SELECT c.disabled_by, c.deleted_at, c.expire_after, c.rounds_end_before, c.rate_limit, c.format, c.retry_schedule,
+               p.paused_until, p.open_until
         FROM channel c
         JOIN channel_pace p ON p.channel_id = c.id
         WHERE c.id = s.channel_id                         -- nothing else here: not by an index of what is not deleted
@@ -33,7 +41,8 @@ WITH asked AS MATERIALIZED (
       AND (c.open_until IS NULL OR c.open_until <= clock_timestamp())
 ),
 gate AS MATERIALIZED (
-    SELECT a.channel_id, a.free, a.expire_after, a.rate_limit, a.burst, p.slots_from, p.open_until
+    SELECT a.channel_id, a.free, a.expire_after, a.rounds_end_before, a.steps, a.format, a.rate_limit, a.burst, p.slots_from,
+           p.open_until
     FROM channel_pace p
     JOIN asked a ON a.channel_id = p.channel_id
     WHERE a.is_paced
@@ -44,12 +53,12 @@ gate AS MATERIALIZED (
     FOR UPDATE OF p SKIP LOCKED
 ),
 slot AS MATERIALIZED (
-    SELECT a.channel_id, a.expire_after, a.free, false AS is_paced, NULL::float8 AS rate_limit,
-           NULL::timestamptz AS slots_from, false AS is_probe
+    SELECT a.channel_id, a.expire_after, a.rounds_end_before, a.steps, a.format, a.free, false AS is_paced,
+           NULL::float8 AS rate_limit, NULL::timestamptz AS slots_from, false AS is_probe
     FROM asked a
     WHERE NOT a.is_paced
     UNION ALL
-    SELECT g.channel_id, g.expire_after,
+    SELECT g.channel_id, g.expire_after, g.rounds_end_before, g.steps, g.format,
            greatest(0, least(
                g.free,
                CASE WHEN g.open_until IS NOT NULL THEN 1 END,
@@ -63,21 +72,30 @@ slot AS MATERIALIZED (
                    greatest(n.now, least(coalesce(g.slots_from, n.now), n.now + g.burst / g.rate_limit * interval '1 second'))
                END AS slots_from) f
 ),
-picked AS MATERIALIZED (
-    SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, gen_random_uuid() AS lease,
-           s.is_paced, s.rate_limit, s.slots_from, s.is_probe
+found AS MATERIALIZED (
+    SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered, s.format,
+           s.free, s.is_paced, s.rate_limit, s.slots_from, s.is_probe
     FROM slot s
     CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts
+        SELECT (SELECT true
+                FROM delivery d
+                WHERE d.channel_id = s.channel_id
+                  AND NOT d.recovered
+                  AND d.due_at <= statement_timestamp()
+                LIMIT 1) IS TRUE AS has_new) h
+    CROSS JOIN (VALUES (false), (true)) k (recovered)
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered
         FROM delivery d
         WHERE d.channel_id = s.channel_id
+          AND d.recovered = k.recovered
           AND d.due_at <= statement_timestamp()           -- stable: an index ends there, not at the last one due ever
           AND d.id <> ALL (@but::bigint[])
           AND (@only::bigint[] IS NULL OR d.id = ANY (@only::bigint[]))
-          AND (s.expire_after IS NULL
-               OR d.never_expires
-               OR d.resend_asked
-               OR d.created_at + s.expire_after > clock_timestamp())
+          AND (d.resend_asked
+               OR ((s.expire_after IS NULL OR d.never_expires OR d.created_at + s.expire_after > clock_timestamp())
+                   AND (s.rounds_end_before IS NULL OR d.round_from >= s.rounds_end_before)
+                   AND (d.token IS NULL OR d.interrupted < @free_interruptions::int OR d.step + 1 < s.steps)))
           AND (d.waits_for IS NULL OR (
               SELECT true
               FROM delivery b
@@ -86,9 +104,19 @@ picked AS MATERIALIZED (
                 AND b.state IN ('PENDING', 'SENDING', 'RESENDING')      -- not as an index of what is open says it
               LIMIT 1) IS NULL)
         ORDER BY d.due_at, d.id
-        LIMIT s.free
+        LIMIT CASE WHEN k.recovered AND h.has_new THEN (s.free + (random() < 0.5)::int) / 2 ELSE s.free END
         FOR UPDATE SKIP LOCKED
     ) d
+),
+picked AS MATERIALIZED (
+    SELECT f.id, f.event_id, f.channel_id, f.token, f.attempts, f.due_at, f.format, gen_random_uuid() AS lease,
+           CASE WHEN f.resend_asked THEN 'RESENDING' ELSE f.state END AS state,
+           f.is_paced, f.rate_limit, f.slots_from, f.is_probe
+    FROM (
+        SELECT f.*, row_number() OVER (PARTITION BY f.channel_id ORDER BY NOT f.recovered, f.due_at, f.id) AS place
+        FROM found f
+    ) f
+    WHERE f.place <= f.free
 ),
 spent AS (
     UPDATE channel_pace p
@@ -124,18 +152,26 @@ leased AS (
             WHEN d.resend_asked THEN 0
             ELSE d.step + (p.was_lost AND d.interrupted >= @free_interruptions::int)::int
         END,
+        format = CASE WHEN d.resend_asked THEN p.format ELSE coalesce(d.format, p.format) END,
         round = d.round + d.resend_asked::int,
         round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
+        recovered = d.recovered AND NOT d.resend_asked,
         never_expires = d.never_expires OR d.resend_asked,
         resend_asked = false
-    FROM unnest(ARRAY(SELECT id FROM picked), ARRAY(SELECT lease FROM picked), ARRAY(SELECT token IS NOT NULL FROM picked))
-         AS p (id, lease, was_lost)
+    FROM (
+        SELECT array_agg(p.id) AS ids, array_agg(p.lease) AS leases, array_agg(p.token IS NOT NULL) AS were_lost,
+               array_agg(p.format) AS formats, array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states
+        FROM picked p
+    ) a
+    CROSS JOIN LATERAL unnest(a.ids, a.leases, a.were_lost, a.formats, a.were_due_at, a.states)
+         AS p (id, lease, was_lost, format, was_due_at, was_state)
     WHERE d.id = p.id
-    RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, d.round, p.was_lost
+    RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, d.round, d.format, p.was_lost,
+              d.recovered, p.was_due_at, p.was_state
 )
-SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.round, l.was_lost,
-       CASE WHEN s.size <= @held_bytes::int THEN e.payload END AS payload, e.recorded_at, s.size, c.url, c.format,
-       c.headers, c.signing_secret,
+SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.round, l.was_lost, l.was_due_at,
+       l.was_state, CASE WHEN s.size <= @held_bytes::int THEN e.payload END AS payload, e.recorded_at, s.size, c.revision,
+       c.url, l.format, c.headers, c.signing_secret,
        (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
         FROM channel_old_secret o
         WHERE o.channel_id = l.channel_id
@@ -146,7 +182,7 @@ FROM leased l
 CROSS JOIN LATERAL (SELECT v.payload, v.recorded_at FROM event v WHERE v.id = l.event_id LIMIT 1) e
 JOIN channel c ON c.id = l.channel_id
 LEFT JOIN LATERAL (
-    SELECT v.body FROM rendered v WHERE v.event_id = l.event_id AND v.format = c.format LIMIT 1
-) r ON c.format <> 'openmeter'
+    SELECT v.body FROM rendered v WHERE v.event_id = l.event_id AND v.format = l.format LIMIT 1
+) r ON l.format <> 'openmeter'
 CROSS JOIN LATERAL (SELECT octet_length(e.payload) + coalesce(octet_length(r.body), 0) AS size) s
-ORDER BY l.id
+ORDER BY l.recovered, l.was_due_at, l.id

@@ -14,14 +14,24 @@ WITH RECURSIVE open AS (
     FROM open o
     WHERE o.channel_id IS NOT NULL
 ),
-next AS (
+next AS MATERIALIZED (
+    -- The next of either kind. One that waits for another delivery is due at no time.
     SELECT o.channel_id,
-           (SELECT d.due_at
-            FROM delivery d
-            WHERE d.channel_id = o.channel_id
-              AND d.due_at IS NOT NULL
-            ORDER BY d.due_at
-            LIMIT 1) AS due_at
+           least(
+               (SELECT d.due_at
+                FROM delivery d
+                WHERE d.channel_id = o.channel_id
+                  AND NOT d.recovered
+                  AND d.due_at < 'infinity'
+                ORDER BY d.due_at
+                LIMIT 1),
+               (SELECT d.due_at
+                FROM delivery d
+                WHERE d.channel_id = o.channel_id
+                  AND d.recovered
+                  AND d.due_at < 'infinity'
+                ORDER BY d.due_at
+                LIMIT 1)) AS due_at
     FROM open o
     WHERE o.channel_id IS NOT NULL
 )
@@ -44,5 +54,6 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN c.rate_limit IS NOT NULL THEN
                greatest(now.now, least(coalesce(p.slots_from, now.now), now.now + b.burst / c.rate_limit * interval '1 second'))
            END AS slots_from) s
-WHERE c.disabled_by IS NULL
+WHERE n.due_at IS NOT NULL
+  AND c.disabled_by IS NULL
   AND c.deleted_at IS NULL

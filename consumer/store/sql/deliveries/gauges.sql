@@ -1,6 +1,7 @@
--- What is open, what is due, and for how long. Counts stop at a million: beyond it the exact number helps nobody.
+-- What is open, what is due, and for how long. What waits for another delivery is not due. Counts stop at
+-- a million: beyond it the exact number helps nobody.
 WITH open AS (
-    SELECT state, due_at, token
+    SELECT state, due_at
     FROM delivery
     WHERE due_at IS NOT NULL
     LIMIT 1000000
@@ -10,7 +11,8 @@ outbox AS (
            count(*) FILTER (WHERE state = 'SENDING')::int AS sending,
            count(*) FILTER (WHERE state = 'RESENDING')::int AS resending,
            count(*) FILTER (WHERE due_at <= clock_timestamp())::int AS due,
-           coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8 AS oldest_seconds
+           coalesce(extract(epoch FROM clock_timestamp() - min(due_at) FILTER (WHERE due_at <= clock_timestamp())), 0)::float8
+               AS oldest_seconds
     FROM open
 ),
 channels AS (

@@ -1,9 +1,11 @@
--- Undo claims that nothing was sent for: due at once, for anybody; a probe is free again. Needs the tokens.
+-- Undo claims that nothing was sent for: each is what it was before, in its former place; a probe is free again. Needs the
+-- tokens. A lease that had run out before the claim stays recorded. A resend that was asked for meanwhile begins here.
 -- Lock order: deliveries by id, then paces.
 WITH locked AS MATERIALIZED (
-    SELECT d.id, d.channel_id, d.token
+    SELECT d.id, d.channel_id, d.token, u.due_at, u.state
     FROM delivery d
-    JOIN unnest(@ids::bigint[], @tokens::uuid[]) AS u (id, token) ON u.id = d.id AND u.token = d.token
+    JOIN unnest(@ids::bigint[], @tokens::uuid[], @due_at::timestamptz[], @states::text[]) AS u (id, token, due_at, state)
+      ON u.id = d.id AND u.token = d.token
     ORDER BY d.id
     FOR UPDATE OF d
 ),
@@ -16,19 +18,16 @@ unprobed AS (
       AND p.probe = l.token
 )
 UPDATE delivery d
-SET due_at = clock_timestamp(),
+SET due_at = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE l.due_at END,
     token = NULL,
-    -- In a round without any attempt, sending has not started.
-    state = CASE
-        WHEN d.resend_asked OR (d.step = 0 AND d.interrupted = 0 AND d.round > 1) THEN 'RESENDING'
-        WHEN d.step = 0 AND d.interrupted = 0 THEN 'PENDING'
-        ELSE d.state
-    END,
+    state = CASE WHEN d.resend_asked THEN 'RESENDING' ELSE l.state END,
+    format = CASE WHEN NOT d.resend_asked AND l.state = 'SENDING' THEN d.format END,
     -- Nothing was in flight: what a resend waited for has ended.
     step = CASE WHEN d.resend_asked THEN 0 ELSE d.step END,
     interrupted = CASE WHEN d.resend_asked THEN 0 ELSE d.interrupted END,
     round = d.round + d.resend_asked::int,
     round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
+    recovered = d.recovered AND NOT d.resend_asked,
     never_expires = d.never_expires OR d.resend_asked,
     resend_asked = false
 FROM locked l

@@ -2,60 +2,96 @@
 --
 -- Guarantees. The attempt's row and a 2xx are recorded whoever holds the lease: the receiver has it. Every other change
 -- needs the token that the attempt was claimed with. A row `interrupted` gives way to the truth, never the other way.
--- A delivery whose channel is gone or disabled ends with that reason instead of a retry. One that was to be resent when
--- its attempt has ended begins a new round instead of ending; a 2xx of a round before this one ends nothing.
+-- A 2xx of one whose lease another has taken over ends the delivery, and counts that other attempt, which is still in
+-- flight, as `interrupted` until its answer comes; where a resend waits for that attempt, it goes on waiting.
+-- A 2xx of a round before this one ends nothing.
+-- A delivery whose channel is gone, or was disabled after its round began, ends with that reason instead of a retry; where
+-- its receiver has it all the same, from a round before, it is SUCCESS. One that was to be resent when its attempt has
+-- ended begins a new round instead of ending.
+-- An attempt of an older revision of its channel (another URL, or before it was enabled) says nothing of the channel as it
+-- is: it spends no step, pauses and disables nothing and counts in no run; unless it is a 2xx, it is due again at once.
 -- A receiver that asks for it has its channel paused, or disabled by Tollbell.
 -- Each channel's runs are counted on: `downs` since its last answer, `failures` since its last success; in the order in
 -- which the attempts ended, and a lease's attempt once. An answer closes the breaker; a probe that showed nothing, by
 -- our own fault, is free again.
+-- What waited for a delivery that has ended is due now (one of a recovery in its place).
 -- Returns the channels whose runs changed, and on each row whether somebody else may start now, how many deliveries
 -- succeeded, and for what those failed that ended.
--- Lock order: deliveries by id, then channels by id, then paces by channel.
+-- Lock order: deliveries by id, then channels by id, then paces by channel, then deliveries that waited.
 WITH ended AS MATERIALIZED (
     SELECT *
-    FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::int[], @numbers::int[], @started::timestamptz[],
-                @outcomes::text[], @statuses::smallint[], @durations::int[], @details::text[], @bodies::text[],
-                @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[], @disables::text[],
-                @answered::boolean[], @failed::boolean[])
-         AS a (id, token, round, number, started_at, outcome, status, duration_ms, detail, body, delivered, delay,
+    FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::int[], @numbers::int[], @revisions::int[],
+                @started::timestamptz[], @outcomes::text[], @statuses::smallint[], @durations::int[], @details::text[],
+                @bodies::text[], @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[],
+                @disables::text[], @answered::boolean[], @failed::boolean[])
+         AS a (id, token, round, number, revision, started_at, outcome, status, duration_ms, detail, body, delivered, delay,
                spends_step, pause, disable, answered, failed)
 ),
 locked AS MATERIALIZED (
-    SELECT d.id, d.channel_id, d.event_id, d.state, d.token, d.round, d.resend_asked
+    SELECT d.id, d.channel_id, d.event_id, d.state, d.token, d.attempts, d.round, d.round_from, d.resend_asked, d.received,
+           d.due_at IS NOT NULL AS is_open
     FROM delivery d
     WHERE d.id = ANY (@ids::bigint[])
     ORDER BY d.id
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.*, l.channel_id, l.event_id, l.state AS was,
+    SELECT a.id, a.token, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.detail, a.body, a.delivered,
+           a.answered, a.failed, l.channel_id, l.event_id, l.state AS was, l.token AS held_by, l.attempts, l.resend_asked, l.is_open,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
-           a.delivered AND l.round = a.round AS is_done,
+           a.delivered AND l.round = a.round AND (l.token = a.token OR NOT l.resend_asked) AS is_done,
            a.started_at + a.duration_ms * interval '1 millisecond' AS finished_at,
+           c.revision = a.revision AS is_current,
+           CASE WHEN c.revision = a.revision THEN a.pause END AS pause,
+           CASE WHEN c.revision = a.revision THEN a.disable END AS disable,
+           CASE WHEN c.revision = a.revision THEN a.delay ELSE interval '0' END AS delay,
+           a.spends_step AND c.revision = a.revision AS spends_step,
+           l.received OR bool_or(a.delivered) OVER of_delivery AS received,
+           max(a.number) OVER of_delivery AS last_number,
+           bool_or(l.token = a.token) OVER of_delivery IS TRUE AS has_holder,
            CASE
-               WHEN l.resend_asked THEN 'RESENDING'
-               WHEN a.delivered THEN 'SUCCESS'
-               WHEN a.delay IS NULL OR c.deleted_at IS NOT NULL OR c.disabled_by IS NOT NULL THEN 'FAILED'
-               ELSE 'SENDING'
-           END AS next_state,
-           CASE
-               WHEN l.resend_asked THEN NULL
-               WHEN a.disable IS NOT NULL THEN 'channel_disabled'
-               WHEN a.delivered OR a.delay IS NULL THEN NULL
+               WHEN a.delivered THEN NULL
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
-               WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
-           END AS reason
+               WHEN c.disabled_by IS NOT NULL OR c.rounds_end_before > l.round_from THEN 'channel_disabled'
+           END AS over
     FROM ended a
     JOIN locked l ON l.id = a.id
     JOIN channel c ON c.id = l.channel_id
+    WINDOW of_delivery AS (PARTITION BY a.id)
+),
+judged AS MATERIALIZED (
+    SELECT a.*,
+           bool_or(a.is_done) OVER of_delivery AS ends,
+           a.is_done AND NOT a.has_holder AND a.held_by IS NOT NULL AS counts_holder,
+           CASE
+               WHEN a.resend_asked THEN 'RESENDING'
+               WHEN a.is_done THEN 'SUCCESS'
+               WHEN a.delay IS NULL THEN 'FAILED'
+               WHEN a.over IS NULL THEN 'SENDING'
+               WHEN a.received THEN 'SUCCESS'
+               ELSE 'FAILED'
+           END AS next_state
+    FROM decided a
+    WINDOW of_delivery AS (PARTITION BY a.id)
+),
+deciding AS MATERIALIZED (
+    -- Of two attempts of one delivery, the one that decides.
+    SELECT DISTINCT ON (a.id) a.*
+    FROM judged a
+    ORDER BY a.id, a.is_done DESC, a.is_holder DESC, a.number
 ),
 kept AS (
     INSERT INTO attempt AS k
         (event_id, delivery_id, number, started_at, outcome, status, duration_ms, detail, body, next_at)
     SELECT a.event_id, a.id, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.detail, a.body,
-           CASE WHEN a.next_state = 'SENDING' AND a.is_holder THEN clock_timestamp() + a.delay END
-    FROM decided a
-    ORDER BY a.id, a.number
+           CASE WHEN a.is_holder AND a.next_state = 'SENDING' AND NOT a.ends THEN clock_timestamp() + a.delay END
+    FROM judged a
+    UNION ALL
+    SELECT n.event_id, n.id, n.attempts + 1, clock_timestamp(), 'interrupted', NULL, 0,
+           'still in flight when the attempt before it was answered', '', NULL
+    FROM deciding n
+    WHERE n.counts_holder
+    ORDER BY 2, 3
     ON CONFLICT (event_id, delivery_id, number) DO UPDATE
     SET started_at = excluded.started_at,
         outcome = excluded.outcome,
@@ -85,6 +121,7 @@ timed AS (
            max(a.finished_at) FILTER (WHERE a.answered) OVER of_channel AS answered_at,
            max(a.finished_at) FILTER (WHERE a.delivered) OVER of_channel AS delivered_at
     FROM decided a
+    WHERE a.is_current
     WINDOW of_channel AS (PARTITION BY a.channel_id)
 ),
 counted AS (
@@ -156,35 +193,62 @@ moved AS (
         END,
         ended_at = CASE WHEN a.next_state NOT IN ('SENDING', 'RESENDING') THEN clock_timestamp() END,
         token = NULL,
-        reason = a.reason,
-        attempts = greatest(d.attempts, a.number),
+        reason = CASE
+            WHEN a.next_state <> 'FAILED' THEN NULL
+            WHEN a.disable IS NOT NULL THEN 'channel_disabled'
+            WHEN a.delay IS NOT NULL THEN a.over
+        END,
+        attempts = greatest(d.attempts + a.counts_holder::int, a.last_number),
         step = CASE WHEN d.resend_asked THEN 0 ELSE d.step + (a.spends_step AND a.is_holder)::int END,
         interrupted = CASE
             WHEN d.resend_asked THEN 0
             ELSE d.interrupted + (a.outcome = 'interrupted' AND a.is_holder)::int
         END,
+        format = CASE WHEN NOT d.resend_asked THEN d.format END,
+        received = a.received,
         round = d.round + d.resend_asked::int,
         round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
+        recovered = d.recovered AND NOT d.resend_asked,
         never_expires = d.never_expires OR d.resend_asked,
         resend_asked = false
-    FROM decided a
+    FROM deciding a
     WHERE d.id = a.id
       AND d.id = ANY (@ids::bigint[])                     -- else a walk along the key, where the table looks small
-      AND (a.is_done OR (a.is_holder AND d.due_at IS NOT NULL))
-    RETURNING d.event_id, d.channel_id, d.state, d.due_at, d.reason, a.was
+      AND (a.is_done OR (a.is_holder AND a.is_open))
+    RETURNING d.id, d.event_id, d.channel_id, d.state, d.due_at, d.reason, a.is_current, a.was
+),
+heard AS (
+    UPDATE delivery d
+    SET received = true
+    WHERE d.id = ANY (ARRAY(
+              SELECT a.id
+              FROM deciding a
+              WHERE a.received
+                AND NOT a.is_done
+                AND NOT (a.is_holder AND a.is_open)))
+      AND NOT d.received
+),
+freed AS (
+    UPDATE delivery d
+    SET due_at = CASE WHEN d.recovered AND d.state = 'RESENDING' THEN d.round_from ELSE clock_timestamp() END
+    WHERE d.id = ANY (ARRAY(
+              SELECT w.id
+              FROM moved m
+              -- By LIMIT a look for each: without, it would be a hash of all that waits. "Open" as the index says it.
+              CROSS JOIN LATERAL (
+                  SELECT w.id
+                  FROM delivery w
+                  WHERE w.waits_for = m.event_id
+                    AND w.channel_id = m.channel_id
+                    AND w.state IN ('PENDING', 'SENDING', 'RESENDING')
+                  LIMIT 100) w
+              WHERE m.due_at IS NULL))
+      AND d.id <> ALL (@ids::bigint[])
+      AND d.due_at = 'infinity'
+    RETURNING d.id
 )
-SELECT EXISTS (
-           SELECT 1
-           FROM moved m
-           WHERE m.state = 'RESENDING'
-              -- By LIMIT a look for each: EXISTS would be a hash of all that is due. "Open" as the index says it.
-              OR (m.due_at IS NULL
-                  AND (SELECT true
-                       FROM delivery w
-                       WHERE w.waits_for = m.event_id
-                         AND w.channel_id = m.channel_id
-                         AND w.state IN ('PENDING', 'SENDING', 'RESENDING')
-                       LIMIT 1))) AS is_freeing,
+SELECT EXISTS (SELECT 1 FROM freed)
+       OR EXISTS (SELECT 1 FROM moved m WHERE m.state = 'RESENDING' OR (m.due_at IS NOT NULL AND NOT m.is_current)) AS is_freeing,
        (SELECT count(*)::int FROM moved WHERE state = 'SUCCESS' AND was <> 'SUCCESS') AS succeeded,
        (SELECT array_agg(coalesce(reason, 'attempts')) FROM moved WHERE state = 'FAILED') AS failed_for,
        f.channel_id, f.downs, f.opened, f.failures, f.failing_since, f.failing_for, f.events, f.is_probe, f.has_closed

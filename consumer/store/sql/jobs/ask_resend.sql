@@ -1,5 +1,5 @@
 -- Ask that an event be sent again: to the channels named, or (NULL) to all that its rule has now and all that got it.
--- Made only where the event is known and every channel named is one of those, neither deleted nor disabled. Returns one
+-- Made only where the event is known, every channel named is one of those, neither deleted nor disabled, and there is one. Returns one
 -- row: the job's id or NULL, whether the event is known, and what is wrong with which channel.
 -- The deliverers are told when it commits; people ask seldom.
 WITH known AS MATERIALIZED (
@@ -31,13 +31,15 @@ wrong AS MATERIALIZED (
 ),
 asked AS (
     INSERT INTO job (id, namespace, kind, event_id, channel_ids, total)
-    SELECT @id, @namespace, 'resend', k.id, @channels::text[],
-           (SELECT count(*)
-            FROM candidate c
-            WHERE c.wrong IS NULL
-              AND (@channels::text[] IS NULL OR c.id = ANY (@channels::text[])))
+    SELECT @id, @namespace, 'resend', k.id, @channels::text[], n.total
     FROM known k
+    CROSS JOIN (
+        SELECT count(*) AS total
+        FROM candidate c
+        WHERE c.wrong IS NULL
+          AND (@channels::text[] IS NULL OR c.id = ANY (@channels::text[]))) n
     WHERE NOT EXISTS (SELECT 1 FROM wrong)
+      AND n.total > 0
     RETURNING id
 )
 SELECT (SELECT id FROM asked) AS id,

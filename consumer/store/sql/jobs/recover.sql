@@ -1,10 +1,12 @@
 -- Work off a batch of the oldest recovery, without *but*, that nobody else works on: these deliveries and the job's progress
 -- move together or not at all, so it is never done twice, and a killed worker leaves it where it was.
--- What had FAILED when it was asked for begins a new round, in the order of events: due a microsecond after one another.
+-- What had not succeeded when it was asked for begins a new round: first what had FAILED, in the order of events, due a
+-- microsecond after one another; then what waits for its next attempt, or is about to end as its channel was disabled.
+-- What is in flight is left, and so is what waits for another delivery. One whose other is open waits for it.
 -- `expire_after` holds. It stops where the channel was disabled or deleted meanwhile.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
 WITH work AS MATERIALIZED (
-    SELECT j.id, j.channel_id, j.after_event, j.created_at,
+    SELECT j.id, j.channel_id, j.after_event, j.since_event, j.before_event, j.created_at, c.rounds_end_before,
            CASE
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL THEN 'channel_disabled'
@@ -18,26 +20,48 @@ WITH work AS MATERIALIZED (
     LIMIT 1
     FOR UPDATE OF j SKIP LOCKED
 ),
-batch AS MATERIALIZED (
-    SELECT d.id, d.event_id, row_number() OVER (ORDER BY d.event_id) AS n
+failed AS MATERIALIZED (
+    SELECT d.id, d.event_id, d.waits_for
     FROM work w
     CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id
+        SELECT d.id, d.event_id, d.waits_for
         FROM delivery d
         WHERE d.channel_id = w.channel_id
           AND d.state = 'FAILED'
           AND d.due_at IS NULL
           AND d.event_id > w.after_event
+          AND (w.before_event IS NULL OR d.event_id < w.before_event)
           AND d.ended_at <= w.created_at
         ORDER BY d.event_id
         LIMIT @limit::int) d
     WHERE w.reason IS NULL
+),
+waiting AS MATERIALIZED (
+    SELECT d.id, d.event_id, d.waits_for
+    FROM work w
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id, d.waits_for
+        FROM delivery d
+        WHERE d.channel_id = w.channel_id
+          AND d.due_at IS NOT NULL
+          AND d.token IS NULL
+          AND d.round_from < w.created_at
+          AND (d.round_from < w.rounds_end_before OR (d.state = 'SENDING' AND d.due_at < 'infinity'))
+          AND d.event_id >= coalesce(w.since_event, '')
+          AND (w.before_event IS NULL OR d.event_id < w.before_event)
+        LIMIT @limit::int - (SELECT count(*) FROM failed)) d
+    WHERE w.reason IS NULL
+),
+batch AS MATERIALIZED (
+    SELECT b.id, b.event_id, b.waits_for, row_number() OVER (ORDER BY b.event_id) AS n
+    FROM (SELECT * FROM failed UNION ALL SELECT * FROM waiting) b
 ),
 locked AS MATERIALIZED (
     SELECT d.id
     FROM delivery d
     JOIN batch b ON b.id = d.id
     WHERE d.state = 'FAILED'
+       OR (d.due_at IS NOT NULL AND d.token IS NULL)
     ORDER BY d.id
     FOR UPDATE OF d
 ),
@@ -48,16 +72,28 @@ begun AS MATERIALIZED (
 again AS (
     UPDATE delivery d
     SET state = 'RESENDING',
-        due_at = g.at + b.n * interval '1 microsecond',
+        due_at = CASE WHEN b.must_wait THEN 'infinity' ELSE g.at + b.n * interval '1 microsecond' END,
         ended_at = NULL,
         reason = NULL,
         step = 0,
         interrupted = 0,
+        format = NULL,
         round = d.round + 1,
-        round_from = g.at,
+        round_from = g.at + b.n * interval '1 microsecond',
+        recovered = true,
         never_expires = false
     FROM locked l
-    JOIN batch b ON b.id = l.id
+    JOIN (
+        SELECT b.id, b.n,
+               b.waits_for IN (SELECT o.event_id FROM batch o)
+               OR (SELECT true
+                   FROM delivery o
+                   WHERE o.event_id = b.waits_for
+                     AND o.channel_id = (SELECT w.channel_id FROM work w)
+                     AND o.due_at IS NOT NULL
+                   LIMIT 1) IS TRUE AS must_wait
+        FROM batch b
+    ) b ON b.id = l.id
     CROSS JOIN begun g
     WHERE d.id = l.id
     RETURNING d.id
@@ -70,11 +106,11 @@ SET state = CASE
     END,
     reason = w.reason,
     done = j.done + (SELECT count(*) FROM again),
-    after_event = coalesce(b.last_event, j.after_event),
+    after_event = coalesce((SELECT max(f.event_id) FROM failed f), j.after_event),
     started_at = coalesce(j.started_at, clock_timestamp()),
     ended_at = CASE WHEN w.reason IS NOT NULL OR b.size < @limit::int THEN clock_timestamp() END
 FROM work w
-CROSS JOIN (SELECT count(*) AS size, max(event_id) AS last_event FROM batch) b
+CROSS JOIN (SELECT count(*) AS size FROM batch) b
 WHERE j.id = w.id
 RETURNING j.id, j.kind, j.state, j.reason, j.event_id, j.channel_id, j.total, j.done, j.created_at, j.started_at,
           j.ended_at

@@ -39,29 +39,45 @@ locked AS MATERIALIZED (
     ORDER BY d.id
     FOR UPDATE OF d
 ),
+-- What it waits for, where that is open on the same channel: until then it is due at no time.
+waits AS MATERIALIZED (
+    SELECT t.channel_id, w.waits_for,
+           EXISTS (
+               SELECT 1
+               FROM delivery b
+               WHERE b.event_id = w.waits_for
+                 AND b.channel_id = t.channel_id
+                 AND b.due_at IS NOT NULL) AS must_wait
+    FROM target t
+    CROSS JOIN LATERAL (SELECT max(d.waits_for) AS waits_for FROM delivery d WHERE d.event_id = t.event_id) w
+),
 again AS (
     UPDATE delivery d
     SET state = CASE WHEN d.token IS NULL THEN 'RESENDING' ELSE d.state END,
-        due_at = CASE WHEN d.token IS NULL THEN clock_timestamp() ELSE d.due_at END,
+        due_at = CASE WHEN d.token IS NOT NULL THEN d.due_at WHEN w.must_wait THEN 'infinity' ELSE clock_timestamp() END,
         ended_at = NULL,
         reason = NULL,
         step = CASE WHEN d.token IS NULL THEN 0 ELSE d.step END,
         interrupted = CASE WHEN d.token IS NULL THEN 0 ELSE d.interrupted END,
         round = d.round + (d.token IS NULL)::int,
         round_from = CASE WHEN d.token IS NULL THEN clock_timestamp() ELSE d.round_from END,
+        format = CASE WHEN d.token IS NOT NULL THEN d.format END,
+        received = d.received OR d.state = 'SUCCESS',
+        recovered = d.recovered AND d.token IS NOT NULL,
         never_expires = d.never_expires OR d.token IS NULL,
         resend_asked = d.token IS NOT NULL
-    FROM locked l
+    FROM locked l, waits w
     WHERE d.id = l.id
+      AND w.channel_id = d.channel_id
     RETURNING d.id
 ),
 made AS (
     -- Its first round is a resend's: the second.
     INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, round, never_expires)
-    SELECT t.event_id, t.channel_id, t.namespace,
-           (SELECT max(b.waits_for) FROM delivery b WHERE b.event_id = t.event_id),
-           'RESENDING', clock_timestamp(), 2, true
+    SELECT t.event_id, t.channel_id, t.namespace, w.waits_for, 'RESENDING',
+           CASE WHEN w.must_wait THEN 'infinity' ELSE clock_timestamp() END, 2, true
     FROM target t
+    JOIN waits w ON w.channel_id = t.channel_id
     WHERE NOT EXISTS (
         SELECT 1
         FROM delivery d

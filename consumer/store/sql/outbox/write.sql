@@ -187,24 +187,34 @@ made AS (
 ),
 queued AS (
     -- A channel that a person disabled gets none; one that Tollbell disabled gets its delivery, FAILED, to recover.
-    -- The event before it may be an older one, or of this very statement; one never made is waited for by nobody.
+    -- The event before it may be an older one, or of this very statement; one never made is waited for by nobody. While that
+    -- is open on the same channel, it is due at no time.
     -- The first ones of a channel with slots kept for them are leased as they are made, as a claim would lease them.
-    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, reason, ended_at)
-    SELECT q.event_id, q.channel_id, q.namespace,
-           CASE WHEN q.after IS NOT NULL
-                THEN coalesce((SELECT i.event_id FROM event_identity i WHERE i.identity = q.after), q.after_id)
-           END,
+    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, format, reason, ended_at)
+    SELECT q.event_id, q.channel_id, q.namespace, q.waits_for,
            CASE WHEN q.is_disabled THEN 'FAILED' WHEN q.place <= q.slots THEN 'SENDING' ELSE 'PENDING' END,
            CASE
                WHEN q.is_disabled THEN NULL
                WHEN q.place <= q.slots THEN clock_timestamp() + @lease::interval
+               WHEN q.waits_for IS NOT NULL
+                    AND ((q.waits_for IN (SELECT id FROM made)) IS TRUE
+                         OR (SELECT true
+                             FROM delivery b
+                             WHERE b.event_id = q.waits_for
+                               AND b.channel_id = q.channel_id
+                               AND b.state IN ('PENDING', 'SENDING', 'RESENDING')
+                             LIMIT 1)) THEN 'infinity'
                ELSE clock_timestamp()
            END,
            CASE WHEN q.place <= q.slots THEN gen_random_uuid() END,
+           CASE WHEN q.place <= q.slots THEN q.format END,
            CASE WHEN q.is_disabled THEN 'channel_disabled' END,
            CASE WHEN q.is_disabled THEN clock_timestamp() END
     FROM (
-        SELECT f.id AS event_id, f.namespace, f.after, f.after_id, rc.position, c.id AS channel_id,
+        SELECT f.id AS event_id, f.namespace, rc.position, c.id AS channel_id, c.format,
+               CASE WHEN f.after IS NOT NULL
+                    THEN coalesce((SELECT i.event_id FROM event_identity i WHERE i.identity = f.after), f.after_id)
+               END AS waits_for,
                c.disabled_by IS NOT NULL AS is_disabled,
                CASE
                    WHEN f.after IS NULL AND c.disabled_by IS NULL AND c.rate_limit IS NULL
@@ -224,7 +234,7 @@ queued AS (
           AND c.disabled_by IS DISTINCT FROM 'person'
     ) q
     ORDER BY q.event_id, q.position
-    RETURNING id, event_id, channel_id, state, token, attempts, step, interrupted, round
+    RETURNING id, event_id, channel_id, state, token, attempts, step, interrupted, round, format, created_at
 )
 SELECT d.n::int AS n,
        CASE
@@ -237,16 +247,18 @@ SELECT d.n::int AS n,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued) END AS queued,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued WHERE state = 'FAILED') END AS failed,
        NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL::int AS attempts,
-       NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost, NULL AS url,
-       NULL AS format, NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets,
-       NULL::interval[] AS retry_schedule, NULL::bytea AS rendered
+       NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost,
+       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::int AS revision, NULL AS url, NULL AS format,
+       NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets, NULL::interval[] AS retry_schedule,
+       NULL::bytea AS rendered
 FROM doc d
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
-       c.url, c.format, c.headers, c.signing_secret, c.old_secrets, c.retry_schedule, NULL
+       q.created_at, 'PENDING', c.revision, c.url, q.format, c.headers, c.signing_secret, c.old_secrets, c.retry_schedule,
+       NULL
 FROM queued q
 CROSS JOIN LATERAL (
-    SELECT c.url, c.format, c.headers, c.signing_secret, c.retry_schedule,
+    SELECT c.revision, c.url, c.headers, c.signing_secret, c.retry_schedule,
            (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
             FROM channel_old_secret o
             WHERE o.channel_id = c.id
