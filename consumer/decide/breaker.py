@@ -134,8 +134,9 @@ def judge(run: Run, *, breaker: Breaker, endurance: Endurance, jitter: float) ->
         and run.failures >= endurance.attempts
         and run.events >= min(endurance.events, MAX_EVENTS)
     ):
-        days = run.failing_for / dt.timedelta(days=1)
-        return StopSending(f"no success for {days:.1f} days: {run.failures} attempts failed since the last one")
+        return StopSending(
+            f"no success for {_long(run.failing_for)}: {run.failures} attempts failed since the last one"
+        )
     # While it is open, attempts that were in flight before still fail: only the probe may open it for longer.
     if run.is_probe or (run.opened == 0 and run.downs >= breaker.failures):
         return Open(pause(breaker, run.opened, jitter=jitter))
@@ -146,3 +147,11 @@ def pause(breaker: Breaker, opened: int, *, jitter: float) -> dt.timedelta:
     """Return how long *breaker* stays open, having opened *opened* times before."""
     grown = breaker.pause * float(_GROWTH ** min(opened, _MOST_DOUBLINGS))
     return min(min(grown, breaker.longest) * (1 + JITTER * jitter), breaker.longest)
+
+
+def _long(span: dt.timedelta) -> str:
+    """Return *span* in the largest unit of which there is one at least: `5.0 days`, `90 seconds` is `1.5 minutes`."""
+    for unit in ("days", "hours", "minutes"):
+        if (count := span / dt.timedelta(**{unit: 1})) >= 1:
+            return f"{count:.1f} {unit}"
+    return f"{span.total_seconds():.1f} seconds"

@@ -8,6 +8,7 @@ from consumer.store.deliveries import DueChannel
 
 SLOW_SHARE = 4  # slow channels share one slot in four: 63 black holes of 8 must not fill 500
 NAMESPACE_SHARE = 2  # one namespace has at most one slot in two while another has something due
+NOTHING: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ def allot(
     slow: Collection[str],
     limits: Limits,
     namespaces: Mapping[str, str],
+    recording: Mapping[str, int] = NOTHING,
 ) -> dict[str, int]:
     """Return how many deliveries of each channel of *due* may be claimed and started at once.
 
@@ -41,6 +43,7 @@ def allot(
         slow: channels whose last attempt took a good part of the timeout, or all of it.
         limits: of the process and of a channel.
         namespaces: of the channels in flight.
+        recording: attempts that failed and are not recorded yet, by channel: they count against their channel alone.
     """
     used = Counter(in_flight)
     of_slow = sum(count for busy, count in used.items() if busy in slow)
@@ -57,7 +60,7 @@ def allot(
             is_slow = channel.id in slow
             if (
                 room <= 0
-                or used[channel.id] >= (channel.concurrency or limits.channel)
+                or used[channel.id] + recording.get(channel.id, 0) >= (channel.concurrency or limits.channel)
                 or (channel.most is not None and given[channel.id] >= channel.most)
                 or (is_slow and of_slow >= max(limits.total // SLOW_SHARE, 1))
                 or of_namespace[channel.namespace] >= most

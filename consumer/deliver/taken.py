@@ -58,6 +58,7 @@ class Taken:
         self._most_total = limits.total  # lowered while we are short of what a connection takes
         self._slow_ms = timeout_seconds * 1000 * SLOW_PART
         self._in_flight: Counter[str] = Counter()
+        self._recording: Counter[str] = Counter()  # failed: they hold their channel's slots until they are recorded
         self._of_namespace: Counter[str] = Counter()  # in flight
         self._ahead: defaultdict[str, deque[Leased]] = defaultdict(deque)
         self._namespaces: dict[str, str] = {}
@@ -71,6 +72,7 @@ class Taken:
         self._claiming: Counter[str] = Counter()  # slots of the claim under way
         self._claiming_of_namespace: Counter[str] = Counter()
         self._freed: Counter[str] = Counter()  # since the last allotment
+        self._let_go = 0  # since then, of channels that must not have them again yet
         self._running = 0  # in flight, of all channels
         self._left = self._few = 0  # ahead, of all channels; and when that is little
 
@@ -82,8 +84,8 @@ class Taken:
         self._most_of_namespace = namespace_share(due, self._limits)
         # Who was promised a slot is first at those that are free, and last at the turns after them.
         due = sorted(due, key=lambda channel: channel.id in self._promised)
-        now = allot(due[::-1], self._in_flight, self._slow, self._limits, self._namespaces)
-        self._is_full = any(id_ not in now and self._in_flight[id_] < most[id_] for id_ in most)
+        now = allot(due[::-1], self._in_flight, self._slow, self._limits, self._namespaces, self._recording)
+        self._is_full = any(id_ not in now and self._of_channel(id_) < most[id_] for id_ in most)
         self._well.intersection_update(most)
         works = {channel.id for channel in due if channel.id in self._well and channel.most is None}
         waiting = Counter({channel: len(leased) for channel, leased in self._ahead.items()})
@@ -99,6 +101,7 @@ class Taken:
         for id_, count in now.items():
             self._claiming_of_namespace[self._namespaces[id_]] += count
         self._freed.clear()
+        self._let_go = 0
         self.wants_more = False
         return Allotted(now, ahead)
 
@@ -137,7 +140,7 @@ class Taken:
         room = half - self._running - self._claiming.total()
         kept: dict[str, Slots] = {}
         for (namespace, channel), count in wanted.items():
-            in_flight = self._in_flight[channel] + self._claiming[channel]
+            in_flight = self._of_channel(channel) + self._claiming[channel]
             free = min(count, self._limits.channel - in_flight, room)
             if free <= 0 or channel in self._slow or channel in self._ahead:
                 continue
@@ -193,10 +196,31 @@ class Taken:
             self.wants_more |= self._left <= self._few
             return following
         self._freed[channel] += 1
-        are_some = self._freed.total() * SOME_OF >= self._running
         has_more = channel in self._more
-        self.wants_more |= (has_more and left <= self._more[channel]) or (are_some and (has_more or self._is_full))
+        self.wants_more |= has_more and left <= self._more[channel]
+        self.wants_more |= (has_more or self._is_full) and self._are_some_free()
         return None
+
+    def let_go(self, channel: str, now: float) -> Leased | None:
+        """Let go of a slot whose attempt failed, before that is recorded; return what has it now: another channel's.
+
+        Its own channel may not have one more until then (`recorded`): it may be about to be paused.
+        """
+        self._end(channel)
+        self._recording[channel] += 1
+        if (following := self._turn(now)) is not None:
+            self.wants_more |= self._left <= self._few
+            return following
+        self._let_go += 1
+        self.wants_more |= self._is_full and self._are_some_free()
+        return None
+
+    def recorded(self, channel: str) -> None:
+        """Let *channel* have slots again for one that was let go of: its attempt is recorded."""
+        self._recording[channel] -= 1
+        if not self._recording[channel]:
+            del self._recording[channel]
+        self.wants_more |= channel in self._more
 
     def stop(self) -> None:
         """Keep nothing ahead: it is all `unsent`."""
@@ -209,7 +233,7 @@ class Taken:
         Who does not work may not be ahead, but has its turns: so many slots are left free, and it is first at them.
         """
         twice = replace(self._limits, total=2 * self._limits.total)
-        turns = allot(due, self._in_flight + taken, self._slow, twice, self._namespaces)
+        turns = allot(due, self._in_flight + taken, self._slow, twice, self._namespaces, self._recording)
         ahead = {id_: count for id_, count in turns.items() if id_ in works}
         self._promised = Counter(turns) - Counter(ahead)
         return ahead
@@ -219,7 +243,7 @@ class Taken:
         if self._limits.total - self._running <= self._promised.total():
             return None
         for channel in list(self._ahead):
-            if self._in_flight[channel] + self._claiming[channel] >= self._most.get(channel, self._limits.channel):
+            if self._of_channel(channel) + self._claiming[channel] >= self._most.get(channel, self._limits.channel):
                 continue
             namespace = self._namespaces[channel]
             if self._of_namespace[namespace] + self._claiming_of_namespace[namespace] >= self._most_of_namespace:
@@ -230,6 +254,13 @@ class Taken:
                     self._ahead[channel] = self._ahead.pop(channel)
                 return leased
         return None
+
+    def _of_channel(self, channel: str) -> int:
+        """Return how many of its slots are taken."""
+        return self._in_flight[channel] + self._recording[channel]
+
+    def _are_some_free(self) -> bool:
+        return (self._freed.total() + self._let_go) * SOME_OF >= self._running
 
     def _begin(self, channel: str) -> None:
         self._in_flight[channel] += 1

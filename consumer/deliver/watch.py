@@ -1,6 +1,7 @@
 """What follows from recorded attempts for others: a channel is paused or disabled, or somebody may start."""
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -41,34 +42,56 @@ class Watch:
         """
         for (state, reason), count in recorded.ends.items():
             self.metrics.ended(state, reason, count)
-        for run in recorded.runs:
-            try:
-                await self._judge(run)
-            except (StoreFailed, DataRefused) as exc:
-                logger.failed("deliver.failed", exc, channel_id=run.channel_id)
-            except Unavailable as exc:
-                logger.warning("deliver.waiting", error=str(exc))
-                break
+        await self._judge(recorded.runs)
         for channel_id in recorded.closed:
             logger.info("channel.resumed", channel_id=channel_id)
         if recorded.is_freeing or recorded.closed:
             self.announce()
 
-    async def _judge(self, run: Run) -> None:
-        decided = breaker.judge(run, breaker=self.breaker, endurance=self.endurance, jitter=clock.jitter())
-        match decided:
-            case None:
-                return
-            case Open(pause):
-                if await paces.open_breaker(self.database, run, pause):
-                    logger.warning(
-                        "channel.paused",
-                        channel_id=run.channel_id,
-                        pause_s=round(pause.total_seconds(), 3),
-                        failures=run.downs,
-                    )
-            case StopSending(reason):
-                if await paces.disable(self.database, run, reason):
-                    logger.error("channel.disabled", channel_id=run.channel_id, by="tollbell", reason=reason)
-            case _:
-                assert_never(decided)
+    async def _judge(self, runs: Sequence[Run]) -> None:
+        opening: list[tuple[Run, dt.timedelta]] = []
+        stopping: list[tuple[Run, str]] = []
+        for run in runs:
+            match breaker.judge(run, breaker=self.breaker, endurance=self.endurance, jitter=clock.jitter()):
+                case None:
+                    pass
+                case Open(pause):
+                    opening.append((run, pause))
+                case StopSending(reason):
+                    stopping.append((run, reason))
+                case never:
+                    assert_never(never)
+        try:
+            if opening:
+                await self._open(opening)
+            for run, reason in stopping:
+                await self._disable(run, reason)
+        except Unavailable as exc:
+            logger.warning("deliver.waiting", error=str(exc))
+
+    async def _open(self, opening: Sequence[tuple[Run, dt.timedelta]]) -> None:
+        """Open breakers, all at once: of a thousand, each alone would hold up what waits to be recorded for seconds."""
+        try:
+            opened = await paces.open_breakers(self.database, opening)
+        except (StoreFailed, DataRefused) as exc:
+            if len(opening) > 1:
+                for one in opening:
+                    await self._open([one])
+            else:
+                logger.failed("deliver.failed", exc, channel_id=opening[0][0].channel_id)
+            return
+        for run, pause in opening:
+            if run.channel_id in opened:
+                logger.warning(
+                    "channel.paused",
+                    channel_id=run.channel_id,
+                    pause_s=round(pause.total_seconds(), 3),
+                    failures=run.downs,
+                )
+
+    async def _disable(self, run: Run, reason: str) -> None:
+        try:
+            if await paces.disable(self.database, run, reason):
+                logger.error("channel.disabled", channel_id=run.channel_id, by="tollbell", reason=reason)
+        except (StoreFailed, DataRefused) as exc:
+            logger.failed("deliver.failed", exc, channel_id=run.channel_id)

@@ -8,9 +8,9 @@ import pytest
 from consumer.decide.breaker import Breaker, Endurance, Open, Run, StopSending, judge
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import GiveUp, RetryIn
-from consumer.store import deliveries, paces
+from consumer.store import deliveries, paces, sweeps
 from tests.factories import NOW
-from tests.stores import DAYS, Store, ended
+from tests.stores import ENDS, Store, ended
 
 BREAKER = Breaker(failures=3, pause=dt.timedelta(minutes=1), longest=dt.timedelta(hours=1))
 ENDURANCE = Endurance(lasting=dt.timedelta(days=5), attempts=10, events=2)
@@ -25,7 +25,7 @@ async def fail(stored: Store, count: int, key: str = "hook") -> Run:
 
 
 async def open_breaker(stored: Store, run: Run, pause: dt.timedelta = BREAKER.pause) -> bool:
-    return await paces.open_breaker(stored.database, run, pause)
+    return bool(await paces.open_breakers(stored.database, [(run, pause)]))
 
 
 async def pause_is_over(stored: Store) -> None:
@@ -199,7 +199,7 @@ async def test_after_five_days_ten_attempts_and_two_events_it_is_disabled_visibl
     decided = judge(run, breaker=BREAKER, endurance=ENDURANCE, jitter=0)
     assert isinstance(decided, StopSending)
     disabled = await asyncio.gather(*(paces.disable(stored.database, run, decided.reason) for _ in range(4)))
-    await deliveries.sweep(stored.database, longest_round=DAYS)
+    await sweeps.sweep(stored.database, ENDS)
     await stored.events(1)
 
     assert sorted(disabled) == [False, False, False, True]

@@ -130,7 +130,20 @@ def test_a_channel_is_disabled_if_and_only_if_days_attempts_and_events_are_all_r
     assert isinstance(decided, StopSending) == (days >= 5 and failures >= 10 and events >= 2)
 
 
-def test_the_reason_says_for_how_long_and_how_often() -> None:
-    decided = judged(make_run(failures=31, failing_for=6.5 * DAY, events=10))
+@pytest.mark.parametrize(
+    ("failing_for", "says"),
+    [
+        (6.5 * DAY, "6.5 days"),
+        (DAY / 2, "12.0 hours"),
+        (DAY / 24, "1.0 hours"),
+        (DAY / 960, "1.5 minutes"),
+        (DAY / 86400, "1.0 seconds"),
+    ],
+)
+def test_the_reason_says_for_how_long_and_how_often(failing_for: dt.timedelta, says: str) -> None:
+    soon = Endurance(lasting=dt.timedelta(), attempts=10, events=2)
+    run = make_run(failures=31, failing_for=failing_for, events=10)
 
-    assert decided == StopSending("no success for 6.5 days: 31 attempts failed since the last one")
+    decided = breaker.judge(run, breaker=BREAKER, endurance=soon, jitter=0)
+
+    assert decided == StopSending(f"no success for {says}: 31 attempts failed since the last one")

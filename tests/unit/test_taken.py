@@ -33,6 +33,9 @@ def claimed(channel: str, count: int) -> list[Claimed]:
             interrupted=0,
             round=1,
             was_lost=False,
+            was_due_at=NOW,
+            was_state="PENDING",
+            revision=1,
             payload=b"{}",
             recorded_at=NOW,
             url="https://example.com",
@@ -324,3 +327,27 @@ def test_who_found_no_slot_is_claimed_for_when_some_of_others_are_free() -> None
     one.free("a", 0)
 
     assert one.wants_more
+
+
+def test_a_slot_whose_attempt_failed_is_another_channels_and_its_own_waits_for_the_record() -> None:
+    one = full("b")
+    one.see(ended("a", status=503))
+
+    following = [one.let_go("a", 0.5) for _ in range(2)]
+    before = one.allot(due("a")).now
+    for _ in range(2):
+        one.recorded("a")
+
+    assert [leased.delivery.channel_id for leased in following if leased] == ["b", "b"]
+    assert before == {}
+
+
+def test_while_a_failure_is_not_recorded_others_may_be_claimed_and_its_channel_may_not() -> None:
+    one = taken(total=4)
+    assert len(claim(one, due("a"))) == 4
+
+    one.let_go("a", 0.5)
+
+    assert one.allot(due("a", "b")).now == {"b": 1}
+    one.recorded("a")
+    assert one.allot(due("a")).now == {"a": 1}
