@@ -24,6 +24,7 @@ class Ledger:
         failed: events of which a delivery ended FAILED.
         unreceived: ended SUCCESS, and no webhook came.
         unequal: webhooks of one event with other bytes than its payload.
+        uncounted: of which more webhooks came than there are attempts, or whose attempts are not numbered 1, 2, 3.
         unclosed: alarms of a period that is over that nothing has closed, though nothing deletes the entitlement.
     """
 
@@ -37,16 +38,22 @@ class Ledger:
     failed: list[str]
     unreceived: list[str]
     unequal: list[str]
+    uncounted: list[str]
     unclosed: list[Event]
 
     def wrong(self) -> dict[str, list[object]]:
         """Return what should be empty and is not, the start of each."""
-        names = ("lost", "strange", "twice", "unfinished", "failed", "unreceived", "unequal", "unclosed")
+        names = (
+            "lost", "strange", "twice", "unfinished", "failed", "unreceived", "unequal", "uncounted", "unclosed",
+        )  # fmt: skip
         return {name: list(found[:3]) for name in names if (found := getattr(self, name))}
 
 
 def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], received: Iterable[Received]) -> Ledger:
-    """Compare *rows* (id, namespace and key of the rule, payload, state) and what was *received* with the oracle."""
+    """Compare *rows* and what was *received* with the oracle.
+
+    Of a row it takes id, namespace and key of the rule, payload, state, and the numbers of its attempts.
+    """
     lost: Counter[Event] = Counter()
     strange: Counter[Event] = Counter()
     twice: list[Event] = []
@@ -70,8 +77,11 @@ def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], recei
             strange += Counter(of_it[1])
             twice += of_it[2]
     bodies: dict[str, set[bytes]] = {}
+    requests: Counter[str] = Counter()
     for request in received:
-        bodies.setdefault(verified_then(request)["id"], set()).add(request.body)
+        event = verified_then(request)["id"]
+        requests[event] += 1
+        bodies.setdefault(event, set()).add(request.body)
     return Ledger(
         records=sum(len(one.records) for one in workloads),
         expected=expected,
@@ -83,6 +93,11 @@ def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], recei
         failed=[row["id"] for row in rows if row["state"] == "FAILED"],
         unreceived=[row["id"] for row in rows if row["state"] == "SUCCESS" and row["id"] not in bodies],
         unclosed=[event for one in workloads for event in _unclosed(one, rows)],
+        uncounted=[
+            row["id"]
+            for row in rows
+            if row["attempts"] != list(range(1, len(row["attempts"]) + 1)) or len(row["attempts"]) < requests[row["id"]]
+        ],
         unequal=[row["id"] for row in rows if bodies.get(row["id"], {row["payload"]}) != {row["payload"]}],
     )
 

@@ -97,6 +97,8 @@ class Stage:
         try:
             return await connection.fetch(
                 "SELECT e.id, r.namespace, r.key, e.payload, e.recorded_at, d.state, n.ended,"
+                " ARRAY(SELECT a.number FROM attempt a WHERE a.event_id = e.id AND a.delivery_id = d.id ORDER BY 1)"
+                " AS attempts,"
                 " coalesce(n.begins_at, n.period_from) AS current_from FROM event e"
                 " JOIN rule r ON r.id = e.rule_id LEFT JOIN delivery d ON d.event_id = e.id"
                 " LEFT JOIN entitlement n ON n.namespace = e.namespace AND n.id = e.entitlement_id"

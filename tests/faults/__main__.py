@@ -24,8 +24,8 @@ from tests.workload import workloads
 
 EXAMPLES = 6  # namespaces of a run
 HEAD = (
-    "case seed records expected made lost strange twice unfinished failed unreceived unequal recovery_s takeover_s"
-    " seconds"
+    "case seed records expected made lost strange twice unfinished failed unreceived unequal uncounted"
+    " recovery_s takeover_s seconds"
 )
 
 
@@ -69,6 +69,7 @@ def line(case: str, seed: int, outcome: Outcome) -> str:
     one = outcome.ledger
     counts = [one.records, one.expected, one.made]
     zeros = [one.lost, one.strange, one.twice, one.unfinished, one.failed, one.unreceived, one.unequal]
+    zeros += [one.uncounted]
     times = ["-" if seconds is None else f"{seconds:.1f}" for seconds in (outcome.recovery, outcome.takeover)]
     cells = [f"{case:28}", f"{seed:8}", *map(str, counts), *(str(len(found)) for found in zeros), *times]
     return "\t".join([*cells, f"{outcome.seconds:.0f}"])

@@ -7,7 +7,7 @@ from functools import partial
 
 from consumer import clock
 from tests.fakes import Received
-from tests.faults import half, receivers
+from tests.faults import half, receivers, under_way
 from tests.faults.run import Run
 
 MANY = 20  # webhooks under way at once, for two replicas to be at work
@@ -184,5 +184,8 @@ CASES: dict[str, Case] = {
     "rules under load": half.rules_under_load,
     "two writers": half.two_writers,
     "idle without records": half.idle_without_records,
+    "sent elsewhere": under_way.sent_elsewhere,
+    "disabled and enabled": under_way.disabled_and_enabled,
+    "recovered in order": under_way.recovered_in_order,
     "hostile receivers": receivers.and_say,
 }

@@ -161,8 +161,8 @@ async def loaded(run: Run) -> AsyncIterator[None]:
         loading.cancel()
 
 
-async def apply(run: Run, rules: Sequence[tuple[str, int, dict[str, Any]]]) -> None:
-    """Make rules of (key, percentage, more), whose events go to a path of their own."""
+async def apply(run: Run, rules: Sequence[tuple[str, int, dict[str, Any]]], **hook: object) -> None:
+    """Make rules of (key, percentage, more), whose events go to a path of their own, as *hook* says."""
     channel: dict[str, Any] = {
         "key": "hook",
         "type": "WEBHOOK",
@@ -180,7 +180,7 @@ async def apply(run: Run, rules: Sequence[tuple[str, int, dict[str, Any]]]) -> N
         }
         for key, value, more in rules
     ]
-    channel |= {"signingSecret": SECRET, "customHeaders": {"X-Webhook-Secret": "hush-hush"}}
+    channel |= {"signingSecret": SECRET, "customHeaders": {"X-Webhook-Secret": "hush-hush"}, **hook}
     file = {"namespace": NAMESPACE, "channels": [channel], "rules": made}
     applied = await run.stage.deployment.apply(json.dumps(file))
     assert applied.status == 0, applied.err
@@ -188,14 +188,14 @@ async def apply(run: Run, rules: Sequence[tuple[str, int, dict[str, Any]]]) -> N
 
 async def events_of(run: Run) -> dict[str, int]:
     """Return how many entitlements each rule has told of; twice of one would be two."""
-    rows = await _rows(run, "SELECT r.key FROM event e JOIN rule r ON r.id = e.rule_id WHERE e.namespace = $1")
+    rows = await rows_of(run, "SELECT r.key FROM event e JOIN rule r ON r.id = e.rule_id WHERE e.namespace = $1")
     return dict(Counter(row["key"] for row in rows))
 
 
 async def told(run: Run, entitlement: str) -> list[str]:
     """Return action and episode of each event of *entitlement*, in order."""
     text = "convert_from(payload, 'UTF8')::json #>> '{data,crossing,episode}'"
-    rows = await _rows(
+    rows = await rows_of(
         run,
         f"SELECT action || ' ' || ({text}) AS told FROM event WHERE namespace = $1 AND entitlement_id = $2 ORDER BY id",  # noqa: S608
         entitlement,
@@ -203,7 +203,7 @@ async def told(run: Run, entitlement: str) -> list[str]:
     return [row["told"] for row in rows]
 
 
-async def _rows(run: Run, sql: str, *more: object) -> list[asyncpg.Record]:
+async def rows_of(run: Run, sql: str, *more: object) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(run.stage.deployment.environment["TOLLBELL_DATABASE_URL"])
     try:
         return await connection.fetch(sql, NAMESPACE, *more)
