@@ -11,6 +11,7 @@ import msgspec
 from schemas.events import DeliveryState, FeatureRef, ThresholdPart
 from schemas.rules import RuleType
 from schemas.times import Time
+from schemas.tracing import Traced
 
 T = TypeVar("T")
 # An object as it was stored, byte for byte: nothing of it is read, and no number of it loses a digit.
@@ -103,7 +104,10 @@ class DeliveryStatus(_Answer, frozen=True, kw_only=True):
 
 
 class Event(_Answer, frozen=True, kw_only=True):
-    """A notification event; `payload` is the body of its webhooks, as frozen."""
+    """A notification event; `payload` is the body of its webhooks, as frozen.
+
+    `record`: what it was made of: where it lies in Kafka, and what its producer calls it. The clock's events have none.
+    """
 
     id: str
     type: RuleType
@@ -112,6 +116,7 @@ class Event(_Answer, frozen=True, kw_only=True):
     delivery_status: list[DeliveryStatus]
     payload: Stored
     annotations: dict[str, Any] | None = None
+    record: Traced | None = None
 
 
 class Page(_Answer, Generic[T], frozen=True, kw_only=True):

@@ -56,8 +56,17 @@ class _Envelope(msgspec.Struct, frozen=True):
     time: Loose | None = None
 
 
+class Attributes(msgspec.Struct, frozen=True):
+    """What names a CloudEvent beside its data: for people who look for it."""
+
+    id: str
+    source: str
+    traceparent: str | None = None
+
+
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 _envelope: Final = msgspec.json.Decoder(_Envelope)
+_named: Final = msgspec.json.Decoder(Attributes)
 _INVOICES: Final = {
     native_invoices.CREATED_TYPE: native_invoices.read_native_created,
     native_invoices.UPDATED_TYPE: native_invoices.read_native_updated,
@@ -86,6 +95,14 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
     except Rejected as exc:
         return Reject(exc.reason, exc.error[:_MAX_DETAIL])
     return source
+
+
+def attributes_of(value: bytes, headers: Headers) -> Attributes:
+    """Return what names the CloudEvent of a record that `parse` understood."""
+    if not is_binary(headers):
+        return _named.decode(value)
+    given = {name: text.decode() for name, text in _attributes(headers).items()}
+    return Attributes(given["id"], given["source"], given.get("traceparent"))
 
 
 def is_binary(headers: Headers) -> bool:

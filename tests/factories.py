@@ -108,7 +108,7 @@ def native_record(
 
 
 def kafka_record(
-    value: bytes | None = b"{}",
+    value: bytes | None = b'{"specversion":"1.0","id":"reading-1","source":"meters","type":"none"}',
     *,
     key: bytes | None = b"acme",
     headers: tuple[tuple[str, bytes], ...] = (),

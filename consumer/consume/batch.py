@@ -18,6 +18,7 @@ from schemas.events import Action, FeatureRef
 from schemas.glance import Glance
 from schemas.rules import Rule, RuleType
 from schemas.sources import About, Snapshot, SourceEvent
+from schemas.tracing import Traced, traced
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 PART_RECORDS: Final = 250  # of a batch are written at once: smaller parts make more statements, larger ones wait longer
@@ -129,9 +130,11 @@ def fold(
 def _events(occurrences: Sequence[Occurrence], one: Wanted, new_id: Callable[[], str]) -> list[NewEvent] | None:
     """Return the events of a record, or None where they are too large together: no more of them is made than that."""
     made: list[NewEvent] = []
-    size = 0
+    if not occurrences:
+        return made
+    record, size = _traced(one.record), 0
     for occurrence in occurrences:
-        event = new_event(occurrence, new_id(), _got_at(one.record))
+        event = new_event(occurrence, new_id(), _got_at(one.record), record)
         size += len(event.payload)
         if size > RECORD_EVENT_BYTES:
             return None
@@ -176,8 +179,10 @@ def _has_fired(folded: Folded) -> bool:
     )
 
 
-def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -> NewEvent:
-    """Return the event of *occurrence*; *recorded_at* is when Kafka got the record, or the clock struck."""
+def new_event(
+    occurrence: Occurrence, event_id: str, recorded_at: dt.datetime, record: Traced | None = None
+) -> NewEvent:
+    """Return the event of *occurrence*; *recorded_at* is when Kafka got the *record*, or the clock struck."""
     frozen = freeze(occurrence, event_id)
     return NewEvent(
         id=event_id,
@@ -190,7 +195,13 @@ def new_event(occurrence: Occurrence, event_id: str, recorded_at: dt.datetime) -
         parties=frozen.parties,
         occurred_at=occurred_at(occurrence),
         recorded_at=recorded_at,
+        record=record,
     )
+
+
+def _traced(record: KafkaRecord) -> Traced:
+    assert record.value is not None  # noqa: S101 - it was understood
+    return traced(record.topic, record.partition, record.offset, record.value, record.headers)
 
 
 def as_written(

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from consumer import clock, ids, log
+from consumer.consume import said
 from consumer.consume.batch import (
     Fold,
     Folded,
@@ -29,7 +30,6 @@ from consumer.consume.batch import (
 from consumer.consume.dead_letters import DeadLetter, Sink
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.sift import Sifted, settle, sift
-from consumer.decide.judge import judge
 from consumer.decide.model import AnyDocument, Reason
 from consumer.decide.standing import looks_back
 from consumer.errors import DataRefused, StoreFailed, StoreUnavailable
@@ -37,7 +37,7 @@ from consumer.metrics import Metrics
 from consumer.store import outbox
 from consumer.store.catalog import Catalog
 from consumer.store.database import Database
-from consumer.store.memory import Filling, Memory, MemoryKey, key_of
+from consumer.store.memory import Filling, Memory, MemoryKey
 from consumer.store.outbox import NOTHING_KEPT, Kept, Result, Written
 from schemas.parse import Reject
 from schemas.reading import RejectReason
@@ -292,9 +292,10 @@ class Ingest:
             else as_written(state.reasons, [one for one, _ in state.occurrences], written.was_made)
         )
         if logger.is_debug:
-            _say_judged(state, self.future_tolerance)
+            said.judged(state, self.future_tolerance)
         if written is None:
             return
+        said.made(written.made)
         tally.events += len(written.made)
         tally.deliveries += written.deliveries
         tally.failed += written.failed
@@ -363,15 +364,3 @@ def _recipients(changed: Iterable[Folded]) -> Recipients:
         for occurrence, _ in state.occurrences
         for channel in occurrence.rule.channels
     )
-
-
-def _say_judged(state: Folded, tolerance: dt.timedelta) -> None:
-    """Log why each record came out as it did. Judged once more for that, rule by rule: it is pure, and this is rare."""
-    document = state.before
-    for one in state.wanted:
-        at = {"topic": one.record.topic, "partition": one.record.partition, "offset": one.record.offset}
-        for rule in one.rules:
-            reasons = [reason.value for _, reason in judge([rule], one.source, document, tolerance=tolerance).reasons]
-            by = {"rule_id": rule.id, "rule_type": rule.type}
-            logger.debug("record.judged", **at, about=key_of(one.source).id, **by, reasons=reasons)
-        document = judge(one.rules, one.source, document, tolerance=tolerance).document

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from consumer import ids, log, loop
+from consumer.consume import said
 from consumer.consume.batch import as_written, new_event
 from consumer.consume.rulebook import Rulebook
 from consumer.decide.entitlements import feature_ref
@@ -143,6 +144,7 @@ class PeriodEnds:
             self._metrics.judged(rule_type, reason.value, count)
         made: Counter[tuple[str, str]] = Counter()
         for _, one in settled:
+            said.made(one.made)
             made.update([(event.type, event.action) for event in one.made])
         for (event_type, action), count in made.items():
             self._metrics.events(event_type, action, count)

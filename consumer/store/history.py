@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from consumer.store.configured import Page
 from consumer.store.database import Connection, Database
 from consumer.store.intervals import lowest_id
+from schemas.tracing import Traced
 
 MOST_COUNTED: Final = 10_000  # of a list: about 7 ms; 100,000 were 50 to 90, most of a page (tests/bench/api.py)
 MOST_ATTEMPTS: Final = 100  # shown of a delivery, the newest: people may resend it without end
 _BESIDE: Final = 250  # bytes that an attempt takes in an answer, beside what its receiver said
 OPEN: Final = frozenset({"PENDING", "SENDING", "RESENDING"})
 ENDED: Final = frozenset({"SUCCESS", "FAILED"})
+_traced: Final = msgspec.json.Decoder(Traced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class Event:
     payload: bytes
     is_test: bool
     created_at: dt.datetime
+    record: Traced | None  # that it was made of; None: the clock's, a test's, or of an older release
     deliveries: Sequence[Delivery]
 
 
@@ -261,6 +265,7 @@ def _event(row: asyncpg.Record, deliveries: Sequence[Delivery]) -> Event:
         payload=row["payload"],
         is_test=row["is_test"],
         created_at=row["created_at"],
+        record=_traced.decode(row["record"]) if row["record"] is not None else None,
         deliveries=deliveries,
     )
 

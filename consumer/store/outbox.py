@@ -18,6 +18,7 @@ from consumer.errors import DataRefused, StoreFailed
 from consumer.store.database import Connection, Database, columns
 from consumer.store.deliveries import Claimed, claimed_of
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
+from schemas.tracing import Traced
 
 
 class Result(StrEnum):
@@ -41,6 +42,7 @@ class NewEvent(Struct, frozen=True, kw_only=True):
     parties: Parties = NOBODY
     occurred_at: dt.datetime
     recorded_at: dt.datetime  # Kafka's timestamp of the record
+    record: Traced | None = None  # None of what the clock has made
 
 
 class NewSample(Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ _DOCUMENT: Final = (
 _EVENT: Final = (
     "event_documents", "event_namespaces", "entitlement_ids", "invoice_ids", "event_ids", "identities", "rules",
     "types", "actions", "afters", "after_ids", "payloads", "subject_keys", "event_feature_ids", "event_feature_keys",
-    "customer_ids", "customer_keys", "occurred", "recorded",
+    "customer_ids", "customer_keys", "occurred", "recorded", "records",
 )  # fmt: skip
 
 
@@ -170,6 +172,7 @@ def _event(n: int, change: Change, event: NewEvent) -> tuple[object, ...]:
         parties.customer_key,
         event.occurred_at,
         event.recorded_at,
+        msgspec.json.encode(event.record).decode() if event.record is not None else None,
     )
 
 

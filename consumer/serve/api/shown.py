@@ -99,6 +99,7 @@ def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
         delivery_status=[delivery(one) for one in stored.deliveries],
         payload=msgspec.Raw(stored.payload),
         annotations={TEST: True} if stored.is_test else None,
+        record=stored.record,
     )
 
 

@@ -24,9 +24,9 @@ fresh AS MATERIALIZED (
                 @event_ids::text[], @identities::bytea[], @rules::text[], @types::text[], @actions::text[],
                 @afters::bytea[], @after_ids::text[], @payloads::bytea[], @subject_keys::text[],
                 @event_feature_ids::text[], @event_feature_keys::text[], @customer_ids::text[], @customer_keys::text[],
-                @occurred::timestamptz[], @recorded::timestamptz[])
+                @occurred::timestamptz[], @recorded::timestamptz[], @records::text[])
          AS e (n, namespace, entitlement_id, invoice_id, id, identity, rule_id, type, action, after, after_id, payload,
-               subject_key, feature_id, feature_key, customer_id, customer_key, occurred_at, recorded_at)
+               subject_key, feature_id, feature_key, customer_id, customer_key, occurred_at, recorded_at, record)
 ),
 alive AS MATERIALIZED (
     SELECT r.id
@@ -178,9 +178,9 @@ identified AS (
 ),
 made AS (
     INSERT INTO event (id, namespace, rule_id, type, action, entitlement_id, invoice_id, subject_key, feature_id,
-                       feature_key, customer_id, customer_key, payload, occurred_at, recorded_at)
+                       feature_key, customer_id, customer_key, payload, occurred_at, recorded_at, record)
     SELECT f.id, f.namespace, f.rule_id, f.type, f.action, f.entitlement_id, f.invoice_id, f.subject_key, f.feature_id,
-           f.feature_key, f.customer_id, f.customer_key, f.payload, f.occurred_at, f.recorded_at
+           f.feature_key, f.customer_id, f.customer_key, f.payload, f.occurred_at, f.recorded_at, f.record::json
     FROM fresh f
     WHERE (f.id IN (SELECT event_id FROM identified)) IS TRUE
     RETURNING id

@@ -1,0 +1,45 @@
+"""Which record an event was made of: where it lies in Kafka, and what its producer calls it."""
+
+import re
+from typing import Final
+
+import msgspec
+
+from schemas.parse import Headers, attributes_of
+
+_MAX: Final = 256  # characters that are kept of a source and an id: enough to find it, whatever a producer writes
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context, level 1
+_INVALID: Final = ("ff-", "0" * 32, "0" * 16)  # a version, a trace and a parent that are none
+
+
+class Traced(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A record, for people who look for it.
+
+    Attributes:
+        topic: in which it lies, with partition and offset.
+        source: the CloudEvent's, as its `id`; their first 256 characters.
+        traceparent: of the record's header of that name, or the CloudEvent's attribute (its distributed tracing
+            extension): the trace that it is part of. None where there is none that W3C Trace Context allows.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    source: str
+    id: str
+    traceparent: str | None = None
+
+
+def traced(topic: str, partition: int, offset: int, value: bytes, headers: Headers) -> Traced:
+    """Return what is kept of a record that was understood."""
+    names = attributes_of(value, headers)
+    given = next((text for name, text in headers if name.lower() == "traceparent" and text is not None), None)
+    parent = given.decode(errors="replace") if given is not None else names.traceparent
+    return Traced(topic, partition, offset, names.source[:_MAX], names.id[:_MAX], parent if _is_valid(parent) else None)
+
+
+def _is_valid(parent: str | None) -> bool:
+    if parent is None or not _TRACEPARENT.fullmatch(parent):
+        return False
+    version, trace, span = _INVALID
+    return not parent.startswith(version) and parent[3:35] != trace and parent[36:52] != span
