@@ -57,7 +57,7 @@ class _Errors(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return the one series; the log says which error, and of what."""
-        text = "Lines of level error in this process' log; each needs a person, and says what is wrong"
+        text = "Errors in this process' log; each line says what is wrong, and needs a person"
         yield CounterMetricFamily(self._name, text, value=log.ERRORS.total())
 
 

@@ -99,7 +99,7 @@ async def test_statements_are_timed_by_module_and_name(deploy: MakeDeployment) -
         assert await replica.metric("tollbell_postgres_statement_seconds_sum", statement="catalog/revision") > 0
 
 
-async def test_answers_and_ends_are_told_apart_and_a_slow_receiver_is_not_ours(
+async def test_answers_and_ends_of_deliveries_are_counted_by_kind(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,10ms")
@@ -138,11 +138,11 @@ async def test_a_channel_is_failing_in_every_replica_until_it_works(
         failing = await asyncio.gather(*(becomes(each, "tollbell_channel_failing", 1) for each in (one, other)))
         works = await asyncio.gather(*(becomes(each, "tollbell_channel_failing", None) for each in (one, other)))
 
-        assert max(failing) < 10
-        assert max(works) < 20
+        assert max(failing) < 15
+        assert max(works) < 30
 
 
-async def test_only_channels_that_may_send_are_failing_and_the_longest_first(
+async def test_failing_channels_may_send_and_the_longest_is_first(
     stored: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paces, "SHOWN", 2)
@@ -188,7 +188,7 @@ def gone(server: postgres.Postgres) -> Iterator[None]:
         server.start()
 
 
-@pytest.mark.parametrize(("outage", "most"), [(gone, 12), (lambda server: frozen(server.pid), 45)])
+@pytest.mark.parametrize(("outage", "most"), [(gone, 20), (lambda server: frozen(server.pid), 50)])
 async def test_without_postgres_nothing_is_said_of_its_tables(
     kafka: Broker,
     make_topic: MakeTopic,
@@ -211,7 +211,7 @@ async def test_without_postgres_nothing_is_said_of_its_tables(
                     replica, "tollbell_ready", 0, check="postgres", seconds=60
                 )
 
-            assert sum(seconds.values()) < 26
+            assert sum(seconds.values()) < 30
             assert unready < most
             await replica.reaches("tollbell_outbox_due", 0, seconds=60)
             await becomes(replica, "tollbell_ready", 1, check="postgres", seconds=60)
@@ -227,7 +227,7 @@ async def on_a_broker_of_its_own(database: str, directory: Path) -> AsyncIterato
 
 
 @pytest.mark.real_kafka
-async def test_while_kafka_is_frozen_lag_is_unknown_and_the_check_fails(
+async def test_with_kafka_frozen_lag_is_unknown_and_a_check_fails(
     migrated: str, receiver: Receiver, tmp_path: Path
 ) -> None:
     async with on_a_broker_of_its_own(migrated, tmp_path) as (broker, deployment):
@@ -243,8 +243,8 @@ async def test_while_kafka_is_frozen_lag_is_unknown_and_the_check_fails(
                 seconds = await replica.sample("tollbell_consumer_lag_seconds")
                 newest = await replica.sample("tollbell_last_record_timestamp_seconds", topic="usage")
 
-            assert unready < 15
-            assert unknown < 15
+            assert unready < 20
+            assert unknown < 20
             assert seconds is None
             assert newest is not None
             await becomes(replica, "tollbell_consumer_lag", 0, seconds=60, topic="usage")

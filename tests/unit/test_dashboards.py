@@ -39,7 +39,7 @@ def test_a_dashboard_is_found_again_and_fits_any_deployment(file: Path) -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_a_panel_has_a_unit_a_description_and_the_chosen_data_source(panel: dict[str, Any]) -> None:
+def test_a_panel_has_a_unit_and_says_what_it_shows(panel: dict[str, Any]) -> None:
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert len(panel["description"]) > 5
     assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}

@@ -67,7 +67,7 @@ def test_a_partition_read_to_its_end_lags_by_nothing(watched: Watched) -> None:
     assert watched.look(end=2, offset=2) == (0, 0)
 
 
-def test_a_new_record_on_a_quiet_partition_is_as_old_as_the_look_before(watched: Watched) -> None:
+def test_a_new_record_is_no_older_than_the_look_before_it(watched: Watched) -> None:
     watched.take(-36_000)
     watched.look(end=1, offset=1)
     watched.at = 5

@@ -47,6 +47,7 @@ def test_the_reasons_are_those_of_the_contract() -> None:
     assert [str(reason) for reason in Reason] == WORDS.split()
     assert tuple(RuleType) == TYPES
     assert {reason for of_type in REASONS.values() for reason in of_type} == set(Reason)
+    assert REASONS.keys() == ACTIONS.keys() == set(RuleType)
 
 
 def test_each_possible_reason_and_action_is_there_and_no_other() -> None:
