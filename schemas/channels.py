@@ -11,7 +11,7 @@ from schemas.model import Key, Metadata, Model, Name
 from schemas.secret import MASK, Secret
 
 ChannelId = NewType("ChannelId", str)
-Format = Literal["openmeter", "flat"]
+Format = Literal["openmeter", "flat", "cloudevents"]
 LONGEST_ROUND: Final = dt.timedelta(hours=72)  # beyond it a delivery is too_old: later steps would never come
 _JITTER: Final = 1.2  # of the retries' pauses, at most
 LONGEST_EXPIRY: Final = dt.timedelta(

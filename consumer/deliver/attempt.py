@@ -105,6 +105,7 @@ class Attempts:
             url=delivery.url,
             webhook_id=delivery.event_id,
             body=body,
+            content_type=formats.content_type(delivery.format),
             headers={name: Secret(value) for name, value in opened.items()},
             secrets=secrets,
         )

@@ -41,6 +41,7 @@ class WebhookRequest(Struct, frozen=True, kw_only=True):
         url: the channel's.
         webhook_id: the event's id: the same on every retry and resend.
         body: the bytes to sign and send.
+        content_type: of them.
         headers: the channel's custom ones.
         secrets: for signing, the current one first.
     """
@@ -49,6 +50,7 @@ class WebhookRequest(Struct, frozen=True, kw_only=True):
     url: str
     webhook_id: str
     body: bytes
+    content_type: str = "application/json"
     headers: Mapping[str, Secret]
     secrets: Sequence[Secret]
 
@@ -132,7 +134,7 @@ class Webhook:
     async def _exchange(self, pool: Pool, request: WebhookRequest, timestamp: int) -> Answer:
         until = asyncio.get_running_loop().time() + self._timeout_seconds
         try:
-            target = self._targets.of(request.channel_id, request.url, request.headers)
+            target = self._targets.of(request.channel_id, request.url, request.headers, request.content_type)
             signature = signing.sign(
                 request.secrets, webhook_id=request.webhook_id, timestamp=timestamp, body=request.body
             )

@@ -17,7 +17,7 @@ CHANNEL: list[tuple[str, list[Any]]] = [
     ("name", ["n", "n" * 256, "ü" * 256, "a\nb"]),
     ("key", [None, "k" * 256, "é ü"]),
     ("url", [LONG_URL + "x" * (2048 - len(LONG_URL)), "http://a:1024/", "http://[2606:4700::1111]:65535"]),
-    ("format", ["openmeter", "flat"]),
+    ("format", ["openmeter", "flat", "cloudevents"]),
     ("retrySchedule", [None, ["0s"], ["1ms"], ["0s"] * 50, ["60h"]]),  # 60 h and 20 % of jitter are 72 h
     ("concurrency", [None, 1, 1000]),
     ("rateLimit", [None, 0.001, 0.5, 10_000]),

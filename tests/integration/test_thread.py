@@ -111,3 +111,20 @@ async def test_a_threshold_fires_once_however_often_it_is_shown(
         assert await replica.metric("tollbell_judgements_total", reason="already_fired") == 2
         assert await replica.metric("tollbell_events_total") == 2
         assert len(receiver.requests) == 2
+
+
+async def test_a_channel_may_get_cloudevents(deploy: MakeDeployment, produce: Produce, receiver: Receiver) -> None:
+    deployment = await deploy()
+    rules = rules_yaml(receiver.url(), 80).replace("type: WEBHOOK", "type: WEBHOOK\n    format: cloudevents")
+    applied = await deployment.apply(rules, HOOK_SECRET=SECRET)
+    assert applied.status == 0, applied.err
+    async with await deployment.replica() as replica:
+        await replica.ready()
+
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(80))
+
+        (received,) = await receiver.wait_for(1)
+        event = verify(received)
+        assert received.headers.getall("content-type") == ["application/cloudevents+json"]
+        assert (event["specversion"], event["id"]) == ("1.0", received.headers["webhook-id"])
+        assert event["data"]["threshold"]["value"] == 80

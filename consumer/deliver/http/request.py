@@ -14,7 +14,6 @@ MOST_KEPT: Final = 4096  # channels; some 500 bytes each
 _OURS: Final = (
     "accept: */*",
     "accept-encoding: identity",  # 100 kB of gzip may be 100 MB
-    "content-type: application/json",
     f"user-agent: {USER_AGENT}",
 )
 _ID: Final = re.compile(r"[!-~]{1,256}")  # it would otherwise end its header
@@ -55,16 +54,16 @@ class Targets:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[_Made, Target]] = {}
 
-    def of(self, channel_id: str, url: str, custom: Mapping[str, Secret]) -> Target:
-        """Return the target of a channel.
+    def of(self, channel_id: str, url: str, custom: Mapping[str, Secret], content_type: str) -> Target:
+        """Return the target of a channel, for bodies of *content_type*.
 
         Raises:
             Unsendable: no request can be made of *url* and *custom*.
         """
-        made = _Made(url, custom)
+        made = _Made(url, custom, content_type)
         if (kept := self._kept.get(channel_id)) is not None and kept[0] == made:
             return kept[1]
-        target = _target(url, custom)
+        target = _target(made)
         self._kept.pop(channel_id, None)
         if len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
@@ -78,6 +77,7 @@ class _Made:
 
     url: str
     custom: Mapping[str, Secret]
+    content_type: str
 
 
 def head(target: Target, *, webhook_id: str, timestamp: int, signature: str, length: int) -> bytes:
@@ -95,12 +95,12 @@ def head(target: Target, *, webhook_id: str, timestamp: int, signature: str, len
     return target.head + own.encode("ascii")
 
 
-def _target(url: str, custom: Mapping[str, Secret]) -> Target:
-    if problem := urls.problem(url):
+def _target(made: _Made) -> Target:
+    if problem := urls.problem(made.url):
         raise Unsendable(f"the URL {problem}")
-    if problems := headers.problems(custom):
+    if problems := headers.problems(made.custom):
         raise Unsendable(problems[0])
-    parts = urls.split(url)
-    lines = [f"POST {parts.target} HTTP/1.1", f"host: {parts.authority}", *_OURS]
-    lines += [f"{name}: {value.reveal()}" for name, value in custom.items()]
+    parts = urls.split(made.url)
+    lines = [f"POST {parts.target} HTTP/1.1", f"host: {parts.authority}", *_OURS, f"content-type: {made.content_type}"]
+    lines += [f"{name}: {value.reveal()}" for name, value in made.custom.items()]
     return Target(Origin(parts.host, parts.port, parts.is_tls), "\r\n".join([*lines, ""]).encode("ascii"))
