@@ -77,9 +77,8 @@ async def receivers(directory: Path) -> AsyncIterator[list[str]]:
         await process.wait()
 
 
-async def sent(count: int) -> list[tuple[float, int]]:
-    """Send *count* webhooks; return MiB of this process and its descriptors, after each tenth."""
-    looks: list[tuple[float, int]] = []
+async def sent(count: int) -> None:
+    """Send *count* webhooks; say MiB of this process and its descriptors after each tenth, and what came of them."""
     itself = psutil.Process()
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as directory:
@@ -98,15 +97,14 @@ async def sent(count: int) -> list[tuple[float, int]]:
 
                     await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
                     gc.collect()
-                    looks.append((itself.memory_info().rss / 2**20, itself.num_fds()))
+                    mebibytes = itself.memory_info().rss / 2**20
+                    sys.stdout.write(f"{outcomes.total()}: {mebibytes:.1f} MiB, {itself.num_fds()} descriptors\n")
+                    sys.stdout.flush()
     sys.stdout.write(f"{dict(outcomes)}\n")
-    return looks
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "receive":
         asyncio.run(receive(Path(sys.argv[2])))
     else:
-        for mebibytes, files in asyncio.run(sent(int(sys.argv[1]))):
-            sys.stdout.write(f"{mebibytes:.1f} MiB, {files} descriptors\n")
-            sys.stdout.flush()
+        asyncio.run(sent(int(sys.argv[1])))

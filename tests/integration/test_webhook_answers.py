@@ -21,7 +21,7 @@ from tests.webhooks import LOOPBACK, Authority, make_request, send
 
 End = Literal["kept open", "closed", "reset"]
 Cut = Callable[[bytes], list[bytes]]
-BATCH = 40  # answers at once
+BATCH = 20  # answers at once
 CUTS: dict[str, Cut] = {
     "one write": lambda said: [said],
     "two writes": lambda said: [said[: len(said) // 2], said[len(said) // 2 :]],
@@ -50,10 +50,13 @@ def answering(said: Said, cut: Cut, end: End) -> Handler:
     return handle
 
 
-def expected(said: Said) -> tuple[OutcomeClass, int | None, str, str | None]:
-    kind = OutcomeClass.PROTOCOL if said.status is None else OutcomeClass.STATUS
+def is_as_said(outcome: Outcome, said: Said) -> bool:
     wish = said.retry_after.decode() if said.retry_after else None
-    return kind, said.status, said.body, wish
+    kind = OutcomeClass.PROTOCOL if said.status is None else OutcomeClass.STATUS
+    # On a busy machine the receiver may take longer than a body is waited for.
+    is_late = outcome.duration_ms >= BODY_SECONDS * 1000
+    is_body = outcome.body == said.body or (is_late and said.body.startswith(outcome.body))
+    return is_body and (outcome.kind, outcome.status, outcome.retry_after) == (kind, said.status, wish)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -70,11 +73,7 @@ async def test_an_answer_is_what_was_said(cut: str, end: End) -> None:
             batch = names[begin : begin + BATCH]
             found |= zip(batch, await asyncio.gather(*(of(ANSWERS[name]) for name in batch)), strict=True)
 
-    wrong = {
-        name: (one, expected(ANSWERS[name]))
-        for name, one in found.items()
-        if (one.kind, one.status, one.body, one.retry_after) != expected(ANSWERS[name])
-    }
+    wrong = {name: (one, ANSWERS[name]) for name, one in found.items() if not is_as_said(one, ANSWERS[name])}
     assert wrong == {}
     assert max(one.duration_ms for one in found.values()) < 20_000
 
@@ -87,6 +86,25 @@ async def test_what_is_wrong_after_a_head_is_no_failure(tmp_path: Path, said: by
         outcome = await send(receiver.url(scheme="https" if is_tls else "http"), ca_file=authority.file)
 
     assert outcome.is_success
+
+
+async def test_an_answer_over_tls_that_is_cut_off_is_no_mistake_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left to read when the end comes is read in asyncio's shutdown of TLS, which bears no abort."""
+
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(ANSWERS["endless in tiny chunks"].said)  # three reads, and the third is one too many
+        await writer.drain()
+        writer.transport.abort()
+
+    authority = Authority(tmp_path)
+    async with RawReceiver(cut_off, tls=authority.server()) as receiver:
+        outcomes = [await send(receiver.url(scheme="https"), ca_file=authority.file) for _ in range(20)]
+
+    assert {outcome.status for outcome in outcomes} == {200}
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"])

@@ -35,12 +35,13 @@ class Connection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = memoryview(b"")
         self._may_write = True
+        self._is_ended = False
         self._until = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether another request may be sent on it, as far as is known."""
-        return self._transport is not None and not self._transport.is_closing()
+        return self._transport is not None and not self._is_ended and not self._transport.is_closing()
 
     async def exchange(self, head: bytes, body: bytes, until: float) -> Answer:
         """Send a request and return its answer; the connection is open afterwards where it may carry another one.
@@ -74,9 +75,13 @@ class Connection(asyncio.BufferedProtocol):
         return answer
 
     def abort(self) -> None:
-        """End it at once, whatever is unsent or unread."""
-        if self._transport is not None:
-            self._transport.abort()
+        """End it, whatever is unsent or unread; not before asyncio's TLS is done with what it is about.
+
+        That can't be aborted while it hands over what it has read: it goes on in a state that it is not in any more.
+        """
+        if self._transport is not None and not self._is_ended:
+            self._loop.call_soon(self._transport.abort)
+        self._is_ended = True
 
     # --- what asyncio says -----------------------------------------------------------------------------------------
 
@@ -90,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read on in the answer."""
-        if self._answer is None:  # nothing was asked: the rest of an answer, or the peer's last words
+        if self._answer is None or self._is_ended:  # nothing was asked: the rest of an answer, or the last words
             self.abort()
             return
         try:

@@ -67,7 +67,8 @@ class Pool:
             self._sweeping.cancel()
         for connection in list(self._open):
             connection.abort()
-        await clock.sleep(0)  # their sockets are closed by then
+        for _ in range(3):  # turns of the loop until their sockets are closed
+            await clock.sleep(0)
 
     async def _exchange(self, connection: Connection, origin: Origin, head: bytes, body: bytes, until: float) -> Answer:
         answer = await connection.exchange(head, body, until)
