@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from consumer.errors import Unavailable
+from consumer.store import queries
 from tests import prometheus
 from tests.expressions import faults, known
 from tests.observability.scraping import faster
@@ -21,6 +22,10 @@ PARTS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 DAY = 24 * 60
 FIRST = "tollbell_source_to_first_attempt_seconds"
 STATEMENT = "tollbell_postgres_statement_seconds"
+
+
+# Modules whose statements no record and no delivery waits for.
+MAY_BE_SLOW = ["configuration", "database", "features", "history", "jobs", "offsets", "rendered", "retention"]
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,13 @@ def test_no_records_is_silent_while_kafka_cannot_be_read(promtool: str, tmp_path
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_names_metrics_and_labels_that_are_there(name: str) -> None:
     assert faults(str(ALERTS[name]["expr"]), known()) == []
+
+
+def test_every_module_of_statements_is_watched_or_may_be_slow() -> None:
+    (watched,) = set(re.findall(r'statement=~"\((.*?)\)/', str(ALERTS["TollbellPostgresSlow"]["expr"])))
+
+    modules = {name.partition("/")[0] for name in queries.names()}
+    assert modules == {*watched.split("|"), *MAY_BE_SLOW}
 
 
 @pytest.mark.parametrize(
