@@ -29,6 +29,11 @@ class Traced(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     traceparent: str | None = None
 
+    def fields(self) -> dict[str, str | int]:
+        """Return the fields by which a line of the log is found; `id` as `source_id`: it is not the event's."""
+        known = msgspec.structs.asdict(self)
+        return {("source_id" if name == "id" else name): value for name, value in known.items() if value is not None}
+
 
 def traced(topic: str, partition: int, offset: int, value: bytes, headers: Headers) -> Traced:
     """Return what is kept of a record that was understood."""

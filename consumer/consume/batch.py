@@ -188,6 +188,7 @@ def new_event(
         id=event_id,
         identity=identity(occurrence),
         rule_id=occurrence.rule.id,
+        rule_name=occurrence.rule.name,
         type=occurrence.rule.type.value,
         action=occurrence.action.value,
         after=preceding(occurrence),

@@ -3,8 +3,6 @@
 import datetime as dt
 from collections.abc import Sequence
 
-import msgspec
-
 from consumer import log
 from consumer.consume.batch import Folded
 from consumer.decide.judge import judge
@@ -17,9 +15,16 @@ logger = log.get("consume")
 def made(events: Sequence[NewEvent]) -> None:
     """Say which *events* were made, and of which record: the clock's are of none."""
     for event in events:
-        of = msgspec.structs.asdict(event.record) if event.record is not None else {}
-        of = {("source_id" if name == "id" else name): value for name, value in of.items() if value is not None}
-        logger.info("event.made", event_id=event.id, type=event.type, action=event.action, rule_id=event.rule_id, **of)
+        of = event.record.fields() if event.record is not None else {}
+        logger.info(
+            "event.made",
+            event_id=event.id,
+            type=event.type,
+            action=event.action,
+            rule_id=event.rule_id,
+            rule=event.rule_name,
+            **of,
+        )
 
 
 def judged(state: Folded, tolerance: dt.timedelta) -> None:

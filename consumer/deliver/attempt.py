@@ -25,10 +25,12 @@ from consumer.store.database import Database
 from consumer.store.deliveries import Claimed, Ended
 from schemas import urls
 from schemas.channels import Format
-from schemas.secret import Secret
+from schemas.secret import MASK, Secret
 
 _format: Final = TypeAdapter[Format](Format)
 _EVENTS_OWN: Final[Format] = "openmeter"  # the body is the event's data as frozen: kept already
+SHORTEST_SECRET: Final = 6  # characters; what is shorter, `1` say, stands in answers by itself
+ANSWER_SHOWN: Final = 200  # characters of an answer, in the line that says that a delivery has FAILED
 logger = log.get("deliver")
 
 
@@ -66,7 +68,7 @@ class Attempts:
         """
         request = self._request(delivery)
         try:
-            outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
+            outcome = request if isinstance(request, Outcome) else _masked(await self.webhook.send(request), request)
         except asyncio.CancelledError:
             # The drain's deadline, which cancels once: whether the receiver has it is unknown, and that is recorded.
             outcome = _unsent(OutcomeClass.INTERRUPTED, "stopped before an answer came: this replica is shutting down")
@@ -106,6 +108,7 @@ class Attempts:
             webhook_id=delivery.event_id,
             body=body,
             content_type=formats.content_type(delivery.format),
+            traceparent=delivery.record.traceparent if delivery.record is not None else None,
             headers={name: Secret(value) for name, value in opened.items()},
             secrets=secrets,
         )
@@ -119,6 +122,16 @@ def _render(delivery: Claimed) -> bytes | Outcome:
         return _unsent(OutcomeClass.RENDERING, f"format {delivery.format}: {type(exc).__name__}")
 
 
+def _masked(outcome: Outcome, request: WebhookRequest) -> Outcome:
+    """Return *outcome* without what is secret of the request: a receiver may repeat it, and answers are shown."""
+    answer = outcome.body
+    for secret in (*request.headers.values(), *request.secrets):
+        for text in (secret.reveal(), secret.reveal().rpartition(" ")[2]):  # with a scheme before it, such as Bearer
+            if len(text) >= SHORTEST_SECRET:
+                answer = answer.replace(text, MASK)
+    return outcome if answer == outcome.body else replace(outcome, body=answer)
+
+
 def _unsent(kind: OutcomeClass, detail: str) -> Outcome:
     return Outcome(kind=kind, started_at=clock.now(), duration_ms=0, detail=detail)
 
@@ -126,7 +139,10 @@ def _unsent(kind: OutcomeClass, detail: str) -> Outcome:
 def _say(delivery: Claimed, outcome: Outcome, decided: Verdict) -> None:
     fields: dict[str, object] = {
         "event_id": delivery.event_id,
+        "rule_id": delivery.rule_id,
         "channel_id": delivery.channel_id,
+        "channel_key": delivery.channel_key,
+        "channel": delivery.channel_name,
         "to": urls.redacted(delivery.url),
         "attempt": delivery.number,
         "outcome": outcome.kind.value,
@@ -142,4 +158,9 @@ def _say(delivery: Claimed, outcome: Outcome, decided: Verdict) -> None:
         fields["detail"] = outcome.detail
     if isinstance(decided, Disable):
         logger.error("channel.disabled", channel_id=delivery.channel_id, by="tollbell", reason=decided.reason)
-    logger.info("delivery.attempted", **{name: value for name, value in fields.items() if value is not None})
+    is_lost = isinstance(decided, GiveUp | Disable)
+    if is_lost and outcome.body:
+        fields["answer"] = outcome.body[:ANSWER_SHOWN]
+    say = logger.warning if is_lost else logger.info
+    traced = delivery.record.fields() if delivery.record is not None else {}
+    say("delivery.attempted", **{name: value for name, value in fields.items() if value is not None}, **traced)

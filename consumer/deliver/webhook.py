@@ -42,6 +42,7 @@ class WebhookRequest(Struct, frozen=True, kw_only=True):
         webhook_id: the event's id: the same on every retry and resend.
         body: the bytes to sign and send.
         content_type: of them.
+        traceparent: the trace that the event's record is part of, valid by W3C Trace Context; None: it is part of none.
         headers: the channel's custom ones.
         secrets: for signing, the current one first.
     """
@@ -51,6 +52,7 @@ class WebhookRequest(Struct, frozen=True, kw_only=True):
     webhook_id: str
     body: bytes
     content_type: str = "application/json"
+    traceparent: str | None = None
     headers: Mapping[str, Secret]
     secrets: Sequence[Secret]
 
@@ -144,6 +146,7 @@ class Webhook:
                 timestamp=timestamp,
                 signature=signature,
                 length=len(request.body),
+                traceparent=request.traceparent,
             )
         except ValueError as problem:  # the row itself can't be sent: a secret, a header, the URL
             raise Failed(OutcomeClass.REQUEST, str(problem)) from None

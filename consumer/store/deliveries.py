@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from consumer.decide.breaker import Run
 from consumer.decide.outcome import Outcome
 from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, GiveUp, RetryIn, Verdict
 from consumer.store.database import Database, columns
+from schemas.tracing import Traced
 
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 CHANNEL: Final = "tollbell_outbox"  # of LISTEN and NOTIFY
@@ -24,6 +26,7 @@ HELD_BYTES: Final = 32_768  # of a body that comes with its claim; those of usua
 # no burst: the rate reads literally. Above, a tenth more goes out in any one second at most: the price of claiming
 # several at once instead of one by one.
 BURST_SECONDS: Final = 0.1
+_traced: Final = msgspec.json.Decoder(Traced)
 
 
 class DueChannel(Struct, frozen=True):
@@ -51,6 +54,10 @@ class Claimed(Struct, frozen=True, kw_only=True):
     was_due_at: dt.datetime  # its place among others, and its state, before it was claimed: a hand-back restores them
     was_state: str
     revision: int  # of the channel: its URL, and when it was enabled
+    rule_id: str = ""  # of the event
+    record: Traced | None = None  # that the event was made of
+    channel_key: str | None = None
+    channel_name: str = ""
     payload: bytes | None  # the event's data, as frozen; None: it is large, and `whole` has it
     size: int = 0  # of it, and of `rendered`
     recorded_at: dt.datetime
@@ -61,6 +68,14 @@ class Claimed(Struct, frozen=True, kw_only=True):
     old_secrets: Sequence[bytes] = ()  # those that a rotation has replaced, while they are valid
     retry_schedule: Sequence[dt.timedelta] | None  # the channel's own; None: the service's
     rendered: bytes | None  # the body in the format, where that is not the event's data itself and was made
+
+
+class OfEvent(Struct, frozen=True):
+    """What a delivery has of its event beside the payload."""
+
+    rule_id: str
+    recorded_at: dt.datetime
+    record: Traced | None
 
 
 class Ended(Struct, frozen=True):
@@ -140,13 +155,18 @@ async def claim(
         but=but,
         only=only,
     )
-    return [_claimed(row, row["payload"], row["size"], row["recorded_at"]) for row in rows]
+    return [_claimed(row, row["payload"], row["size"], _of_event(row)) for row in rows]
 
 
-def claimed_of(row: asyncpg.Record, payload: bytes, recorded_at: dt.datetime) -> Claimed:
+def claimed_of(row: asyncpg.Record, payload: bytes, event: OfEvent) -> Claimed:
     """Return the delivery of a row that leased it as it was written, with the event's *payload* unless it is large."""
     size = len(payload)
-    return _claimed(row, payload if size <= HELD_BYTES else None, size, recorded_at)
+    return _claimed(row, payload if size <= HELD_BYTES else None, size, event)
+
+
+def _of_event(row: asyncpg.Record) -> OfEvent:
+    record = _traced.decode(row["record"]) if row["record"] is not None else None
+    return OfEvent(row["rule_id"], row["recorded_at"], record)
 
 
 async def due(database: Database, channel: str, *, limit: int, but: Sequence[int] = ()) -> list[int]:
@@ -173,7 +193,7 @@ async def whole(database: Database, delivery: Claimed) -> Claimed | None:
     return None if row is None else replace(delivery, payload=row["payload"], rendered=row["rendered"])
 
 
-def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, recorded_at: dt.datetime) -> Claimed:
+def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, event: OfEvent) -> Claimed:
     return Claimed(
         id=row["id"],
         event_id=row["event_id"],
@@ -189,7 +209,11 @@ def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, recorded_at:
         revision=row["revision"],
         payload=payload,
         size=size,
-        recorded_at=recorded_at,
+        recorded_at=event.recorded_at,
+        rule_id=event.rule_id,
+        record=event.record,
+        channel_key=row["key"],
+        channel_name=row["name"],
         url=row["url"],
         format=row["format"],
         headers=row["headers"],

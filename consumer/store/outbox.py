@@ -16,7 +16,7 @@ from consumer.decide.model import AnyDocument, Document
 from consumer.decide.payloads import NOBODY, Parties
 from consumer.errors import DataRefused, StoreFailed
 from consumer.store.database import Connection, Database, columns
-from consumer.store.deliveries import Claimed, claimed_of
+from consumer.store.deliveries import Claimed, OfEvent, claimed_of
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
 from schemas.tracing import Traced
 
@@ -35,6 +35,7 @@ class NewEvent(Struct, frozen=True, kw_only=True):
     id: str
     identity: bytes  # 32 bytes, equal for what is the same event
     rule_id: str
+    rule_name: str = ""
     type: str
     action: str
     after: bytes | None  # the identity of the event that a channel must be done with before
@@ -233,9 +234,13 @@ def _written(row: asyncpg.Record, change: Change, told: _Told) -> Written:
     deliveries = sum([told.queued[event.id] for event in made])
     failed = sum([told.failed[event.id] for event in made]) if told.failed else 0
     ours = tuple(
-        [claimed_of(one, event.payload, event.recorded_at) for event in made for one in told.leased.get(event.id, ())]
+        [claimed_of(one, event.payload, _beside(event)) for event in made for one in told.leased.get(event.id, ())]
     )
     return Written(Result(row["result"]), was_made, made, deliveries, failed, ours)
+
+
+def _beside(event: NewEvent) -> OfEvent:
+    return OfEvent(event.rule_id, event.recorded_at, event.record)
 
 
 class _Rehearsed(Exception):

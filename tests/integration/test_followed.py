@@ -2,10 +2,12 @@
 
 import json
 
+from aiohttp import web
+
 from tests.api import talking
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, rules_yaml
-from tests.fakes import Receiver
+from tests.fakes import Received, Receiver
 from tests.verification import SECRET
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -29,3 +31,49 @@ async def test_an_event_names_its_record(deploy: MakeDeployment, produce: Produc
         assert line["source_id"] == "reading-7"
         _, event = await api("GET", f"/events/{received.headers['webhook-id']}")
         assert event["record"] == record | {"id": "reading-7"}
+        (attempt,) = await replica.logged("delivery.attempted", event_id=event["id"])
+        assert {name: attempt[name] for name in record} == record
+        said = {"rule_id": event["rule"]["id"], "channel_key": "hook", "channel": "Hook", "source_id": "reading-7"}
+        assert {name: attempt[name] for name in said} == said
+        assert line["rule"] == event["rule"]["name"]
+        assert received.headers.getall("traceparent") == [TRACE]
+
+
+async def test_a_channels_own_traceparent_goes_before_the_records(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy()
+    rules = rules_yaml(receiver.url(), 80).replace("X-Webhook-Secret: hush-hush", "Traceparent: own")
+    await deployment.apply(rules, HOOK_SECRET=SECRET)
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+        await produce(topic, native_record(80), headers=[("traceparent", TRACE.encode())])
+
+        (received,) = await receiver.wait_for(1)
+        assert received.headers.getall("traceparent") == ["own"]
+
+
+async def test_a_delivery_that_has_failed_is_a_warning_with_the_answer_and_without_a_secret(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,0s")
+    rules = rules_yaml(receiver.url(), 80).replace("hush-hush", "Bearer hush-hush-token")
+    await deployment.apply(rules, HOOK_SECRET=SECRET)
+
+    async def repeats(request: Received) -> web.Response:
+        return web.Response(
+            status=422, text=f"no such plan; you said {request.headers['x-webhook-secret']}, hush-hush-token"
+        )
+
+    receiver.answer(repeats, repeats)
+    async with await deployment.replica() as replica, talking(replica) as api:
+        await replica.ready()
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(80))
+
+        first, last = await replica.logged("delivery.attempted", 2)
+        assert (first["level"], first.get("answer")) == ("info", None)
+        assert (last["level"], last["answer"]) == ("warning", "no such plan; you said ***, ***")
+        _, event = await api("GET", f"/events/{last['event_id']}")
+        said = [one["response"]["body"] for one in event["deliveryStatus"][0]["attempts"]]
+        assert said == [last["answer"], last["answer"]]

@@ -148,6 +148,7 @@ def deliverer(stored: Store) -> Deliver:
         timeout=dt.timedelta(seconds=15),
         allow=(),
         ca_file=None,
+        connections=100,
         limits=Limits(total=16, channel=4),
         schedule=(),
         longest_round=DAYS,

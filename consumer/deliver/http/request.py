@@ -46,6 +46,7 @@ class Target:
 
     origin: Origin
     head: bytes = field(repr=False)  # has the custom headers' values
+    has_trace: bool = False  # the channel has a header `traceparent` of its own
 
 
 class Targets:
@@ -80,8 +81,12 @@ class _Made:
     content_type: str
 
 
-def head(target: Target, *, webhook_id: str, timestamp: int, signature: str, length: int) -> bytes:
-    """Return the head of one request to *target*, with a body of *length* bytes.
+def head(
+    target: Target, *, webhook_id: str, timestamp: int, signature: str, length: int, traceparent: str | None = None
+) -> bytes:
+    """Return the head of one request to *target*, with a body of *length* bytes; as part of a trace, where it is one's.
+
+    A channel's own header `traceparent` goes before the record's.
 
     Raises:
         Unsendable: *webhook_id* can't be a header's value.
@@ -90,9 +95,11 @@ def head(target: Target, *, webhook_id: str, timestamp: int, signature: str, len
         raise Unsendable("the webhook-id has a character that no header may have")
     own = (
         f"webhook-id: {webhook_id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n"
-        f"content-length: {length}\r\n\r\n"
+        f"content-length: {length}\r\n"
     )
-    return target.head + own.encode("ascii")
+    if traceparent is not None and not target.has_trace:
+        own += f"traceparent: {traceparent}\r\n"
+    return target.head + own.encode("ascii") + b"\r\n"
 
 
 def _target(made: _Made) -> Target:
@@ -103,4 +110,6 @@ def _target(made: _Made) -> Target:
     parts = urls.split(made.url)
     lines = [f"POST {parts.target} HTTP/1.1", f"host: {parts.authority}", *_OURS, f"content-type: {made.content_type}"]
     lines += [f"{name}: {value.reveal()}" for name, value in made.custom.items()]
-    return Target(Origin(parts.host, parts.port, parts.is_tls), "\r\n".join([*lines, ""]).encode("ascii"))
+    has_trace = any(name.lower() == "traceparent" for name in made.custom)
+    origin = Origin(parts.host, parts.port, parts.is_tls)
+    return Target(origin, "\r\n".join([*lines, ""]).encode("ascii"), has_trace)

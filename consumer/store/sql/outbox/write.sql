@@ -248,17 +248,17 @@ SELECT d.n::int AS n,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued WHERE state = 'FAILED') END AS failed,
        NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL::int AS attempts,
        NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost,
-       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::int AS revision, NULL AS url, NULL AS format,
-       NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets, NULL::interval[] AS retry_schedule,
+       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::int AS revision, NULL AS url, NULL AS key, NULL AS name,
+       NULL AS format, NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets, NULL::interval[] AS retry_schedule,
        NULL::bytea AS rendered
 FROM doc d
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
-       q.created_at, 'PENDING', c.revision, c.url, q.format, c.headers, c.signing_secret, c.old_secrets, c.retry_schedule,
-       NULL
+       q.created_at, 'PENDING', c.revision, c.url, c.key, c.name, q.format, c.headers, c.signing_secret, c.old_secrets,
+       c.retry_schedule, NULL
 FROM queued q
 CROSS JOIN LATERAL (
-    SELECT c.revision, c.url, c.headers, c.signing_secret, c.retry_schedule,
+    SELECT c.revision, c.url, c.key, c.name, c.headers, c.signing_secret, c.retry_schedule,
            (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
             FROM channel_old_secret o
             WHERE o.channel_id = c.id
