@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from consumer.errors import Unavailable
+from consumer.serve.role import document
 from consumer.store import queries
 from tests import prometheus
 from tests.expressions import faults, known
@@ -257,3 +258,11 @@ def test_what_the_runbooks_name_is_there() -> None:
     series_named = set(re.findall(r"`(?:[^`]*?)(tollbell_[a-z_]+)", RUNBOOKS)) - {"tollbell_postgres_statement_seconds"}
     histograms = {name.removesuffix("_count") for name in registry if name.endswith("_count")}
     assert {name for name in series_named if name not in registry and name not in histograms} == set()
+
+
+def test_the_calls_of_the_runbooks_are_calls_of_the_api() -> None:
+    called = re.findall(r"`(GET|POST) (/api/v1/[\w/]+)", RUNBOOKS)
+
+    paths = document()["paths"]
+    assert len(called) > 2
+    assert [path for method, path in called if method.lower() not in paths[path.replace("CHANNEL", "{channel}")]] == []
