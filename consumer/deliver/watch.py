@@ -2,8 +2,8 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, field
+from typing import Final, assert_never
 
 from consumer import clock, log
 from consumer.decide import breaker
@@ -14,6 +14,8 @@ from consumer.store import paces
 from consumer.store.database import Database
 from consumer.store.deliveries import Recorded
 
+FAILING_LONG: Final = dt.timedelta(minutes=5)  # then a person should look: most deploys are over by then
+MOST_SAID: Final = 1_000  # channels of which it is remembered that they were called failing
 logger = log.get("deliver")
 
 
@@ -34,6 +36,7 @@ class Watch:
     endurance: Endurance
     announce: Callable[[], None]
     metrics: Metrics
+    said: dict[str, dt.datetime] = field(default_factory=dict)  # since when a channel fails that was called failing
 
     async def heed(self, recorded: Recorded) -> None:
         """Do what follows from *recorded*. Where Postgres is away, nothing does: the next failure is judged again.
@@ -42,11 +45,30 @@ class Watch:
         """
         for (state, reason), count in recorded.ends.items():
             self.metrics.ended(state, reason, count)
+        self._say_failing(recorded.runs)
         await self._judge(recorded.runs)
         for channel_id in recorded.closed:
             logger.info("channel.resumed", channel_id=channel_id)
         if recorded.is_freeing or recorded.closed:
             self.announce()
+
+    def _say_failing(self, runs: Sequence[Run]) -> None:
+        """Call a channel failing that has had no success for five minutes: once for each time that it fails so long."""
+        for run in runs:
+            if run.failing_since is None or run.failing_for < FAILING_LONG:
+                continue
+            if self.said.get(run.channel_id) != run.failing_since:
+                logger.error(
+                    "channel.failing",
+                    channel_id=run.channel_id,
+                    for_s=round(run.failing_for.total_seconds()),
+                    failures=run.failures,
+                    since=run.failing_since.isoformat(),
+                )
+                self.said.pop(run.channel_id, None)
+                if len(self.said) >= MOST_SAID:
+                    del self.said[next(iter(self.said))]
+                self.said[run.channel_id] = run.failing_since
 
     async def _judge(self, runs: Sequence[Run]) -> None:
         opening: list[tuple[Run, dt.timedelta]] = []

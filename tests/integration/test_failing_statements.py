@@ -237,3 +237,27 @@ async def test_a_batch_that_postgres_fails_for_a_reason_of_its_own_is_taken_agai
         assert (status, "made to fail" in said) == (503, True)
         assert await replica.metric("tollbell_records_total", result="dead_letter") == 0
         assert await replica.terminate() == 0
+
+
+async def test_a_channel_without_a_success_for_five_minutes_is_called_failing_once(stored: Store) -> None:
+    await stored.configure({"hook": {}})
+    await stored.events(4)
+    claimed = await stored.claim("hook")
+    breaker = Breaker(failures=100, pause=DAY, longest=DAY)
+    watch = Watch(
+        database=stored.database, breaker=breaker, endurance=ENDURANCE, announce=lambda: None, metrics=Metrics()
+    )
+    said = log.ERRORS["channel.failing"]
+
+    await watch.heed(await stored.record(ended(claimed[0])))
+    assert log.ERRORS["channel.failing"] == said
+
+    await stored.sql("UPDATE channel_pace SET failing_since = failing_since - interval '6 minutes'")
+    for one in claimed[1:3]:
+        await watch.heed(await stored.record(ended(one)))
+        assert log.ERRORS["channel.failing"] == said + 1
+
+    # It works, and later fails as long again.
+    await stored.sql("UPDATE channel_pace SET failing_since = failing_since + interval '1 second'")
+    await watch.heed(await stored.record(ended(claimed[3])))
+    assert log.ERRORS["channel.failing"] == said + 2
