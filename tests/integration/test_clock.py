@@ -4,6 +4,7 @@ import datetime as dt
 import json
 
 import asyncpg
+import pytest
 
 from consumer import clock
 from consumer.commands.apply import change as apply_change
@@ -63,12 +64,22 @@ async def test_a_reset_that_was_made_before_is_counted_as_already_reset(store: D
     await connection.close()
 
 
-async def test_of_a_renamed_feature_the_clock_asks_by_its_newest_name(store: Database, database: str) -> None:
-    await configure(store, QUOTA, {**RESET, "features": ["renamed"]})
+@pytest.mark.parametrize(
+    ("features", "asked", "end"),
+    [
+        (({"key": "llm_tokens"}, {"key": "renamed"}), "renamed", DAY),
+        # what was last written says no id, which is of the same key as before
+        (({"id": "f-9", "key": "renamed"}, {"key": "renamed"}), "f-9", 2 * DAY),
+    ],
+)
+async def test_of_a_renamed_feature_the_clock_asks_by_its_newest_name(
+    store: Database, database: str, features: tuple[dict[str, str], ...], asked: str, end: dt.timedelta
+) -> None:
+    await configure(store, QUOTA, {**RESET, "features": [asked]})
     to, now = await ingest(store), clock.now()
-    period = (times.text(now - DAY), times.text(now + DAY))
-    for minute, feature in enumerate(({"key": "llm_tokens"}, {"key": "renamed"}), -9):
+    for minute, feature in enumerate(features, -9):
         at = times.text(now + dt.timedelta(minutes=minute))
+        period = (times.text(now - DAY), times.text(now + (end if minute > -9 else DAY)))
         await take(to, native_record(10, calculated_at=at, period=period, feature=feature))
     connection = await asyncpg.connect(database)
     await connection.execute("UPDATE entitlement SET shown_at = now() - interval '1 hour', period_to = now()")

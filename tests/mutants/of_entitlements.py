@@ -6,6 +6,7 @@ ENTITLEMENTS = "consumer/decide/entitlements.py"
 RESET = "consumer/decide/rules/entitlement_reset.py"
 CLOSE = "consumer/decide/rules/balance_threshold.py"
 PAYLOADS = "consumer/decide/payloads.py"
+PERIOD_ENDS = "consumer/consume/period_ends.py"
 
 MUTANTS = [
     Mutant(ENTITLEMENTS, "if snapshot.is_deleted:", "if False:", "a delete is judged as a snapshot"),
@@ -426,6 +427,20 @@ MUTANTS = [
         "after=_reset_after(seen, begins) if begins != (seen.begins_at or seen.period_from) else None,",
         "after=None,",
         "a rollover that a record shows gives no access back to who was cut off since",
+    ),
+    Mutant(
+        PERIOD_ENDS,
+        "reasons.update(as_written(judged.reasons, judged.occurrences, one.was_made))",
+        "reasons.update(judged.reasons)",
+        "a reset that was made before counts twice",
+        by="integration/test_clock.py",
+    ),
+    Mutant(
+        PERIOD_ENDS,
+        "feature = document.feature or feature_ref(",
+        "feature = feature_ref(",
+        "the clock does not ask by an id that the last record left out",
+        by="integration/test_clock.py",
     ),
     Mutant(
         PAYLOADS,
