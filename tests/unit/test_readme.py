@@ -280,7 +280,17 @@ def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "deploy/README.md", "docs/runbooks.md", "schemas/README.md", "tests/README.md"]
+    "path",
+    [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "deploy/README.md",
+        "docs/runbooks.md",
+        "schemas/README.md",
+        "tests/README.md",
+    ],
 )
 def test_every_link_into_the_tree_leads_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
@@ -292,3 +302,11 @@ def test_every_link_into_the_tree_leads_somewhere(path: str) -> None:
             headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
             anchors = {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert fragment in anchors, f"{target}#{fragment}"
+
+
+@pytest.mark.parametrize("path", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_the_files_that_are_named_are_there(path: str) -> None:
+    named = re.findall(r"`((?:consumer|schemas|tests)/[\w/]+\.\w+)`", (ROOT / path).read_text(encoding="utf-8"))
+
+    assert named
+    assert [one for one in named if not (ROOT / one).is_file()] == []
