@@ -17,6 +17,7 @@ from consumer.decide.breaker import Run
 from consumer.decide.outcome import Outcome
 from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, GiveUp, RetryIn, Verdict
 from consumer.store.database import Database, columns
+from schemas import urls
 from schemas.tracing import Traced
 
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
@@ -232,8 +233,8 @@ async def record(database: Database, ended: Sequence[Ended]) -> Recorded:
     """
     rows = [_row(one) for one in sorted(ended, key=lambda one: one.delivery.id)]
     names = (
-        "ids", "tokens", "rounds", "numbers", "revisions", "started", "outcomes", "statuses", "durations", "details",
-        "bodies", "delivered", "delays", "spends", "pauses", "disables", "answered", "failed",
+        "ids", "tokens", "rounds", "numbers", "revisions", "started", "urls", "outcomes", "statuses", "durations",
+        "details", "bodies", "delivered", "delays", "spends", "pauses", "disables", "answered", "failed",
     )  # fmt: skip
     given = dict(zip(names, columns(rows, len(names)), strict=True))
     fared = await database.rows("deliveries/record", **given, max_events=breaker.MAX_EVENTS)
@@ -272,6 +273,7 @@ def _row(one: Ended) -> tuple[object, ...]:
         one.delivery.number,
         one.delivery.revision,
         one.outcome.started_at,
+        urls.redacted(one.delivery.url),
         one.outcome.kind.value,
         one.outcome.status,
         one.outcome.duration_ms,

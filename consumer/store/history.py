@@ -57,6 +57,7 @@ class Attempt:
 
     number: int
     started_at: dt.datetime
+    url: str | None
     outcome: str
     status: int | None
     duration_ms: int
@@ -287,6 +288,7 @@ def _attempt(row: asyncpg.Record) -> Attempt:
     return Attempt(
         number=row["number"],
         started_at=row["started_at"],
+        url=row["url"],
         outcome=row["outcome"],
         status=row["status"],
         duration_ms=row["duration_ms"],

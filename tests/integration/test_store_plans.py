@@ -204,7 +204,8 @@ async def explained(connection: asyncpg.Connection, name: str, **arguments: obje
 def successes(leased: list[asyncpg.Record]) -> dict[str, list[object]]:
     """Return the arguments of `record` for a 200 to each."""
     of_each: dict[str, object] = {
-        "rounds": 1, "numbers": 1, "revisions": 1, "started": NOW, "outcomes": "status", "statuses": 200,
+        "rounds": 1, "numbers": 1, "revisions": 1, "started": NOW, "urls": "https://x",
+        "outcomes": "status", "statuses": 200,
         "durations": 12, "details": "", "bodies": "ok", "delivered": True, "delays": None, "spends": True,
         "pauses": None, "disables": None, "answered": True, "failed": False,
     }  # fmt: skip

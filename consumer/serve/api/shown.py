@@ -138,7 +138,9 @@ def _attempt(stored: Attempt) -> answers.Attempt:
     is_taken = stored.status is not None and 200 <= stored.status <= 299  # noqa: PLR2004 - the status class itself
     return answers.Attempt(
         state="SUCCESS" if is_taken else "FAILED",
-        response=answers.AttemptResponse(body=stored.body, duration_ms=stored.duration_ms, status_code=stored.status),
+        response=answers.AttemptResponse(
+            body=stored.body, duration_ms=stored.duration_ms, status_code=stored.status, url=stored.url
+        ),
         timestamp=times.text(stored.started_at),
         number=stored.number,
         outcome=stored.outcome,

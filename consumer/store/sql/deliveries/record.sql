@@ -21,11 +21,11 @@
 WITH ended AS MATERIALIZED (
     SELECT *
     FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::int[], @numbers::int[], @revisions::int[],
-                @started::timestamptz[], @outcomes::text[], @statuses::smallint[], @durations::int[], @details::text[],
-                @bodies::text[], @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[],
+                @started::timestamptz[], @urls::text[], @outcomes::text[], @statuses::smallint[], @durations::int[],
+                @details::text[], @bodies::text[], @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[],
                 @disables::text[], @answered::boolean[], @failed::boolean[])
-         AS a (id, token, round, number, revision, started_at, outcome, status, duration_ms, detail, body, delivered, delay,
-               spends_step, pause, disable, answered, failed)
+         AS a (id, token, round, number, revision, started_at, url, outcome, status, duration_ms, detail, body, delivered,
+               delay, spends_step, pause, disable, answered, failed)
 ),
 locked AS MATERIALIZED (
     SELECT d.id, d.channel_id, d.event_id, d.state, d.token, d.attempts, d.round, d.round_from, d.resend_asked, d.received,
@@ -36,7 +36,7 @@ locked AS MATERIALIZED (
     FOR UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.id, a.token, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.detail, a.body, a.delivered,
+    SELECT a.id, a.token, a.number, a.started_at, a.url, a.outcome, a.status, a.duration_ms, a.detail, a.body, a.delivered,
            a.answered, a.failed, l.channel_id, l.event_id, l.state AS was, l.token AS held_by, l.attempts, l.resend_asked, l.is_open,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
            a.delivered AND l.round = a.round AND (l.token = a.token OR NOT l.resend_asked) AS is_done,
@@ -82,18 +82,19 @@ deciding AS MATERIALIZED (
 ),
 kept AS (
     INSERT INTO attempt AS k
-        (event_id, delivery_id, number, started_at, outcome, status, duration_ms, detail, body, next_at)
-    SELECT a.event_id, a.id, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.detail, a.body,
+        (event_id, delivery_id, number, started_at, url, outcome, status, duration_ms, detail, body, next_at)
+    SELECT a.event_id, a.id, a.number, a.started_at, a.url, a.outcome, a.status, a.duration_ms, a.detail, a.body,
            CASE WHEN a.is_holder AND a.next_state = 'SENDING' AND NOT a.ends THEN clock_timestamp() + a.delay END
     FROM judged a
     UNION ALL
-    SELECT n.event_id, n.id, n.attempts + 1, clock_timestamp(), 'interrupted', NULL, 0,
+    SELECT n.event_id, n.id, n.attempts + 1, clock_timestamp(), NULL, 'interrupted', NULL, 0,
            'still in flight when the attempt before it was answered', '', NULL
     FROM deciding n
     WHERE n.counts_holder
     ORDER BY 2, 3
     ON CONFLICT (event_id, delivery_id, number) DO UPDATE
     SET started_at = excluded.started_at,
+        url = excluded.url,
         outcome = excluded.outcome,
         status = excluded.status,
         duration_ms = excluded.duration_ms,
