@@ -119,6 +119,13 @@ async def url_refusal(
     return f"{whose} {reasons[0]}: the operator may open its range with TOLLBELL_DELIVERY_ALLOW_CIDRS"
 
 
+async def is_found(
+    url: str, *, resolver: Callable[[], AbstractResolver] = AsyncResolver, seconds: float = RESOLVE_SECONDS
+) -> bool:
+    """Return whether the host of *url* has an address now, or is one."""
+    return bool(urls.literal_address(url) or await _resolved(urls.host(url), resolver, seconds))
+
+
 async def _resolved(host: str, make: Callable[[], AbstractResolver], seconds: float) -> list[str]:
     resolver = make()
     try:

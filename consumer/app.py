@@ -138,6 +138,7 @@ class App:
         try:
             async with (
                 loop.beside(
+                    loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres"),
                     loop.every(lambda: self._tell(database), self._announce_every, name="announce"),
                     retention.run(),
                 ),
@@ -216,8 +217,7 @@ class App:
             self._api.say()
             self._api.begin(database)
         self._is_ready(Role.SERVE)
-        async with loop.beside(loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres")):
-            await self._stop.wait()
+        await self._stop.wait()
 
     async def _look(self, database: Database) -> None:
         try:

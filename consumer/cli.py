@@ -46,8 +46,8 @@ def main() -> None:
         sys.exit(2)
     except click.Abort:
         sys.exit(1)
-    except ConfigInvalid as exc:
-        click.echo(f"tollbell: {exc}", err=True)
+    except ConfigInvalid as exc:  # a line for each setting that is wrong
+        click.echo("\n".join(f"tollbell: {line}" for line in str(exc).splitlines()), err=True)
         sys.exit(2)
     except TollbellError as exc:
         click.echo(f"tollbell: {exc}", err=True)

@@ -1,11 +1,12 @@
-"""Settings: from the environment alone (`TOLLBELL_*`), validated at start, one line for what is wrong.
+"""Settings: from the environment alone (`TOLLBELL_*`), checked whole before anything starts, a line for each wrong one.
 
 Every setting `X` may be given as `X_FILE`, the path of a file that holds it.
 """
 
 import datetime as dt
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_core import PydanticUndefined
 
+from consumer import database_url, encryption, tls
 from consumer.errors import ConfigInvalid
 from schemas.durations import parse as parse_duration
 from schemas.model import Key
@@ -22,7 +24,11 @@ from schemas.secret import Secret
 PREFIX: Final = "TOLLBELL_"
 # Not ours, and not unknown: the tests' servers, and what Kubernetes injects for a Service named "tollbell".
 _FOREIGN: Final = re.compile(r"TOLLBELL_(TEST_.*|SERVICE_.*|PORT(_.*)?)")
-_HOST_PORT: Final = re.compile(r"[^\s:,]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
+_HOST_PORT: Final = re.compile(r"(?:[^\s:,/\[\]]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")  # what Kafka takes for a name
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{43}=")  # 32 bytes as base64, which may begin with a slash
+_SECRETS: Final = frozenset({"database_url", "encryption_keys", "kafka_sasl_password", "api_tokens"})
+_URL_OF_NOTHING: Final = "postgresql://localhost/"  # takes the place of a wrong one while the others are checked
 
 
 def _between(least: str, most: str) -> AfterValidator:
@@ -53,7 +59,7 @@ def _network(text: object) -> object:
 
 def _listen(text: object) -> object:
     host, _, port = str(text).rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+    if not host or not port.isdecimal() or int(port) > database_url.HIGHEST_PORT:
         raise ValueError("must be host:port, such as 127.0.0.1:8080 or [::]:8080")
     return Listen(host=host.strip("[]"), port=int(port))
 
@@ -66,9 +72,32 @@ class Listen(BaseModel):
 
 
 def _bootstrap(text: str) -> str:
-    for part in text.split(","):
-        if not _HOST_PORT.fullmatch(part.strip()):
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        found = _HOST_PORT.fullmatch(part)
+        if not found or not 0 < int(found["port"]) <= database_url.HIGHEST_PORT:
             raise ValueError("must be host:port[,host:port]")
+    if not parts:
+        raise ValueError("must be host:port[,host:port]")
+    return ",".join(parts)
+
+
+def _topic(name: str) -> str:
+    if not _TOPIC.fullmatch(name) or name in {".", ".."}:
+        raise ValueError("a topic's name has 1 to 249 letters, digits, dots, underscores and hyphens")
+    return name
+
+
+def _database(url: Secret) -> Secret:
+    database_url.check(url.reveal())
+    return url
+
+
+def _keys(text: Secret) -> Secret:
+    try:
+        encryption.parse_keys(text.reveal())
+    except ConfigInvalid as exc:
+        raise ValueError(str(exc).partition(": ")[2]) from None
     return text
 
 
@@ -102,7 +131,8 @@ def _tokens(text: object) -> object:
 
 
 Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Topic = Annotated[str, AfterValidator(_topic)]
+Topics = Annotated[tuple[Topic, ...], BeforeValidator(_listed), Field(min_length=1)]
 SecretText = Annotated[
     InstanceOf[Secret], BeforeValidator(lambda text: Secret(text) if isinstance(text, str) else text)
 ]
@@ -119,9 +149,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    database_url: SecretText
+    database_url: Annotated[SecretText, AfterValidator(_database)]
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
-    encryption_keys: SecretText | None = None
+    encryption_keys: Annotated[SecretText, AfterValidator(_keys)] | None = None
 
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_bootstrap)] | None = None
     kafka_group_id: Annotated[str, Field(min_length=1, max_length=249)] = "tollbell"
@@ -134,10 +164,10 @@ class Settings(BaseModel):
     kafka_ssl_cert_file: Path | None = None
     kafka_ssl_key_file: Path | None = None
 
-    topics_usage: Names = ("tollbell.usage",)
-    topics_resets: Names = ("tollbell.resets",)
-    topics_invoices: Names = ("tollbell.invoices",)
-    topic_dead_letters: Annotated[str, Field(min_length=1, max_length=249)] = "tollbell.dead-letters"
+    topics_usage: Topics = ("tollbell.usage",)
+    topics_resets: Topics = ("tollbell.resets",)
+    topics_invoices: Topics = ("tollbell.invoices",)
+    topic_dead_letters: Topic = "tollbell.dead-letters"
 
     consume_future_tolerance: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=5)
     consume_period_end_delay: Annotated[Duration, _between("0s", "24h")] = dt.timedelta(minutes=1)
@@ -181,49 +211,136 @@ class Settings(BaseModel):
         """
         value = getattr(self, name)
         if value is None:
-            raise ConfigInvalid(f"{PREFIX}{name.upper()}: is required for this command, and not set")
+            raise ConfigInvalid(f"{_name(name)}: is required for this command, and not set")
         return value
 
 
-def read(environment: Mapping[str, str]) -> Settings:
+def read(environment: Mapping[str, str], needed: Collection[str] = ()) -> Settings:
     """Return the settings that *environment* holds.
 
+    Args:
+        environment: names and texts; those of others are passed over.
+        needed: fields that may be absent in general, and not for what is to be done.
+
     Raises:
-        ConfigInvalid: one is unknown, missing or wrong: one line that names it; never a secret.
+        ConfigInvalid: some are unknown, missing or wrong: a line for each that names it, in the order of the README's
+            table, unknown ones last; never a secret.
     """
+    given, wrong, unknown = _given(environment)
+    settings, refused = _validated(given, but=wrong)
+    wrong |= refused
+    for field, problem in _across(settings, needed):
+        wrong.setdefault(field, f"{_name(field)}: {problem}")
+    if wrong or unknown:
+        known = [wrong[field] for field in Settings.model_fields if field in wrong]
+        raise ConfigInvalid("\n".join([*known, *unknown]))
+    return settings
+
+
+def _given(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Return the texts given by field, the lines about wrong ones by field, and those about unknown ones."""
     given: dict[str, str] = {}
-    for name, text in environment.items():
+    wrong: dict[str, str] = {}
+    unknown: list[str] = []
+    for name, text in sorted(environment.items()):
         if not name.startswith(PREFIX) or _FOREIGN.fullmatch(name):
             continue
-        field, value = _setting(name, text)
+        field = name.removeprefix(PREFIX).lower()
+        of_file = field.removesuffix("_file")
+        if field in Settings.model_fields:
+            if not text and Settings.model_fields[field].default is None:  # so that a template may leave it empty
+                continue
+            value = text
+        elif field != of_file and of_file in Settings.model_fields:
+            field = of_file
+            try:
+                value = Path(text).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as exc:  # ValueError: not UTF-8, or a NUL
+                why = exc.strerror if isinstance(exc, OSError) else "is not UTF-8"
+                wrong[field] = f"{name}: {_path(field, text)}cannot be read: {why}"
+                continue
+        else:
+            unknown.append(f"{name[:100]}: unknown setting{_meant(field)}")
+            continue
         if field in given:
-            raise ConfigInvalid(f"{PREFIX}{field.upper()}: is set twice, by itself and by {PREFIX}{field.upper()}_FILE")
+            wrong[field] = f"{_name(field)}: is set twice, by itself and by {_name(field)}_FILE"
         given[field] = value
+    return given, wrong, unknown
+
+
+def _path(field: str, text: str) -> str:
+    """Return the *text* of a file's path to be shown; nothing where it may be the secret itself, set by mistake."""
+    is_key = any(_KEY.fullmatch(part.strip()) for part in text.split(","))
+    looks_like_a_path = text.startswith(("/", "./", "../")) and "://" not in text and not is_key
+    return f"{text[:300]}: " if looks_like_a_path or field not in _SECRETS else ""
+
+
+def _meant(field: str) -> str:
+    names = [*Settings.model_fields, *(f"{name}_file" for name in Settings.model_fields)]
+    close = difflib.get_close_matches(field, names, n=1, cutoff=0.75)
+    return f": did you mean {_name(close[0])}?" if close else "; the README's table lists them all"
+
+
+def _name(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
+
+
+def _validated(given: Mapping[str, str], but: Collection[str]) -> tuple[Settings, dict[str, str]]:
+    """Return the settings without those that are wrong, and the lines about these by field."""
+    tried = {field: text for field, text in given.items() if field not in but}
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(tried), {}
     except ValidationError as exc:
-        raise ConfigInvalid(_explain(exc)) from None
+        wrong: dict[str, str] = {}
+        for error in exc.errors(include_input=False, include_url=False):
+            field = str(error["loc"][0])
+            said = error["msg"].removeprefix("Value error, ")
+            problem = "is required, and not set" if error["type"] == "missing" else said
+            wrong.setdefault(field, f"{_name(field)}: {problem}")
+    rest = {field: text for field, text in tried.items() if field not in wrong}
+    wrong = {field: line for field, line in wrong.items() if field not in but}
+    return Settings.model_validate({"database_url": _URL_OF_NOTHING, **rest}), wrong
 
 
-def _setting(name: str, text: str) -> tuple[str, str]:
-    field = name.removeprefix(PREFIX).lower()
-    if field in Settings.model_fields:
-        return field, text
-    of_file = field.removesuffix("_file")
-    if field.endswith("_file") and of_file in Settings.model_fields:
-        try:
-            return of_file, Path(text).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigInvalid(f"{name}: the file cannot be read: {getattr(exc, 'strerror', exc)}") from None
-    raise ConfigInvalid(f"{name}: there is no such setting; the README's table lists them all")
+def _across(settings: Settings, needed: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with fields that are right by themselves: beside others, or in the files that they name."""
+    for field in needed:
+        if getattr(settings, field) is None:
+            yield field, "is required for this command, and not set"
+    yield from _login(settings)
+    if settings.topic_dead_letters in settings.input_topics:
+        yield "topic_dead_letters", f"{settings.topic_dead_letters} is read as well: its records would come for ever"
+    for field in ("kafka_ssl_ca_file", "delivery_ca_file"):
+        if path := getattr(settings, field):
+            yield from _checked(field, lambda path=path: tls.check_authorities(path))  # type: ignore[misc]
+    certificate, key = settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file
+    if key and not certificate:
+        yield "kafka_ssl_key_file", f"is given without {_name('kafka_ssl_cert_file')}: give both"
+    if certificate:
+        yield from _checked(
+            "kafka_ssl_cert_file", lambda: tls.check_pair(certificate, key), of_key="kafka_ssl_key_file"
+        )
 
 
-def _explain(exc: ValidationError) -> str:
-    first = exc.errors(include_input=False, include_url=False)[0]
-    name = f"{PREFIX}{str(first['loc'][0]).upper()}"
-    if first["type"] == "missing":
-        return f"{name}: is required, and not set"
-    return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+def _login(settings: Settings) -> Iterator[tuple[str, str]]:
+    protocol = settings.kafka_security_protocol
+    said = f"{_name('kafka_security_protocol')}={protocol}"
+    for field in ("kafka_sasl_username", "kafka_sasl_password"):
+        value = getattr(settings, field)
+        if protocol.startswith("SASL") and not value:
+            yield field, f"is required with {said}, and not set"
+        elif value and not protocol.startswith("SASL"):
+            yield field, f"is not used with {said}: set that to SASL_SSL, or remove this"
+    for field in ("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file"):
+        if getattr(settings, field) and not protocol.endswith("SSL"):
+            yield field, f"is not used with {said}: set that to SSL or SASL_SSL, or remove this"
+
+
+def _checked(field: str, check: Callable[[], None], *, of_key: str = "") -> Iterator[tuple[str, str]]:
+    try:
+        check()
+    except tls.Unusable as exc:
+        yield of_key if exc.is_key else field, str(exc)
 
 
 def defaults() -> dict[str, object]:

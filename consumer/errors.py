@@ -21,7 +21,7 @@ class TollbellError(Exception):
 
 
 class ConfigInvalid(TollbellError):
-    """A setting or the command line is wrong; the message names it and says what is allowed."""
+    """A setting or the command line is wrong; a line for each names it and says what is allowed."""
 
 
 class Refused(TollbellError):

@@ -193,7 +193,7 @@ async def api(deploy: MakeDeployment) -> AsyncIterator[Api]:
 async def shared(postgres: Database, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     """A replica for the whole run that serves and does nothing else, with tokens for many namespaces."""
     tokens = {f"ns-{n}": f"token-{n}" for n in range(MOST_NAMESPACES)}
-    topics = Topics(usage="unused", dead_letters="unused")
+    topics = Topics(usage="unused", dead_letters="unused-too")
     said = ",".join(f"{namespace}:write:{token}" for namespace, token in tokens.items())
     async with places.new_database(postgres.url, template=template) as url:
         values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics, TOLLBELL_API_TOKENS=said)

@@ -10,26 +10,32 @@ from consumer.config import Settings
 from consumer.store.database import Database
 
 
-def settings() -> Settings:
+def settings(*needed: str) -> Settings:
     """Return the settings of the environment, and set up logging by them.
 
+    Args:
+        needed: fields that this command cannot do without.
+
     Raises:
-        ConfigInvalid: one is unknown, missing or wrong.
+        ConfigInvalid: some are unknown, missing or wrong: a line for each.
     """
-    read = config.read(os.environ)
+    read = config.read(os.environ, needed)
     log.configure(read.log_level, read.log_format)
     return read
 
 
 @contextlib.asynccontextmanager
-async def open_database() -> AsyncIterator[tuple[Database, Settings]]:
-    """Give the database and the settings. A command does not wait for Postgres: it says that it is away.
+async def open_database(*needed: str) -> AsyncIterator[tuple[Database, Settings]]:
+    """Give the database and the settings. A command does not wait for Postgres: it says that it is unavailable.
+
+    Args:
+        needed: fields that this command cannot do without.
 
     Raises:
         ConfigInvalid: a setting is wrong.
         StoreUnavailable: Postgres cannot be reached.
     """
-    read = settings()
+    read = settings(*needed)
     database = await Database.connect(read.database_url.reveal(), size=4)
     try:
         yield database, read

@@ -40,7 +40,7 @@ def dlq() -> None:
 @click.option("--limit", default=100, show_default=True, help="Of the newest dead letters.")
 def list_letters(limit: int) -> None:
     """Print dead letters, a JSON line each, oldest first: where from, why, and the start of the value."""
-    asyncio.run(_list(settings(), limit))
+    asyncio.run(_list(settings("kafka_bootstrap_servers"), limit))
 
 
 @dlq.command()
@@ -49,7 +49,7 @@ def replay() -> None:
 
     What can be understood now makes its events, each once, however often this is run. What still can't be stays.
     """
-    asyncio.run(_replay(settings()))
+    asyncio.run(_replay(settings("kafka_bootstrap_servers")))
 
 
 async def _list(read: Settings, limit: int) -> None:
@@ -117,7 +117,7 @@ async def _dead_letters(read: Settings) -> AsyncIterator[Sequence[KafkaRecord]]:
     """
     client = kafka(read)
     topic = read.topic_dead_letters
-    tps = [TopicPartition(topic, n) for n in (await partitions(client, [topic]))[topic]]
+    tps = [TopicPartition(topic, n) for n in (await partitions(client, reads=[topic]))[topic]]
     consumer = client.consumer(None)
     try:
         with translated("reading dead letters"):

@@ -1,6 +1,7 @@
 """`tollbell run`."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 import click
@@ -23,6 +24,12 @@ def roles_of(text: str | None) -> list[Role]:
     return [Role(name) for name in names]
 
 
+def needed(roles: Collection[Role]) -> list[str]:
+    """Return the settings that *roles* cannot do without."""
+    of_role = {Role.CONSUME: "kafka_bootstrap_servers", Role.DELIVER: "encryption_keys"}
+    return [name for role, name in of_role.items() if role in roles]
+
+
 ONLY: Final = click.option(
     "--only", metavar="ROLES", help="Comma-separated: consume, deliver, serve. All of them where absent."
 )
@@ -33,7 +40,7 @@ ONLY: Final = click.option(
 def run(only: str | None) -> None:
     """Run the service until SIGTERM or SIGINT; then drain."""
     roles = roles_of(only)
-    read = settings()
+    read = settings(*needed(roles))
 
     async def start() -> None:
         await App(read, roles).run()

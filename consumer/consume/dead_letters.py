@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import MessageSizeTooLargeError
 
 from consumer import log
 from consumer.consume.batch import KafkaRecord
+from consumer.consume.kafka import translated
 from consumer.errors import SourceUnavailable
 from schemas.parse import Reject
 
@@ -47,15 +48,15 @@ class DeadLetters:
 
         Raises:
             SourceUnavailable: they could not take one now; some may be there, and will be there twice when repeated.
+            Refused: the right to write there is missing.
         """
         if not letters:
             return
-        try:
-            await asyncio.gather(*[await self._send(letter, MAX_BYTES) for letter in letters])
-        except MessageSizeTooLargeError:
-            await self._send_one_by_one(letters)
-        except KafkaError as exc:
-            raise SourceUnavailable(f"dead letters: {type(exc).__name__}") from exc
+        with translated("producing dead letters"):
+            try:
+                await asyncio.gather(*[await self._send(letter, MAX_BYTES) for letter in letters])
+            except MessageSizeTooLargeError:
+                await self._send_one_by_one(letters)
         for letter in letters:
             record = letter.record
             logger.warning(
@@ -79,8 +80,6 @@ class DeadLetters:
                     limit //= 2
                     if not limit:
                         raise SourceUnavailable("dead letters: the topic takes no record at all") from exc
-                except KafkaError as exc:
-                    raise SourceUnavailable(f"dead letters: {type(exc).__name__}") from exc
 
     async def _send(self, letter: DeadLetter, limit: int) -> "asyncio.Future[object]":
         key, value, headers = cut(letter, limit)

@@ -12,16 +12,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
-    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
-    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
-    UnsupportedSaslMechanismError,
+    TransactionalIdAuthorizationFailed,
 )
 from aiokafka.helpers import create_ssl_context
 
-from consumer.consume import polls, records
+from consumer.consume import connections, polls, records, rights
+from consumer.consume.rights import Operation
 from consumer.errors import ConfigInvalid, Refused, SourceUnavailable
 from schemas.secret import Secret
 
@@ -31,13 +32,13 @@ COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for e
 COMMITTED_TIMEOUT: Final = 20.0  # seconds: a new cluster makes the topic of the offsets first
 CLOSE_TIMEOUT: Final = 5.0  # seconds: a broker that is gone must not hold up the end
 ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer)
-_REFUSED: Final = (
-    AuthenticationFailedError,
+_NO_RIGHT: Final = (
+    ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
-    UnsupportedSaslMechanismError,
+    TransactionalIdAuthorizationFailed,
 )
+GRANT: Final = "grant it by an ACL (deploy/README.md has all that are needed)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Kafka:
     ssl_key_file: Path | None = None
 
     def _common(self) -> dict[str, Any]:
+        connections.install()
         return {
             "bootstrap_servers": self.bootstrap.split(","),
             "client_id": "tollbell",
@@ -98,10 +100,11 @@ class Kafka:
             metadata_max_age_ms=30_000,
         )
 
-    def producer(self) -> AIOKafkaProducer:
+    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
         """Return the dead letters' producer, not started: idempotent, every replica's acknowledgement."""
         return AIOKafkaProducer(
             **self._common(),
+            transactional_id=transactional_id,
             acks="all",
             enable_idempotence=True,
             request_timeout_ms=10_000,
@@ -115,21 +118,46 @@ class Kafka:
 
 @contextlib.contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn aiokafka's exceptions into ours.
+    """Turn aiokafka's exceptions into ours, with the reason that it keeps to itself.
 
     Raises:
-        Refused: no right to it.
+        Refused: a missing right, or a broker that was reached and refuses us, or that we refuse, for good.
         SourceUnavailable: anything else: what Kafka cannot do now it may do later.
     """
+    connections.watch()
     try:
         yield
-    except _REFUSED as exc:
-        raise Refused(
-            f"Kafka: {doing}: {type(exc).__name__}: check the TOLLBELL_KAFKA_* settings and the ACLs"
-        ) from exc
     except (KafkaError, OSError, TimeoutError) as exc:
+        if lacking := _lacking(exc):
+            raise Refused(f"Kafka: {doing}: this user lacks {lacking}: {GRANT}") from exc
+        is_connecting = isinstance(exc, KafkaConnectionError | OSError | TimeoutError) or getattr(
+            exc, "retriable", False
+        )
+        if is_connecting and (why := connections.reasons()):
+            raise (Refused if why.is_refusal else SourceUnavailable)(f"Kafka: {doing}: {why.text}") from exc
         text = str(exc).partition("\n")[0]
+        if "Unable to bootstrap" in text:  # connected, and hung up on at the first question
+            raise SourceUnavailable(f"Kafka: {doing}: {connections.SILENT}") from exc
         raise SourceUnavailable(f"Kafka: {doing}: {type(exc).__name__}{': ' if text else ''}{text}") from exc
+
+
+def _lacking(exc: BaseException | None) -> str | None:
+    """Return the right whose lack *exc*, or what caused it, says; None: it is about something else."""
+    while exc is not None and not isinstance(exc, _NO_RIGHT):
+        exc = exc.__cause__
+    named = exc.args[0] if exc is not None and exc.args else ""
+    names = ", ".join(sorted(map(str, named))) if isinstance(named, set | frozenset | list | tuple) else str(named)
+    match exc:
+        case None:
+            return None
+        case GroupAuthorizationFailedError():
+            return f"Read on group {names}"
+        case TopicAuthorizationFailedError():
+            return f"the right to topic {names}"
+        case TransactionalIdAuthorizationFailed():
+            return f"Write on transactional id {names}"
+        case _:
+            return "Write on the topic of the dead letters (brokers before 2.8: IdempotentWrite on the cluster)"
 
 
 def positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
@@ -145,24 +173,35 @@ def positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
     return {tp: state.position for tp, state in states if state.has_valid_position}
 
 
-async def partitions(kafka: Kafka, topics: Sequence[str]) -> dict[str, list[int]]:
-    """Return the partitions of each of *topics*; creates none, whatever the broker's settings.
+async def partitions(
+    kafka: Kafka, *, reads: Sequence[str], writes: Sequence[str] = (), group_id: str | None = None
+) -> dict[str, list[int]]:
+    """Return the partitions of each topic; creates none, whatever the broker's settings.
+
+    Args:
+        kafka: where to ask.
+        reads: topics that are to be read.
+        writes: topics that are to be written to.
+        group_id: the group to read as, if any.
 
     Raises:
-        Refused: a topic does not exist, or may not be seen.
+        Refused: a topic does not exist, or a right is missing: all of them, in one line.
         SourceUnavailable: Kafka cannot be reached.
     """
+    needed = dict.fromkeys(reads, Operation.READ) | {one: Operation.WRITE for one in writes if one not in reads}
     admin = kafka.admin()
     with translated("asking for topics"):
         try:
             await admin.start()
+            if lacking := await rights.missing(admin, topics=needed, group_id=group_id):
+                raise Refused(f"Kafka: this user lacks {', '.join(lacking)}: {GRANT}")
             existing = set(await admin.list_topics())
-            if missing := sorted(set(topics) - existing):
+            if missing := sorted(needed.keys() - existing):
                 raise Refused(
                     f"Kafka: not there, or not to be described: topic {', '.join(missing)}:"
                     " create it, or name another in TOLLBELL_TOPICS_* and TOLLBELL_TOPIC_DEAD_LETTERS"
                 )
-            described = await admin.describe_topics(list(topics))
+            described = await admin.describe_topics(list(needed))
         finally:
             await admin.close()
     return {topic["topic"]: sorted(p["partition"] for p in topic["partitions"]) for topic in described}

@@ -87,7 +87,7 @@ class Consume:
         """
         wanted = (*self._reading.topics, self._reading.dead_letters)
         async with contextlib.AsyncExitStack() as stack:
-            fetch = await self._connect(stack, wanted, stop_at)
+            fetch = await self._connect(stack, stop_at)
             ends = PeriodEnds(
                 self._database,
                 self._memory,
@@ -106,11 +106,14 @@ class Consume:
             ):
                 await fetch.run(stop)
 
-    async def _connect(
-        self, stack: contextlib.AsyncExitStack, wanted: Sequence[str], stop_at: Callable[[], float]
-    ) -> Fetch:
+    async def _connect(self, stack: contextlib.AsyncExitStack, stop_at: Callable[[], float]) -> Fetch:
         reading, until = self._reading, self._patience.until
-        found = await until("kafka", lambda: partitions(reading.kafka, wanted))
+        found = await until(
+            "kafka",
+            lambda: partitions(
+                reading.kafka, reads=reading.topics, writes=[reading.dead_letters], group_id=reading.group_id
+            ),
+        )
         producer: AIOKafkaProducer = await until("kafka", lambda: started(reading.kafka.producer))
         stack.push_async_callback(close, producer)
         consumer: AIOKafkaConsumer = await until(

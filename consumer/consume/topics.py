@@ -42,7 +42,7 @@ class Topics:
             StoreUnavailable: Postgres cannot be reached.
         """
         try:
-            kept_for = await _kept_for(self._kafka, self._topics)
+            described = await configs(self._kafka, self._topics)
         except Refused as exc:
             logger.warning(
                 "topics.not_described",
@@ -50,12 +50,19 @@ class Topics:
                 why="what keeps records from firing twice stays until it is allowed",
             )
             return
-        await retention.remember_topics(self._database, kept_for)
-        said = {topic: "ever" if kept is None else str(kept) for topic, kept in kept_for.items()}
+        kept = {topic: kept_for(config) for topic, config in described.items()}
+        await retention.remember_topics(self._database, kept)
+        said = {topic: "ever" if one is None else str(one) for topic, one in kept.items()}
         logger.debug("topics.described", kept_for=said)
 
 
-async def _kept_for(kafka: Kafka, topics: Sequence[str]) -> dict[str, dt.timedelta | None]:
+async def configs(kafka: Kafka, topics: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """Return how long each of *topics* keeps its records, and how: `retention.ms`, `segment.ms`, `cleanup.policy`.
+
+    Raises:
+        Refused: a topic may not be described.
+        SourceUnavailable: Kafka cannot be reached, or does not know the question.
+    """
     admin = kafka.admin()
     names = {"retention.ms": None, "segment.ms": None, "cleanup.policy": None}
     with translated("asking for the configuration of topics"):
@@ -65,12 +72,12 @@ async def _kept_for(kafka: Kafka, topics: Sequence[str]) -> dict[str, dt.timedel
             answers = await admin.describe_configs(wanted)
         finally:
             await admin.close()
-        found: dict[str, dt.timedelta | None] = {}
+        found: dict[str, dict[str, str | None]] = {}
         for answer in answers:
             for code, text, _, topic, entries in answer.resources:
                 if code:
                     raise for_code(code)(text or topic)
-                found[topic] = kept_for({entry[0]: entry[1] for entry in entries})
+                found[topic] = {entry[0]: entry[1] for entry in entries}
     if missing := sorted(set(topics) - found.keys()):
         raise SourceUnavailable(f"Kafka: said nothing of topic {', '.join(missing)}")
     return found

@@ -11,10 +11,11 @@ import asyncpg
 from consumer import clock
 from consumer.errors import DataRefused, Refused, StoreBusy, StoreFailed, StoreUnavailable, TollbellError
 from consumer.store import sqlstates
+from consumer.store.connections import CONNECT_TIMEOUT, READ_ONLY, Connector
 from consumer.store.queries import load
 from consumer.store.sqlstates import Meaning
 
-CONNECT_TIMEOUT: Final = 5.0  # seconds; an unreachable server must not look like a slow one
+ACQUIRE_TIMEOUT: Final = CONNECT_TIMEOUT + 0.5  # of a connection: enough to say why there is none
 COMMAND_TIMEOUT: Final = 30.0  # seconds; the longest statement of ours takes well under one
 ATTEMPTS: Final = 5  # of a statement that lost a race to another (40001, 40P01): one nearly always suffices
 SETTINGS: Final = {
@@ -123,15 +124,14 @@ class Database:
         """Return a pool of at most *size* connections; the first one is made at once. *took* is called by statements.
 
         Raises:
-            StoreUnavailable: nobody answers there.
-            Refused: the database or the user does not exist.
+            StoreUnavailable: no server answers there that can be written to.
+            Refused: the login, the database or a certificate is refused.
         """
         with translated():
             pool = await asyncpg.create_pool(
-                url,
+                connect=Connector(url),
                 min_size=1,
                 max_size=size,
-                timeout=CONNECT_TIMEOUT,
                 command_timeout=COMMAND_TIMEOUT,
                 max_inactive_connection_lifetime=300,
                 reset=_keep,
@@ -151,9 +151,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Give a connection inside a transaction; committed at the end, rolled back on any exception."""
         try:
-            with translated():
-                async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw, raw.transaction():
-                    yield Connection(raw, self._took)
+            async with self._writable(), self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw, raw.transaction():
+                yield Connection(raw, self._took)
         except _LOST_RACE as exc:
             raise StoreUnavailable(f"Postgres: {_line(exc)}: somebody else changed the same: try again") from exc
 
@@ -161,9 +160,8 @@ class Database:
         """Run one statement as its own transaction; again where it lost a race to another."""
         for attempt in range(ATTEMPTS):
             try:
-                with translated():
-                    async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as raw:
-                        return await Connection(raw, self._took).rows(name, **arguments)
+                async with self._writable(), self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
+                    return await Connection(raw, self._took).rows(name, **arguments)
             except _LOST_RACE as exc:
                 if attempt == ATTEMPTS - 1:
                     raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
@@ -176,11 +174,29 @@ class Database:
         return rows[0] if rows else None
 
     async def now(self) -> dt.datetime:
-        """Return the database's clock: also the cheapest sign of life."""
+        """Return the database's clock: also the cheapest sign of life.
+
+        Raises:
+            StoreUnavailable: Postgres cannot be reached, or not be written to.
+        """
         row = await self.row("database/now")
-        assert row is not None  # noqa: S101 - a SELECT of one value has one row
+        assert row is not None  # noqa: S101 - a SELECT of one row has one row
+        if row["is_read_only"]:
+            await self._pool.expire_connections()
+            raise StoreUnavailable(f"Postgres: {READ_ONLY}")
         now: dt.datetime = row["now"]
         return now
+
+    @contextlib.asynccontextmanager
+    async def _writable(self) -> AsyncIterator[None]:
+        """Translate errors; where the server has become read-only, let the next connection find another host."""
+        try:
+            with translated():
+                yield
+        except StoreUnavailable as exc:
+            if isinstance(exc.__cause__, asyncpg.ReadOnlySQLTransactionError):
+                await self._pool.expire_connections()
+            raise
 
 
 async def _keep(_: object) -> None:

@@ -5,11 +5,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-import asyncpg
-
 from consumer import clock
 from consumer.errors import StoreUnavailable
-from consumer.store.database import CONNECT_TIMEOUT, SETTINGS, translated
+from consumer.store.connections import CONNECT_TIMEOUT, Connector
+from consumer.store.database import SETTINGS, translated
 
 HEARTBEAT: Final = 10.0  # seconds; asyncpg does not notice a dead peer until a command is run
 
@@ -33,9 +32,7 @@ async def listen(url: str, events: Mapping[str, Settable], *, own: str) -> None:
     """
     lost = asyncio.Event()
     with translated():
-        connection = await asyncpg.connect(
-            url,
-            timeout=CONNECT_TIMEOUT,
+        connection = await Connector(url)(
             command_timeout=CONNECT_TIMEOUT,
             server_settings={**SETTINGS, "application_name": "tollbell-listen"},
         )

@@ -9,6 +9,8 @@ import importlib.resources
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from consumer.errors import Refused
 from consumer.store import retention
 from consumer.store.database import Connection, Database
@@ -94,6 +96,10 @@ async def check(database: Database) -> None:
     try:
         rows = await database.rows("database/migrations")
     except Refused as exc:
+        if isinstance(exc.__cause__, asyncpg.InsufficientPrivilegeError):
+            raise Refused(
+                f"{exc}: run as the user that migrated, or make this one a member of it (GRANT … TO …)"
+            ) from exc
         raise Refused("Postgres: there is no schema of ours here: run `tollbell migrate` first") from exc
     names = {row["name"] for row in rows}
     if missing := [one.name for one in own if one.name not in names]:

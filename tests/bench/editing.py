@@ -197,7 +197,7 @@ async def apply(server: str, template: str) -> None:
     for form in ("JSON", "YAML"):
         with account.scratch() as directory:
             async with new_database(server, template=template) as url:
-                topics = Topics(usage="unused", dead_letters="unused")
+                topics = Topics(usage="unused", dead_letters="unused-too")
                 values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics)
                 for what, changed in steps.items():
                     text = rules_file(RULES, changed)

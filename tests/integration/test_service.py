@@ -20,7 +20,7 @@ from tests.verification import SECRET
 # (settings, status, what the one line says)
 WRONG: list[tuple[dict[str, str], int, str]] = [
     ({"TOLLBELL_DELIVERY_TIMEOUT": "0s"}, 2, "TOLLBELL_DELIVERY_TIMEOUT: must be from 100ms"),
-    ({"TOLLBELL_DELIVERY_TIMEOT": "5s"}, 2, "TOLLBELL_DELIVERY_TIMEOT: there is no such setting"),
+    ({"TOLLBELL_DELIVERY_TIMEOT": "5s"}, 2, "unknown setting: did you mean TOLLBELL_DELIVERY_TIMEOUT?"),
     ({"TOLLBELL_ENCRYPTION_KEYS": "c2hvcnQ="}, 2, "TOLLBELL_ENCRYPTION_KEYS: key 1 has 5 bytes: must be 32"),
     ({"TOLLBELL_TOPICS_USAGE": "no-such-topic"}, 1, "not there, or not to be described: topic no-such-topic"),
     ({"TOLLBELL_TOPIC_DEAD_LETTERS": "no-such-dlq"}, 1, "topic no-such-dlq"),

@@ -1,0 +1,190 @@
+"""Wrong set-ups that a server shows: the line of `check` and of `run`, the status, and what `/readyz` says."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from consumer import clock
+from consumer.errors import StoreUnavailable
+from consumer.servers import account, choose
+from consumer.servers.contracts import Database as Server
+from consumer.store.database import Database
+from tests.conftest import MakeDeployment
+from tests.service import Deployment
+
+Changed = Callable[[dict[str, str]], dict[str, str]]
+
+
+def with_url(change: Callable[[str], str]) -> Changed:
+    return lambda environment: {"TOLLBELL_DATABASE_URL": change(environment["TOLLBELL_DATABASE_URL"])}
+
+
+def other_database(url: str) -> str:
+    return urlsplit(url)._replace(path="/none").geturl()
+
+
+def wrong_password(url: str) -> str:
+    return re.sub(r":[^:@/]*@", ":bad-pass@", url, count=1)
+
+
+def with_parameter(url: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}no_such_setting=1"
+
+
+# What is changed, what a line of `check` and the line of `run` say, and the status of both.
+REFUSED: list[tuple[str, Changed, str]] = [
+    (
+        "a wrong password",
+        with_url(wrong_password),
+        "password authentication failed for user .*: check the user and the password in TOLLBELL_DATABASE_URL",
+    ),
+    (
+        "a database that is not there",
+        with_url(other_database),
+        r'database "none" does not exist: create it, or name another in TOLLBELL_DATABASE_URL',
+    ),
+    (
+        "a setting of the session that the server does not know",
+        with_url(with_parameter),
+        r'unrecognized configuration parameter "no_such_setting": check TOLLBELL_DATABASE_URL',
+    ),
+    (
+        "a topic that is not there",
+        lambda _: {"TOLLBELL_TOPICS_USAGE": "no-such-topic"},
+        r"topic no-such-topic: create it",
+    ),
+]
+
+
+async def both(deployment: Deployment, **changed: str) -> tuple[str, str, tuple[int, int]]:
+    checked, ran = await asyncio.gather(
+        deployment.tollbell("check", **changed), deployment.tollbell("run", TOLLBELL_LOG_LEVEL="error", **changed)
+    )
+    return checked.out, ran.err, (checked.status, ran.status)
+
+
+@pytest.mark.parametrize(("change", "says"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED])
+async def test_what_a_server_refuses_ends_run_with_the_line_of_check(
+    change: Changed, says: str, deploy: MakeDeployment
+) -> None:
+    deployment = await deploy()
+
+    checked, ran, statuses = await both(deployment, **change(deployment.environment))
+
+    assert statuses == (1, 1)
+    [failed] = [line for line in checked.splitlines() if line.startswith("FAIL")]
+    assert re.search(says, failed), failed
+    assert re.fullmatch(f"tollbell: .*{says}.*\n", ran), ran
+
+
+async def waiting(deployment: Deployment, check: str, **changed: str) -> str:
+    """Return what /readyz says of *check* while `run` waits."""
+    async with await deployment.replica(**changed) as replica:
+        [line] = await replica.logged("app.waiting")
+        status, body = await replica.http("/readyz")
+        assert status == 503
+        assert line["error"] == json.loads(body)["checks"][check]
+        assert replica.process.returncode is None
+        return str(line["error"])
+
+
+@pytest.fixture
+def nobody() -> str:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{closed.getsockname()[1]}"
+
+
+async def test_a_server_that_may_come_is_waited_for_and_readyz_says_why(deploy: MakeDeployment, nobody: str) -> None:
+    deployment = await deploy()
+    # (the check, what is set, what is said)
+    cases = [
+        (
+            "postgres",
+            {"TOLLBELL_DATABASE_URL": f"postgresql://me@{nobody}/x"},
+            f"Postgres: {nobody}: connection refused",
+        ),
+        (
+            "postgres",
+            {"TOLLBELL_DATABASE_URL": f"postgresql://me@no-such.invalid,{nobody}/x"},
+            "Postgres: no-such.invalid:5432: the name cannot be resolved (",
+        ),
+        (
+            "kafka",
+            {"TOLLBELL_KAFKA_BOOTSTRAP_SERVERS": nobody},
+            f"Kafka: asking for topics: {nobody}: connection refused",
+        ),
+        (
+            "kafka",
+            {"TOLLBELL_KAFKA_BOOTSTRAP_SERVERS": "no-such.invalid:9092"},
+            "Kafka: asking for topics: no-such.invalid:9092: the name cannot be resolved (",
+        ),
+        (
+            "kafka",
+            {"TOLLBELL_KAFKA_SECURITY_PROTOCOL": "SSL"},
+            f"Kafka: asking for topics: {deployment.environment['TOLLBELL_KAFKA_BOOTSTRAP_SERVERS']}: ",
+        ),
+    ]
+
+    said = await asyncio.gather(*(waiting(deployment, check, **changed) for check, changed, _ in cases))
+
+    assert [line[: len(start)] for line, (_, _, start) in zip(said, cases, strict=True)] == [
+        start for *_, start in cases
+    ]
+    assert "check TOLLBELL_KAFKA_SECURITY_PROTOCOL" in said[-1]
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A server of one's own: its settings are changed."""
+    with account.scratch() as directory, choose.postgres_for_tests(directory, lambda _: None) as server:
+        yield server
+
+
+async def set_read_only(url: str, is_read_only: bool) -> None:
+    connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
+    await connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {is_read_only}")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
+async def until(claim: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await claim():
+            await clock.sleep(0.1)
+
+
+async def test_a_server_that_becomes_read_only_is_not_ready_and_its_connections_go(own_server: Server) -> None:
+    database = await Database.connect(own_server.url, size=3)
+
+    async def is_writable() -> bool:
+        try:
+            await database.now()
+        except StoreUnavailable as exc:
+            return "is read-only: a standby, or default_transaction_read_only is on" not in str(exc)
+        return True
+
+    async def is_read_only() -> bool:
+        return not await is_writable()
+
+    assert await is_writable()
+    await set_read_only(own_server.url, True)
+    await until(is_read_only)
+    with pytest.raises(StoreUnavailable, match="is read-only"):
+        await Database.connect(own_server.url, size=1)
+    await set_read_only(own_server.url, False)
+    await until(is_writable)  # the connections that it had are gone, and a new one finds it as it is
+    await database.close()
+
+
+async def test_another_host_of_the_url_is_tried(migrated: str, nobody: str) -> None:
+    database = await Database.connect(migrated.replace("@", f"@{nobody},", 1), size=1)
+
+    assert await database.now()
+    await database.close()
