@@ -16,7 +16,7 @@ import msgspec
 import standardwebhooks
 
 from consumer import clock, ids
-from consumer.commands import yaml_file
+from consumer.commands import rules_files, yaml_file
 from consumer.consume.batch import Wanted, fold
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE
 from consumer.decide.payloads import freeze
@@ -29,7 +29,6 @@ from schemas.channels import Format
 from schemas.glance import look
 from schemas.parse import Ignored, Parsed, Reject, parse
 from schemas.rules import Rule, RuleId, read_spec
-from schemas.rules_file import RulesFile
 from schemas.secret import Secret
 from schemas.sources import Snapshot, SourceEvent, Unmetered
 from tests.factories import kafka_record, native_record, openmeter_record
@@ -187,17 +186,19 @@ def _faults_of_signature(body: bytes) -> Iterator[str]:
 def problem_of_rules(path: Path, environment: Mapping[str, str] = ENVIRONMENT) -> str | None:
     """Return what `tollbell apply` says of a rules file; None for a good one."""
     try:
-        yaml_file.read(path, RulesFile, environment)
+        rules_files.read([path], environment)
     except ConfigInvalid as exc:
         return str(exc)
     return None
 
 
 def faults_of_rules(path: Path, environment: Mapping[str, str] = ENVIRONMENT) -> list[str]:
-    """Return what is wrong with that: it is one line, with the file's name in it, and no secret."""
+    """Return what is wrong with that: it is lines, each with the file's name in it, and no secret."""
     said = problem_of_rules(path, environment)
-    if said is None:
-        return []
+    return [] if said is None else [fault for line in said.split("\n") for fault in _faults_of_line(path, line)]
+
+
+def _faults_of_line(path: Path, said: str) -> list[str]:
     faults: list[tuple[bool, Any]] = [
         (said.isprintable(), "is no line"),
         (len(said) <= yaml_file.LINE_LIMIT, f"has {len(said)} characters"),

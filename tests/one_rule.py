@@ -9,6 +9,7 @@ import asyncpg
 
 from consumer import encryption, ids
 from consumer.commands.apply import change as apply_change
+from consumer.commands.rules_files import merged
 from consumer.commands.yaml_file import YamlFile
 from consumer.decide.model import Document, Mark
 from consumer.decide.outcome import Outcome, OutcomeClass
@@ -44,7 +45,7 @@ async def configure(store: Database, *channels: str, **rule: object) -> str:
         }
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
+        await apply_change(edit, merged([YamlFile("rules.yaml", file, "")]), prune=False)
     async with configuration.edit(store, CIPHER, "default", keep=False) as edit:
         return (await edit.rules())[0].id
 

@@ -37,18 +37,19 @@ class Deployment:
     environment: dict[str, str]
     directory: Path
 
-    async def tollbell(self, *arguments: str, **environment: str) -> Finished:
-        """Run a command to its end."""
-        process = await self._start(*arguments, stdout=asyncio.subprocess.PIPE, **environment)
-        out, err = await process.communicate()
+    async def tollbell(self, *arguments: str, given: str | None = None, **environment: str) -> Finished:
+        """Run a command to its end; *given* is its standard input."""
+        process = await self._start(*arguments, stdin=given is not None, stdout=asyncio.subprocess.PIPE, **environment)
+        out, err = await process.communicate(None if given is None else given.encode())
         return Finished(process.returncode or 0, out.decode(), err.decode())
 
     async def apply(self, rules: str, *arguments: str, **environment: str) -> Finished:
-        """Run `tollbell apply` on a file with the text *rules*."""
+        """Run `tollbell apply` on a file with the text *rules*; secrets that it makes are in a file beside that."""
         path = self.directory / uuid.uuid4().hex / "rules.yaml"
         path.parent.mkdir()
         path.write_text(rules)
-        return await self.tollbell("apply", str(path), *arguments, **environment)
+        secrets = str(path.with_name("secrets.json"))
+        return await self.tollbell("apply", str(path), "--secrets-file", secrets, *arguments, **environment)
 
     async def replica(self, *arguments: str, **environment: str) -> "Replica":
         """Start `tollbell run`; use the result as an async context manager."""
@@ -56,7 +57,7 @@ class Deployment:
         return Replica(process)
 
     async def _start(
-        self, *arguments: str, stdout: int | None = None, **environment: str
+        self, *arguments: str, stdin: bool = False, stdout: int | None = None, **environment: str
     ) -> asyncio.subprocess.Process:
         own = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBELL_")}
         return await asyncio.create_subprocess_exec(
@@ -66,6 +67,7 @@ class Deployment:
             *arguments,
             cwd=ROOT,
             env=own | self.environment | environment,
+            stdin=asyncio.subprocess.PIPE if stdin else None,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             limit=2**24,

@@ -8,6 +8,7 @@ import asyncpg
 
 from consumer import encryption, ids
 from consumer.commands.apply import change as apply_change
+from consumer.commands.rules_files import merged
 from consumer.commands.yaml_file import YamlFile
 from consumer.decide.model import Document, Mark
 from consumer.decide.outcome import Outcome, OutcomeClass
@@ -63,7 +64,7 @@ class Store:
             }
         )
         async with configuration.edit(self.database, CIPHER, "default") as edit:
-            await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
+            await apply_change(edit, merged([YamlFile("rules.yaml", file, "")]), prune=False)
         async with configuration.edit(self.database, CIPHER, "default", keep=False) as edit:
             self.ids = {str(channel.key): channel.id for channel in await edit.channels()}
             self.rule_id = (await edit.rules())[0].id

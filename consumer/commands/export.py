@@ -40,7 +40,7 @@ def export(namespace: str) -> None:
 
 
 async def _export(namespace: str) -> None:
-    async with open_database() as (database, settings):
+    async with open_database("encryption_keys") as (database, settings):
         cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
         await migrate.check(database)
         # As an editor, so that no rule comes of which the channel was not read.

@@ -46,3 +46,12 @@ async def also_called(database: Database, namespace: str, names: Sequence[str]) 
     """
     found = await seen(database, namespace, names)
     return list(dict.fromkeys([*names, *(name for ref in found.values() for name in (ref.id, ref.key))]))
+
+
+async def some_keys(database: Database, namespace: str) -> list[str]:
+    """Return keys of features that records have shown, up to a thousand of them; empty where none has shown any.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    return [row["key"] for row in await database.rows("features/some_keys", namespace=namespace)]

@@ -10,6 +10,7 @@ import pytest
 
 from consumer import encryption
 from consumer.commands.apply import change as apply_change
+from consumer.commands.rules_files import merged
 from consumer.commands.yaml_file import YamlFile
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Document, InvoiceDocument, Mark
 from consumer.store import catalog, configuration, ended, outbox, queries
@@ -270,7 +271,7 @@ async def test_what_ignores_comes_into_force_with_the_edit_that_makes_it_so(stor
             "rules": [named | {"thresholds": thresholds} | rule],
         }
         async with configuration.edit(store, CIPHER, "default") as edit:
-            await apply_change(edit, YamlFile("rules.yaml", RulesFile.model_validate(file), ""), prune=False)
+            await apply_change(edit, merged([YamlFile("rules.yaml", RulesFile.model_validate(file), "")]), prune=False)
         found = (await catalog.load(store)).matching("default", "", "any")
         return dict(found[0].ignoring) if found else {}
 

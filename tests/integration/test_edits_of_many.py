@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from consumer.commands.apply import change
+from consumer.commands.rules_files import merged
 from consumer.commands.yaml_file import YamlFile
 from consumer.store import configuration
 from consumer.store.configured import StoredRule
@@ -28,8 +29,8 @@ def file(keys: Sequence[str], channels: Sequence[str] = ("a", "b"), **rule: obje
 
 async def apply(store: Database, wanted: YamlFile[RulesFile], *, prune: bool = False) -> list[str]:
     async with configuration.edit(store, CIPHER, "default") as edit:
-        steps = await change(edit, wanted, prune=prune)
-        edit.keep = any(step.sign != "=" for step in steps)
+        steps = await change(edit, merged([wanted]), prune=prune)
+        edit.keep = any(step.is_change for step in steps)
     return [str(step) for step in steps if step.what == "rule"]
 
 
@@ -54,7 +55,11 @@ async def test_of_many_only_those_that_differ_are_written(store: Database, sql: 
     steps = await apply(store, file(["z", "x"], metadata={"team": "1"}), prune=True)
 
     after = await rules(store)
-    assert steps == ["~ rule z: metadata", "~ rule x: metadata", "- rule y"]
+    assert steps == [
+        '~ rule z\n    metadata: {} -> {"team":"1"}',
+        '~ rule x\n    metadata: {} -> {"team":"1"}',
+        "- rule y",
+    ]
     assert [rule.id for rule in after] == [before[0].id, before[2].id]
     assert [dict(rule.metadata) for rule in after] == [{"team": "1"}] * 2
     assert await sql.fetchval("SELECT revision = (SELECT max(revision) FROM catalog) FROM rule WHERE key = 'y'")
@@ -83,4 +88,4 @@ async def test_rules_put_and_deleted_are_locked_in_id_order(store: Database, sql
 
         await sql.execute("SELECT FROM rule WHERE id = $1 FOR SHARE NOWAIT", second.id)
 
-    assert await editing == ["~ rule y: metadata", "- rule x"]
+    assert await editing == ['~ rule y\n    metadata: {} -> {"team":"1"}', "- rule x"]

@@ -37,7 +37,8 @@ async def test_what_the_api_made_without_a_key_is_found_by_its_id_which_becomes_
         second = await deployment.apply(exported.out, "--prune")
 
         assert untouched.out == ""
-        assert first.out == f"~ channel {hook['id']}: key\n~ rule {quota['id']}: key\n"
+        channel_key, rule_key = (f'    key: null -> "{one["id"]}"\n' for one in (hook, quota))
+        assert first.out == f"~ channel {hook['id']}\n{channel_key}~ rule {quota['id']}\n{rule_key}"
         assert second.out == f"= channel {hook['id']}\n= rule {quota['id']}\n"
         _, now = await api("GET", f"/channels/{hook['id']}")
         assert (now["key"], now["customHeaders"]) == (hook["id"], {"X-Team": "***"})

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from consumer.commands.apply import change as apply_change
+from consumer.commands.rules_files import merged
 from consumer.commands.yaml_file import YamlFile
 from consumer.decide.verdict import Disable, RetryIn
 from consumer.errors import Refused
@@ -37,7 +38,7 @@ async def test_secrets_are_nowhere_in_the_database_in_clear(store: Database, dat
         }
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
+        await apply_change(edit, merged([YamlFile("rules.yaml", file, "")]), prune=False)
 
     text = await scalar(database, "SELECT channel::text FROM channel")
 

@@ -26,6 +26,7 @@ from tests.mutants import (
     of_metrics,
     of_retention,
     of_rules,
+    of_setups,
     of_the_rest,
     of_thresholds,
 )
@@ -41,6 +42,7 @@ MUTANTS: Final = [
     *of_metrics.MUTANTS,
     *of_rules.MUTANTS,
     *of_retention.MUTANTS,
+    *of_setups.MUTANTS,
     *of_bounds.MUTANTS,
 ]
 LONGEST_SECONDS: Final = 240  # for the tests of one mutant, which take 15: a mutant may make a loop endless

@@ -74,7 +74,7 @@ MUTANTS = [
     ),
     Mutant(
         "consumer/commands/apply.py",
-        '            edit.keep = not dry_run and any(step.sign != "=" for step in steps)\n',
+        "            edit.keep = not dry_run and any(step.is_change for step in steps)\n",
         "            edit.keep = not dry_run\n",
         "every replica loads rules that have not changed",
         by="integration/test_apply.py",

@@ -95,8 +95,7 @@ def as_written(default: object) -> str:
 
 
 def rules_file() -> RulesFile:
-    path = ROOT / "README.md"
-    given = yaml_file._Reader(path, HOOK).value(yaml.compose(blocks("yaml")[0]))  # noqa: SLF001 - the file is a block here
+    given = yaml_file._Reader(HOOK).value(yaml.compose(blocks("yaml")[0]))  # noqa: SLF001 - the file is a block here
     return RulesFile.model_validate(given)
 
 
@@ -183,9 +182,9 @@ def test_the_retries_are_the_schedule() -> None:
     pauses = table("attempt")[0][1:]
     written = ",".join("0s" if pause == "0" else pause.replace("min", "m").replace(" ", "") for pause in pauses)
 
-    assert config.read({"TOLLBELL_DATABASE_URL": "x", "TOLLBELL_RETRY_SCHEDULE": written}).retry_schedule == (
-        config.read({"TOLLBELL_DATABASE_URL": "x"}).retry_schedule
-    )
+    assert config.read(
+        {"TOLLBELL_DATABASE_URL": "postgresql://db/", "TOLLBELL_RETRY_SCHEDULE": written}
+    ).retry_schedule == (config.read({"TOLLBELL_DATABASE_URL": "postgresql://db/"}).retry_schedule)
     assert round(backoff.JITTER * 100) == int(re.findall(r"Pauses vary by ±(\d+) %", README)[0])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.rules_file import RulesFile
+from schemas.rules_file import Misfit, RulesFile, misfits
 
 
 def channel(**changed: Any) -> dict[str, Any]:
@@ -35,22 +35,60 @@ def test_rules_may_share_channels_and_channels_may_have_no_rule() -> None:
     assert [one.key for one in file.channels] == ["hook", "unused"]
 
 
+NO_KEY = "key is missing: by it `apply` finds the {} again"
+
+
 @pytest.mark.parametrize(
-    ("channels", "rules", "says"),
+    ("files", "found"),
     [
-        ([channel(key=None)], [], "channels[0]: key is missing: by it `apply` finds the channel again"),
-        ([channel()], [rule(), rule(key=None)], "rules[1]: key is missing: by it `apply` finds the rule again"),
-        ([channel(), channel()], [], "channels: key 'hook' stands 2 times; a key names one channel"),
-        ([channel()], [rule(), rule(), rule()], "rules: key 'quota' stands 3 times; a key names one rule"),
-        ([], [rule()], "rules[0].channels: no channel of this file has the key 'hook'"),
-        ([channel()], [rule(), rule(key="b", channels=["hook", "x"])], "rules[1].channels: no channel of this file"),
+        # right: a channel of another file, one that no rule names, the same key for a channel and a rule
+        ([{"channels": [channel(), channel(key="unused")]}, {"rules": [rule(), rule(key="hook")]}], []),
+        ([{}, {"namespace": "default"}], []),
+        # a key that is missing, or names two things
+        ([{"channels": [channel(key=None)]}], [Misfit(0, ("channels", 0), NO_KEY.format("channel"))]),
+        (
+            [{"channels": [channel()], "rules": [rule(), rule(key=None)]}],
+            [Misfit(0, ("rules", 1), NO_KEY.format("rule"))],
+        ),
+        (
+            [{"channels": [channel()]}, {"channels": [channel()]}],
+            [Misfit(1, ("channels", 0, "key"), "duplicate key 'hook'", (0, ("channels", 0, "key")))],
+        ),
+        # a channel that is in none of the files
+        ([{"rules": [rule()]}], [Misfit(0, ("rules", 0, "channels"), "no channel of this file has the key 'hook'")]),
+        (
+            [{"channels": [channel(key="hooks")]}, {"rules": [rule()]}],
+            [
+                Misfit(
+                    1, ("rules", 0, "channels"), "no channel of these files has the key 'hook': did you mean 'hooks'?"
+                )
+            ],
+        ),
+        # several namespaces
+        (
+            [{}, {"namespace": "acme"}],
+            [
+                Misfit(
+                    1,
+                    ("namespace",),
+                    "is 'acme', and 'default' in another file: apply one namespace at a time",
+                    (0, ("namespace",)),
+                )
+            ],
+        ),
+        # what is wrong by itself is not looked at here
+        (
+            [
+                None,
+                {"namespace": 5, "channels": "hook", "rules": [3, rule(key=5), rule(key="a", channels="hook")]},
+                {"channels": [channel()], "rules": [rule(key="b", channels=[5, "hook"])]},
+            ],
+            [],
+        ),
     ],
 )
-def test_a_key_that_does_not_name_one_thing_is_refused(channels: list[Any], rules: list[Any], says: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        RulesFile.model_validate({"channels": channels, "rules": rules})
-
-    assert says in str(caught.value)
+def test_what_does_not_fit_together_is_found_in_any_number_of_files(files: list[Any], found: list[Misfit]) -> None:
+    assert misfits(files) == found
 
 
 @pytest.mark.parametrize("namespace", ["", "n" * 257, "a\x00b", None])

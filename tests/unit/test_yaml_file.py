@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import RootModel
 
-from consumer.commands import yaml_file
+from consumer.commands import rules_files, yaml_file
 from consumer.errors import ConfigInvalid
 from schemas.rules_file import RulesFile
 from schemas.secret import Secret
@@ -40,14 +40,15 @@ def path(tmp_path: Path) -> Path:
 
 def read(path: Path, text: str, **environment: str) -> RulesFile:
     path.write_text(text, encoding="utf-8")
-    return yaml_file.read(path, RulesFile, environment).model
+    [file] = rules_files.read([path], environment).files
+    return file.model
 
 
 def refused(path: Path, text: str, **environment: str) -> str:
     with pytest.raises(ConfigInvalid) as caught:
         read(path, text, **environment)
     said = str(caught.value)
-    assert "\n" not in said
+    assert all(line.startswith("rules.yaml") for line in said.splitlines())
     assert "hush" not in said
     return said
 
@@ -123,7 +124,10 @@ def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, wr
         # a field that is missing: the line of what lacks it
         ("channels:\n  - key: hook\n    name: Hook\n    url: https://e.com\n", "line 2: channels[0].type: is missing"),
         (CHANNEL.replace("    name: Hook\n", ""), "line 2: channels[0].name: is missing"),
-        (CHANNEL.replace("key: hook\n    ", ""), "line 2: channels[0]: key is missing"),
+        (
+            CHANNEL.replace("key: hook\n    ", ""),
+            "line 2: channels[0]: key is missing: by it `apply` finds the channel again",
+        ),
         (RULE.replace("        value: VALUE\n", ""), "line 8: rules[0].thresholds[1].value: is missing"),
         # what is allowed instead
         (CHANNEL.replace("WEBHOOK", "hush"), "line 3: channels[0].type: must be 'WEBHOOK'"),
@@ -146,7 +150,10 @@ def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, wr
         ),
         (CHANNEL + "    customHeaders:\n      Host: hush\n", "line 6: channels[0].customHeaders: header 'Host' is res"),
         # keys
-        (CHANNEL + CHANNEL.removeprefix("channels:\n"), "line 1: channels: key 'hook' stands 2 times"),
+        (
+            CHANNEL + CHANNEL.removeprefix("channels:\n"),
+            "line 6: channels[1].key: duplicate key 'hook': it is in rules.yaml, line 2 as well",
+        ),
         (RULE.replace("VALUE", "1"), "line 5: rules[0].channels: no channel of this file has the key 'hook'"),
         ("namespace: a\nnamespace: b\n", "line 2: namespace stands twice"),
         (CHANNEL + "    name: hush\n", "line 6: name stands twice"),
