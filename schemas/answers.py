@@ -192,7 +192,8 @@ class Explanation(_Answer, frozen=True, kw_only=True):
     """What a record means to a rule now. Nothing was written or sent.
 
     `understood`: false where `rejected` says why not, or where it is a record of no type that Tollbell reads.
-    `about`: whether the rule is about it at all. `events`: the bodies that would be made, with ids of zeros.
+    `about`: whether the rule is about it at all. `why`: where it is not understood, or the rule is not about it: for
+    people. `events`: the bodies that would be made, with ids of zeros.
     """
 
     understood: bool
@@ -200,6 +201,7 @@ class Explanation(_Answer, frozen=True, kw_only=True):
     judgements: list[JudgementLine]
     events: list[Stored]
     rejected: Rejection | None = None
+    why: str | None = None
 
 
 class FiredThreshold(_Answer, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ _INVOICES: Final = {
     openmeter_invoices.CREATED_TYPE: openmeter_invoices.read_created,
     openmeter_invoices.UPDATED_TYPE: openmeter_invoices.read_updated,
 }
-_KNOWN: Final = frozenset({native.SNAPSHOT_TYPE, native.RESET_TYPE, openmeter.SNAPSHOT_TYPE, *_INVOICES})
+KNOWN_TYPES: Final = frozenset({native.SNAPSHOT_TYPE, native.RESET_TYPE, openmeter.SNAPSHOT_TYPE, *_INVOICES})
 
 
 def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Parsed:
@@ -88,7 +88,7 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
         envelope = _read_envelope(value, attributes) if attributes is not None else _read_structured(value, headers)
         if envelope.specversion != "1.0" or not envelope.id or not envelope.source or not envelope.type:
             raise Rejected(RejectReason.NOT_CLOUDEVENT, "specversion must be 1.0; id, source and type not empty")
-        if envelope.type not in _KNOWN:
+        if envelope.type not in KNOWN_TYPES:
             return IGNORED
         source = _read_data(envelope, is_checked=attributes is None)
         _check_times(source, latest)

@@ -10,7 +10,7 @@ from schemas.channels import Duration, SigningSecret
 from schemas.model import Model
 
 MAX_CHANNELS: Final = 100
-MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters; a refusal repeats what was given
+MAX_NAME_LENGTH: Final = 260  # `key:` and a key; a refusal repeats what was given
 OVERLAP: Final = dt.timedelta(hours=24)
 LONGEST_OVERLAP: Final = dt.timedelta(days=7)
 
@@ -31,8 +31,11 @@ class ResendRequest(Model):
     """To whom an event is sent again."""
 
     channels: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)], ...] | None,
-        Field(max_length=MAX_CHANNELS, description="Ids of channels; all of the event's where empty or absent."),
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH)], ...] | None,
+        Field(
+            max_length=MAX_CHANNELS,
+            description="Channels, by id or `key:NAME`; all of the event's where empty or absent.",
+        ),
     ] = None
 
 

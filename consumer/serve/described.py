@@ -35,6 +35,7 @@ class Body:
         ignored: fields that are accepted and ignored: clients put back what they read.
         parts: fields that another schema describes: its name.
         references: list fields whose members may be ids, or objects with an `id`, as an answer has them.
+        is_optional: whether nothing may be sent: all of its fields have defaults.
     """
 
     model: Any
@@ -42,6 +43,7 @@ class Body:
     ignored: AbstractSet[str] = frozenset()
     parts: Mapping[str, str] = field(default_factory=dict)
     references: AbstractSet[str] = frozenset()
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

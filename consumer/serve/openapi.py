@@ -17,6 +17,8 @@ from schemas import answers
 
 VERSION: Final = "1"  # of the API, not of the release
 ID_PATTERN: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID
+KEYED: Final = ("channel", "rule")
+KEYED_PATTERN: Final = f"{ID_PATTERN}|^key:[^\\x00-\\x1f\\x7f-\\x9f]{{1,256}}$"
 _REFERENCE: Final = "#/components/schemas/{}"
 _NULL: Final = {"type": "null"}
 _PART: Final = re.compile(r"\{(\w+)\}")
@@ -72,7 +74,10 @@ def _operation(operation: Operation, about: About) -> Schema:
     }
     if about.takes:
         schema = _ref(about.takes.name)
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        made["requestBody"] = {
+            "required": not about.takes.is_optional,
+            "content": {"application/json": {"schema": schema}},
+        }
     return made
 
 
@@ -87,7 +92,13 @@ def _problems(about: About, *, is_named: bool) -> dict[HTTPStatus, str]:
 
 
 def _named(name: str) -> Schema:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": ID_PATTERN}}
+    made: Schema = {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": ID_PATTERN}}
+    if name not in KEYED:
+        return made
+    return made | {
+        "description": "Its id, or `key:` and its key.",
+        "schema": {"type": "string", "pattern": KEYED_PATTERN},
+    }
 
 
 def _parameter(parameter: Parameter) -> Schema:

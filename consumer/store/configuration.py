@@ -12,7 +12,7 @@ from consumer.encryption import Cipher
 from consumer.errors import Refused
 from consumer.store import configured
 from consumer.store.catalog import exact, read_ignoring
-from consumer.store.configured import StoredChannel, StoredRule
+from consumer.store.configured import Kind, StoredChannel, StoredRule
 from consumer.store.database import Connection, Database, columns
 from schemas import events
 from schemas.rules import NOTHING_IGNORED, Since, ignoring, read_spec
@@ -50,6 +50,10 @@ class Edit:
     async def rule(self, rule_id: str) -> StoredRule | None:
         """Return a rule of the namespace, deleted or not; None where there is none of that id."""
         return await configured.rule(self._connection, self._namespace, rule_id)
+
+    async def ids_of(self, kind: Kind, names: Sequence[str]) -> list[str]:
+        """Return *names*, with ids in place of `key:NAME`."""
+        return await configured.ids_of(self._connection, self._namespace, kind, names)
 
     async def put_channel(self, channel: StoredChannel) -> None:
         """Make *channel*, or change it to be so; its secrets are encrypted here.

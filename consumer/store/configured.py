@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import asyncpg
 
@@ -15,6 +15,8 @@ from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, read_spec
 from schemas.secret import Secret
 
 DisabledBy = Literal["person", "tollbell"]
+Kind = Literal["channel", "rule"]
+BY_KEY: Final = "key:"  # before a key, where an id is taken: no id begins like this
 T = TypeVar("T")
 
 
@@ -165,6 +167,23 @@ async def rule(reader: Reader, namespace: str, rule_id: str) -> StoredRule | Non
     """Return a rule, deleted or not; None where the namespace has none of that id."""
     rows = await reader.rows("configuration/rule", id=rule_id, namespace=namespace)
     return _rule(rows[0]) if rows else None
+
+
+async def ids_of(reader: Reader, namespace: str, kind: Kind, names: Sequence[str]) -> list[str]:
+    """Return *names*, with the id of the channel or rule of that key in place of each `key:NAME`.
+
+    One that is not there, or deleted, stays as it is: it is no id.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    keys = [name.removeprefix(BY_KEY) for name in names if name.startswith(BY_KEY)]
+    if not keys:
+        return list(names)
+    by_key = "configuration/channel_keys" if kind == "channel" else "configuration/rule_keys"
+    rows = await reader.rows(by_key, namespace=namespace, keys=keys)
+    found = {f"{BY_KEY}{row['key']}": row["id"] for row in rows}
+    return [found.get(name, name) for name in names]
 
 
 async def channels(reader: Reader, cipher: Cipher, namespace: str) -> list[StoredChannel]:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 import asyncpg
@@ -18,6 +19,15 @@ BATCH: Final = 500  # deliveries of one statement: short locks, and little to do
 
 class NoneLeft(Refused):
     """No channel is left to send an event to."""
+
+
+class JobState(StrEnum):
+    """How far a job is."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    STOPPED = "STOPPED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +50,7 @@ class Job:
 
     id: str
     kind: Literal["resend", "recover"]
-    state: Literal["WAITING", "RUNNING", "DONE", "STOPPED"]
+    state: JobState
     reason: str | None
     event_id: str | None
     channel_id: str | None
@@ -120,6 +130,34 @@ async def get(database: Database, namespace: str, job_id: str) -> Job | None:
     return None if row is None else _job(row)
 
 
+async def page(
+    database: Database,
+    namespace: str,
+    *,
+    states: Sequence[str] | None = None,
+    channels: Sequence[str] | None = None,
+    limit: int,
+    offset: int,
+) -> tuple[list[Job], int]:
+    """Return a page of the jobs of *namespace*, the newest first, and how many there are.
+
+    Args:
+        database: where.
+        namespace: whose.
+        states: in one of these; None: any.
+        channels: recoveries of one of these channels, by id; None: all jobs.
+        limit: of the page.
+        offset: of the page.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    which = {"namespace": namespace, "states": states, "channels": channels}
+    rows = await database.rows("jobs/page", **which, limit=limit, offset=offset)
+    (count,) = await database.rows("jobs/count", **which)
+    return [_job(row) for row in rows], count["total"]
+
+
 async def work(database: Database, *, batch: int = BATCH, but: Sequence[str] = ()) -> Job | None:
     """Do a part of the oldest resend, or else of the oldest recovery, that nobody else works on; None: there is none.
 
@@ -144,4 +182,4 @@ async def oldest(database: Database, *, but: Sequence[str] = ()) -> str | None:
 
 
 def _job(row: asyncpg.Record) -> Job:
-    return Job(**dict(row))
+    return Job(**{**dict(row), "state": JobState(row["state"])})

@@ -115,7 +115,7 @@ OPERATIONS: Final = (
         writes=True,
         about=About(
             summary="Sign with a new secret, and for a while with the one before as well; the answer has the new one",
-            takes=Body(RotateRequest, "RotateRequest"),
+            takes=Body(RotateRequest, "RotateRequest", is_optional=True),
             answers={HTTPStatus.OK: answers.Channel},
             problems=CLASH,
         ),

@@ -17,13 +17,17 @@ from consumer.metrics import Metrics
 from consumer.serve import bodies, large, problems
 from consumer.serve.access import Access, Gate
 from consumer.serve.bodies import Query
-from consumer.serve.described import About
+from consumer.serve.described import About, Body
 from consumer.serve.large import Turn
 from consumer.serve.problems import Problem
+from consumer.store import configured
+from consumer.store.configured import BY_KEY, Kind
 from consumer.store.database import Database
 
 PREFIX: Final = "/api/v1"
 MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters
+MAX_KEY_LENGTH: Final = 256 + len(BY_KEY)
+_KEYED: Final[tuple[Kind, ...]] = ("channel", "rule")
 FORESEEN: Final = (Problem, Refused, DataRefused, StoreUnavailable)  # what work may raise: each is answered
 AWAY: Final = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
 OURS: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
@@ -58,33 +62,40 @@ class Call:
 
     Attributes:
         turn: to work on what is large; until it is answered.
+        named: the parts of its path that name something; a rule or channel by its id, however it was named.
+        takes: the body that it may bring.
     """
 
     served: Served
     access: Access
     request: web.Request
     turn: Turn
+    named: Mapping[str, str]
+    takes: Body | None
 
     @property
     def namespace(self) -> str:
         """Whose things it sees."""
         return self.access.namespace
 
-    @property
-    def named(self) -> Mapping[str, str]:
-        """The parts of its path that name something."""
-        return self.request.match_info
+    async def ids(self, kind: Kind, names: Sequence[str] | None) -> list[str] | None:
+        """Return *names*, each an id or `key:NAME`, as ids; one that is not there stays as it is."""
+        if names is None:
+            return None
+        return await configured.ids_of(self.served.database, self.namespace, kind, names)
 
     def query(self) -> Query:
         """Return its parameters."""
         return Query(self.request)
 
     async def body(self) -> dict[str, object]:
-        """Return the JSON object that it brings; of a large one, once it has its turn.
+        """Return the JSON object that it brings, or an empty one where it may; a large one once it has its turn.
 
         Raises:
-            Problem: it brings none.
+            Problem: it brings none, and has to.
         """
+        if self.takes is not None and self.takes.is_optional and not self.request.can_read_body:
+            return {}
         raw = await bodies.received(self.request)
         await self.turn.take(large.OF_BODY * len(raw))
         return await bodies.parsed(raw)
@@ -134,7 +145,9 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
             if operation.writes:
                 access.check_write()
             _check_ids(request.match_info)
-            return await operation.work(Call(served, access, request, turn))
+            named = await _resolved(request.match_info, served, namespace)
+            takes = operation.about.takes if operation.about else None
+            return await operation.work(Call(served, access, request, turn, named, takes))
 
         said = {"operation": operation.name, "request_id": request_id}
         try:
@@ -170,10 +183,23 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
 
 
 def _check_ids(named: Mapping[str, str]) -> None:
-    """See that what the path names may be an id: the tables take no NUL, and an answer repeats what was asked."""
+    """See that what the path names may be an id or key: tables take no NUL, and an answer repeats what was asked."""
     for what, which in named.items():
-        if len(which) > MAX_ID_LENGTH or not (which.isascii() and which.isprintable()):
+        is_key = what in _KEYED and which.startswith(BY_KEY)
+        is_good = which.isprintable() and (is_key or which.isascii())
+        if len(which) > (MAX_KEY_LENGTH if is_key else MAX_ID_LENGTH) or not is_good:
             raise problems.not_found(what, ascii(which[:MAX_ID_LENGTH]))
+
+
+async def _resolved(named: Mapping[str, str], served: Served, namespace: str) -> Mapping[str, str]:
+    """Return what the path names, with ids in place of keys; a key that nothing has stays, and is no id."""
+    by_key = [kind for kind in _KEYED if named.get(kind, "").startswith(BY_KEY)]
+    if not by_key:
+        return named
+    found = dict(named)
+    for kind in by_key:
+        (found[kind],) = await configured.ids_of(served.database, namespace, kind, [named[kind]])
+    return found
 
 
 def _problem(exc: Exception) -> Problem:

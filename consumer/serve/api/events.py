@@ -15,12 +15,13 @@ from consumer.serve.described import CLASH, TEXT, About, Body, Parameter
 from consumer.serve.problems import Fault, bad_request, conflict, not_found
 from consumer.store import configured, features, history, jobs
 from consumer.store.history import Event, Wanted
-from consumer.store.jobs import NoneLeft
+from consumer.store.jobs import JobState, NoneLeft
 from schemas import answers
 from schemas.events import DeliveryState
 from schemas.requests import ResendRequest
 from schemas.rules import RuleType
 
+SHOWN: Final = 500  # characters of a refusal
 ORDER_BY: Final = ("id", "createdAt")  # which is the same order: an id begins with its time
 
 
@@ -55,16 +56,16 @@ async def get(call: Call) -> web.Response:
 
 async def resend(call: Call) -> web.Response:
     """Send an event again, to all of its channels or to those named; the answer names the job that does it."""
-    channels = bodies.fit(ResendRequest, await call.body()).channels
+    named = bodies.fit(ResendRequest, await call.body()).channels
     event = await _found(call)
+    channels = await call.ids("channel", named or None)
     try:
-        job_id = await jobs.resend(
-            call.served.database, call.namespace, event.id, channels=list(channels) if channels else None
-        )
+        job_id = await jobs.resend(call.served.database, call.namespace, event.id, channels=channels)
     except NoneLeft as exc:
         raise conflict(str(exc)) from None
     except Refused as exc:
-        raise bad_request(str(exc), [Fault("channels", str(exc))]) from None
+        said = str(exc)[:SHOWN]  # it repeats what was asked for
+        raise bad_request(said, [Fault("channels", said)]) from None
     return web.Response(
         status=HTTPStatus.ACCEPTED, headers={"location": f"{call.request.path.partition('/events/')[0]}/jobs/{job_id}"}
     )
@@ -78,6 +79,25 @@ async def get_job(call: Call) -> web.Response:
     return bodies.answer(shown.job(job))
 
 
+async def list_jobs(call: Call) -> web.Response:
+    """Return a page of resends and recoveries, the newest first."""
+    query = call.query()
+    page, size = lists.numbers(query)
+    wanted = _known(query, "state", JobState)
+    channels = await call.ids("channel", query.all("channel"))
+    query.check()
+    found, total = await jobs.page(
+        call.served.database,
+        call.namespace,
+        states=wanted or None,
+        channels=channels,
+        limit=size,
+        offset=(page - 1) * size,
+    )
+    items = [shown.job(one) for one in found]
+    return bodies.answer(answers.Page(total_count=total, page=page, page_size=size, items=items))
+
+
 async def _found(call: Call) -> Event:
     event = await history.get(call.served.database, call.namespace, call.named["event"])
     if event is None:
@@ -89,11 +109,11 @@ async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wante
     query.choice("orderBy", ORDER_BY, "id")
     customers = query.one("customer")
     return Wanted(
-        rules=query.all("rule") or (),
+        rules=await call.ids("rule", query.all("rule")) or (),
         types=_known(query, "type", RuleType),
         subjects=query.all("subject") or (),
         features=await features.keys_of(call.served.database, call.namespace, query.all("feature") or ()),
-        channels=query.all("channel") or (),
+        channels=await call.ids("channel", query.all("channel")) or (),
         states=states(query),
         customer=customers,
         since=query.time("from"),
@@ -114,7 +134,7 @@ def states(query: Query) -> Sequence[str]:
     return _known(query, "state", DeliveryState)
 
 
-def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState]) -> Sequence[str]:
+def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState] | type[JobState]) -> Sequence[str]:
     values = query.all(name) or []
     known = [kind.value for kind in kinds]
     if unknown := [value for value in values if value not in known]:
@@ -146,11 +166,11 @@ TIMES_AND_STATES: Final = (
 )
 _QUERY: Final = (
     *lists.parameters(ORDER_BY),
-    Parameter("rule", TEXT, "Of one of these rules, by id.", is_list=True),
+    Parameter("rule", TEXT, "Of one of these rules, by id or `key:NAME`.", is_list=True),
     Parameter("type", {"type": "string", "enum": [kind.value for kind in RuleType]}, "Of these types.", is_list=True),
     Parameter("subject", TEXT, "About one of these subjects, by key.", is_list=True),
     Parameter("feature", TEXT, "About one of these features, by id or key.", is_list=True),
-    Parameter("channel", TEXT, "With a delivery to one of these channels, by id.", is_list=True),
+    Parameter("channel", TEXT, "With a delivery to one of these channels, by id or `key:NAME`.", is_list=True),
     Parameter("customer", TEXT, "About this customer, by id or key."),
     *TIMES_AND_STATES,
 )
@@ -182,9 +202,27 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         writes=True,
         about=About(
             summary="Send an event again; `location` names the job that does it",
-            takes=Body(ResendRequest, "ResendRequest"),
+            takes=Body(ResendRequest, "ResendRequest", is_optional=True),
             answers={HTTPStatus.ACCEPTED: None},
             problems=CLASH,
+        ),
+    ),
+    Operation(
+        "list_jobs",
+        "GET",
+        "/notification/jobs",
+        list_jobs,
+        writes=False,
+        about=About(
+            summary="List resends and recoveries, the newest first",
+            answers={HTTPStatus.OK: answers.Page[answers.Job]},
+            query=(
+                *lists.PAGES,
+                Parameter(
+                    "state", {"type": "string", "enum": [state.value for state in JobState]}, "In these.", is_list=True
+                ),
+                Parameter("channel", TEXT, "Recoveries of one of these channels, by id or `key:NAME`.", is_list=True),
+            ),
         ),
     ),
     Operation(

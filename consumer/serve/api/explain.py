@@ -1,5 +1,6 @@
 """/notification/rules/{id}/explain and /rules/preview: what a record means to a rule, by the judgement itself."""
 
+import difflib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,9 +21,11 @@ from schemas import answers, events, parse
 from schemas.events import threshold_part
 from schemas.parse import Ignored, Reject
 from schemas.requests import ExplainRequest, PreviewRequest
-from schemas.rules import Rule, RuleId, Since, ignoring
+from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, Since, ignoring
+from schemas.sources import Invoice, SourceEvent
 
 _FREE: Final = ("record",)
+SHOWN: Final = 300  # characters of what was sent, in an answer
 NO_ID: Final = "0" * 26  # of an event that is not made
 
 
@@ -53,12 +56,16 @@ async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answe
     database = call.served.database
     latest = await database.now() + call.served.future_tolerance
     source = parse.parse(events.encode(record), (), latest=latest)
-    if isinstance(source, Ignored | Reject):
-        rejected = answers.Rejection(source.reason.value, source.error) if isinstance(source, Reject) else None
-        return answers.Explanation(understood=False, about=False, judgements=[], events=[], rejected=rejected)
+    if isinstance(source, Reject):
+        rejected = answers.Rejection(source.reason.value, source.error)
+        why = f"it would be a dead letter ({rejected.reason}): {rejected.error}"
+        return answers.Explanation(understood=False, about=False, judgements=[], events=[], rejected=rejected, why=why)
+    if isinstance(source, Ignored):
+        return answers.Explanation(understood=False, about=False, judgements=[], events=[], why=_passed_over(record))
     # A record of another namespace is nobody's here: its memory is not this caller's to see.
     if source.namespace != call.namespace or not Catalog(0, [rule]).about(source):
-        return answers.Explanation(understood=True, about=False, judgements=[], events=[])
+        why = _not_about(source, rule)
+        return answers.Explanation(understood=True, about=False, judgements=[], events=[], why=why)
     key = key_of(source)
     document = (await Memory(database, limit=0).load([key]))[key]
     explained = explain(rule, source, document, tolerance=call.served.future_tolerance)
@@ -82,6 +89,28 @@ async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answe
         ],
         events=bodies_made.raws,
     )
+
+
+def _passed_over(record: Mapping[str, Any]) -> str:
+    """Return why a record of another type is no concern of Tollbell's, and which type may have been meant."""
+    given, known = str(record.get("type"))[:SHOWN], sorted(parse.KNOWN_TYPES)
+    close = difflib.get_close_matches(given, known, n=1)
+    meant = f"did you mean {close[0]}?" if close else f"it reads {', '.join(known)}"
+    return f"Tollbell passes over records of the type {given!r}: {meant}"
+
+
+def _not_about(source: SourceEvent, rule: Rule) -> str:
+    """Return why *rule* is not about *source*, without anything of another namespace than the rule's."""
+    if source.namespace != rule.namespace:
+        return f"the record is not of the namespace {rule.namespace!r}"
+    if isinstance(source, Invoice):
+        return f"the record is of an invoice, the rule's type is {rule.type}"
+    if not isinstance(rule.spec, BalanceThresholdSpec | ResetSpec):
+        return f"the record is of an entitlement, the rule's type is {rule.type}"
+    feature = (
+        source.feature_key if source.feature_key == source.feature_id else f"{source.feature_key} ({source.feature_id})"
+    )
+    return f"the rule's features are {', '.join(rule.spec.features or ())[:SHOWN]}, the record's is {feature}"
 
 
 _ANSWERS: Final = {HTTPStatus.OK: answers.Explanation}

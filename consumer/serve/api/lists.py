@@ -18,10 +18,9 @@ ORDER_BY: Final = ("id", "type", "createdAt", "updatedAt")
 
 
 def parameters(order_by: Collection[str], default: str = "ASC") -> tuple[Parameter, ...]:
-    """Return the parameters of every list."""
+    """Return the parameters of a list that may be ordered."""
     return (
-        Parameter("page", _number(MAX_PAGE, 1), "The page's number, from 1 on."),
-        Parameter("pageSize", _number(MAX_PAGE_SIZE, PAGE_SIZE), _SIZE),
+        *PAGES,
         Parameter("order", {"type": "string", "enum": ["ASC", "DESC"], "default": default}, "Which way."),
         Parameter("orderBy", {"type": "string", "enum": list(order_by), "default": "id"}, "By what."),
     )
@@ -34,6 +33,10 @@ def _number(most: int, default: int) -> Schema:
     return {"type": "integer", "minimum": 1, "maximum": most, "default": default}
 
 
+PAGES: Final = (
+    Parameter("page", _number(MAX_PAGE, 1), "The page's number, from 1 on."),
+    Parameter("pageSize", _number(MAX_PAGE_SIZE, PAGE_SIZE), _SIZE),
+)
 _FLAG: Final[Schema] = {"type": "boolean", "default": False}
 OF_CONFIGURATION: Final = (
     *parameters(ORDER_BY),

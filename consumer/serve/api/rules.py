@@ -45,7 +45,7 @@ async def list_all(call: Call) -> web.Response:
     query = call.query()
     named = query.all("feature")
     about = None if named is None else await features.also_called(call.served.database, call.namespace, named)
-    which = lists.selection(query, features=about, channels=query.all("channel"))
+    which = lists.selection(query, features=about, channels=await call.ids("channel", query.all("channel")))
     query.check()
     found = await configured.rule_page(call.served.database, call.namespace, which)
 
@@ -104,19 +104,20 @@ async def _shown(call: Call, stored: StoredRule) -> object:
 
 
 async def _channels(edit: Edit, config: RuleFields) -> list[str]:
-    """Return the ids of the channels that *config* names.
+    """Return the ids of the channels that *config* names, by id or key.
 
     Raises:
         Problem: 400, one is not there, or deleted.
     """
     faults = []
-    for n, channel_id in enumerate(config.channels):
+    channel_ids = await edit.ids_of("channel", config.channels)
+    for n, channel_id in enumerate(channel_ids):
         channel = await edit.channel(channel_id)
         if channel is None or configured.is_deleted(channel):
-            faults.append(Fault(f"channels[{n}]", "there is no channel of this id"))
+            faults.append(Fault(f"channels[{n}]", "there is no channel of this id or key"))
     if faults:
         raise bad_request(f"{faults[0].field}: {faults[0].problem}", faults)
-    return list(config.channels)
+    return channel_ids
 
 
 def read_config(body: Mapping[str, Any]) -> RuleFields:
@@ -143,7 +144,7 @@ BODY: Final = Body(RuleConfig, "RuleConfig", ignored=READ_ONLY, references=froze
 _QUERY: Final = (
     *lists.OF_CONFIGURATION,
     Parameter("feature", TEXT, "Rules that name one of these, by id or key.", is_list=True),
-    Parameter("channel", TEXT, "Rules that send to one of these, by id.", is_list=True),
+    Parameter("channel", TEXT, "Rules that send to one of these, by id or `key:NAME`.", is_list=True),
 )
 
 OPERATIONS: Final = (

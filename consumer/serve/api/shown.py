@@ -108,7 +108,7 @@ def job(stored: Job) -> answers.Job:
     return answers.Job(
         id=stored.id,
         kind=stored.kind,
-        state=stored.state,
+        state=stored.state.value,
         total=stored.total,
         done=stored.done,
         created_at=times.text(stored.created_at),
