@@ -163,8 +163,13 @@ class RuleFields(Model):
     @property
     def spec(self) -> Spec:
         """What is judged."""
-        beside = RuleFields.model_fields  # asked once: it is made anew each time, half of what this costs
-        return read_spec({name: value for name, value in self if name not in beside})
+        return read_spec({name: getattr(self, name) for name in _of_spec(type(self))})
+
+
+@functools.cache
+def _of_spec(config: type[RuleFields]) -> tuple[str, ...]:
+    """Return the fields of the spec: a model iterates over what it has computed as well."""
+    return tuple(name for name in config.model_fields if name not in RuleFields.model_fields)
 
 
 class BalanceThresholdRuleConfig(RuleFields, BalanceThresholdSpec):

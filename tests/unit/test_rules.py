@@ -191,6 +191,19 @@ def config(**changed: Any) -> RuleConfig:
     return RuleConfig.model_validate({"thresholds": [{"type": "usage_percentage", "value": 80}], **fields})
 
 
+@pytest.mark.parametrize(
+    "changed", [{"emit": "highest"}, {"notifyOn": ["triggered", "recovered"]}, {"rearm": "recovery"}]
+)
+def test_what_is_computed_of_a_rule_is_no_field_of_its_spec(changed: dict[str, Any]) -> None:
+    written = config(**changed)
+    computed = (written.looks_back, written.distinct, written.lines, written.parts)
+
+    spec = written.spec
+
+    assert isinstance(spec, BalanceThresholdSpec)
+    assert (spec.looks_back, spec.distinct, spec.lines, spec.parts) == computed
+
+
 def test_what_a_person_writes_holds_what_is_judged() -> None:
     written = config(features=["llm_tokens"], key="quota", metadata={"team": "billing"})
 
