@@ -1,6 +1,6 @@
 """How many files this process may open, and who may have how many of them: each socket is one.
 
-Without it, whoever fills the process takes everyone's: connections that send half a request, receivers that do not
+Without bounds one side fills the process and takes all: connections that send half a request, receivers that do not
 read. So each side has its bound, and what is left is for Postgres, Kafka, and the files of the process itself.
 """
 

@@ -20,7 +20,7 @@ class Connections:
     """Bounds the connections of a server.
 
     Where there are too many, the one that has waited the longest for a request is ended for a new one: so a health
-    check gets through, whoever holds the others.
+    check gets through, whatever holds the others.
     """
 
     def __init__(self, most: int, *, head_seconds: float = HEAD_SECONDS) -> None:

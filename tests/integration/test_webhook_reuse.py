@@ -1,4 +1,4 @@
-"""Connections that are used again: what a peer closes in between is nobody's failure, and all of them are bounded."""
+"""Connections that are used again: what a peer closes in between is not its failure, and all of them are bounded."""
 
 import asyncio
 import datetime as dt

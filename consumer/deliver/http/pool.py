@@ -1,7 +1,7 @@
 """Connections that wait for their next request, bounded by origin and over all; a request takes one, or a new one.
 
 As many are open as requests are in flight, and those that wait: before one is opened that would be one too many, the
-one that has waited the longest is ended. Where none waits, we are short of connections, and nobody else is to blame.
+one that has waited the longest is ended. Where none waits, we are short of connections, and no receiver is to blame.
 """
 
 import asyncio
