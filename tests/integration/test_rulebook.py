@@ -13,7 +13,7 @@ from consumer.metrics import Metrics
 from consumer.store import catalog, configuration
 from consumer.store.catalog import Catalog
 from consumer.store.configured import StoredRule
-from consumer.store.database import Database
+from consumer.store.database import Database, Took
 from schemas.rules import Spec, read_spec
 from tests.factories import make_rule
 from tests.one_rule import CIPHER, configure, scalar
@@ -61,8 +61,8 @@ def names(of: Rulebook) -> list[str]:
 class SlowDatabase(Database):
     """A database whose answer about changes has been read, and arrives when it may."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        super().__init__(pool)
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", took: Took) -> None:
+        super().__init__(pool, took)
         self.is_slow = False
         self.has_read, self.goes_on = asyncio.Event(), asyncio.Event()
 
