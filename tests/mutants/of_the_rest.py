@@ -308,4 +308,32 @@ MUTANTS = [
         "amounts.EXACT.normalize(self.value)",
         "-0 is another threshold than 0",
     ),
+    Mutant(
+        "consumer/deliver/http/connect.py",
+        "            connection.abort()\n            asyncio.get_running_loop().call_soon(reached.close)\n",
+        "            reached.close()\n",
+        "a receiver that ends its handshake as time is up breaks the connection that gets its descriptor",
+        by="integration/test_webhook_turns.py",
+    ),
+    Mutant(
+        "consumer/deliver/http/pool.py",
+        "            connection.abort()  # cancelled",
+        "            pass  # cancelled",
+        "a connection whose request was cancelled as its answer came is open for ever",
+        by="integration/test_webhook_turns.py",
+    ),
+    Mutant(
+        "consumer/deliver/http/pool.py",
+        "if connection.is_quiet:",
+        "if connection.is_open:",
+        "an answer to nothing is the next request's",
+        by="integration/test_webhook_turns.py",
+    ),
+    Mutant(
+        "consumer/deliver/http/connection.py",
+        "return _INCOMING if self._answer is None or self._answer.status is None else _INCOMING[:PART_BYTES]",
+        "return _INCOMING[:PART_BYTES]",
+        "the end of a long head over TLS is lost where the receiver ends at once",
+        by="integration/test_webhook_turns.py",
+    ),
 ]

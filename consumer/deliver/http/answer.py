@@ -8,8 +8,8 @@ The end of a head is found here, and llhttp is given one whole head: so it judge
 what follows. It would also take `RTSP/1.0 200 OK` and `ICE/1.0 200 OK` for an answer.
 """
 
-import codecs
 import re
+from encodings.aliases import aliases
 from typing import Final
 
 import httptools
@@ -44,6 +44,19 @@ _CHARSETS: Final = frozenset(
     | {f"iso8859-{n}" for n in range(1, 17)}
     | {f"cp125{n}" for n in range(9)}
 )
+
+
+def _spelled(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_").replace(":", "_")
+
+
+_MODULES: Final = {"iso8859-1": "latin_1"}  # the one codec that has another name than its module
+# Every spelling of theirs. Python's own look-up imports a module for any other one, and keeps each for ever.
+_CODECS: Final = {
+    _spelled(spelling): codec
+    for codec in _CHARSETS
+    for spelling in (codec, *(alias for alias, name in aliases.items() if name == _MODULES.get(codec, _spelled(codec))))
+}
 
 
 class NotHttp(Exception):
@@ -244,8 +257,4 @@ class Answer:
 
 def _charset(content_type: bytes) -> str:
     found = _CHARSET.search(content_type)
-    try:
-        name = codecs.lookup(found[1].decode()).name if found else "utf-8"
-    except LookupError:
-        return "utf-8"
-    return name if name in _CHARSETS else "utf-8"
+    return _CODECS.get(_spelled(found[1].decode()), "utf-8") if found else "utf-8"

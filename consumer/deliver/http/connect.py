@@ -50,11 +50,13 @@ class Connector:
                 ssl=self.tls if origin.is_tls else None,
                 server_hostname=origin.host if origin.is_tls else None,
             )
-        except OSError as problem:
-            reached.close()
-            raise failed.of_securing(problem) from problem
-        except BaseException:
-            reached.close()
+        except BaseException as problem:
+            # TLS may have been set up in the very turn in which time was up. Its transport goes first: a socket that is
+            # closed before leaves its number in asyncio's hands, and the next connection that gets it is broken.
+            connection.abort()
+            asyncio.get_running_loop().call_soon(reached.close)
+            if isinstance(problem, OSError):
+                raise failed.of_securing(problem) from problem
             raise
 
     async def _addresses(self, origin: Origin) -> list[AddrInfoType]:

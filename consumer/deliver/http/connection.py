@@ -1,23 +1,24 @@
 """One connection, one request at a time: the bytes out, the answer in, and an end that waits for no one."""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Final, cast
 
 from consumer.decide.outcome import OutcomeClass
 from consumer.deliver.http import failed
-from consumer.deliver.http.answer import Answer, NotHttp
+from consumer.deliver.http.answer import HEAD_LIMIT, Answer, NotHttp
 from consumer.deliver.http.failed import Failed
 
 BODY_SECONDS: Final = 1.0  # after a final head: the status is the answer already
-PART_BYTES: Final = 16_384  # read at once, for fairness: some 2 ms of the worst that there is to parse
+PART_BYTES: Final = 16_384  # of a body, read at once, for fairness: some 2 ms of the worst that there is to parse
 SENT_AT_ONCE: Final = 65_536  # bytes; of a longer body parts are handed over as the receiver takes them
 # Of all connections: what came is read before another one is looked at.
-_INCOMING: Final = memoryview(bytearray(PART_BYTES))
+_INCOMING: Final = memoryview(bytearray(HEAD_LIMIT + PART_BYTES))
 
 
 class Connection(asyncio.BufferedProtocol):
-    """A connection to one origin. What asyncio reads goes through `get_buffer`, at most `PART_BYTES` at once.
+    """A connection to one origin. What asyncio reads goes through `get_buffer`, of a body at most `PART_BYTES` at once.
 
     It ends by `abort` alone: a polite end of TLS waits half a minute for a peer that does not read.
 
@@ -42,6 +43,19 @@ class Connection(asyncio.BufferedProtocol):
     def is_open(self) -> bool:
         """Whether another request may be sent on it, as far as is known."""
         return self._transport is not None and not self._is_ended and not self._transport.is_closing()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open, and nothing has come that has not been read yet: its end, or more than was asked for.
+
+        An answer to nothing would be taken for the next request's. A TLS record is the former's too: tickets come
+        before the first answer.
+        """
+        if not self.is_open or self._transport is None:
+            return False
+        unread = select.poll()
+        unread.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return not unread.poll(0)
 
     async def exchange(self, head: bytes, body: bytes, until: float) -> Answer:
         """Send a request and return its answer; the connection is open afterwards where it may carry another one.
@@ -90,8 +104,11 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """Return where to put what comes."""
-        return _INCOMING
+        """Return where to put what comes.
+
+        A head has room at once: of what asyncio's TLS holds when the receiver ends, it reads once more, and no further.
+        """
+        return _INCOMING if self._answer is None or self._answer.status is None else _INCOMING[:PART_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read on in the answer."""

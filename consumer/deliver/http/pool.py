@@ -71,7 +71,11 @@ class Pool:
             await clock.sleep(0)
 
     async def _exchange(self, connection: Connection, origin: Origin, head: bytes, body: bytes, until: float) -> Answer:
-        answer = await connection.exchange(head, body, until)
+        try:
+            answer = await connection.exchange(head, body, until)
+        except BaseException:
+            connection.abort()  # cancelled in the turn in which a whole answer came: it would be open for ever
+            raise
         if connection.is_open:
             self._keep(connection, origin)
         return answer
@@ -107,8 +111,9 @@ class Pool:
         while waiting:
             connection = waiting[-1]
             self._unlist(connection)
-            if connection.is_open:
+            if connection.is_quiet:
                 return connection
+            connection.abort()
         return None
 
     def _keep(self, connection: Connection, origin: Origin) -> None:
