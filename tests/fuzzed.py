@@ -42,6 +42,7 @@ EVENT_ID: Final = "01K9ZZZZZZZZZZZZZZZZZZZZZZ"
 # What is said of members that a glance does not look into.
 UNREADABLE: Final = ("holds a number too large to be read", "nested deeper than any record needs")
 FORMATS: Final = get_args(Format)
+TIMES: Final = {"cloudevents": "time"}  # what a format calls the timestamp, where that is another name
 _exactly: Final = msgspec.json.Decoder(float_hook=Decimal)  # 1e400 is JSON, though no float
 
 
@@ -162,7 +163,7 @@ def _faults_of_payload(payload: bytes, record_bytes: int) -> Iterator[str]:
         except ValueError as exc:
             yield f"{fmt}: is no JSON: {exc}"
             continue
-        if (read["id"], set(read) >= {"id", "type", "timestamp"}) != (EVENT_ID, True):
+        if (read["id"], set(read) >= {"id", "type", TIMES.get(fmt, "timestamp")}) != (EVENT_ID, True):
             yield f"{fmt}: is no event: {sorted(read)}"
         if len(body) > record_bytes + ROOM:
             yield f"{fmt}: {len(body)} bytes, of a record of {record_bytes}"
