@@ -29,7 +29,6 @@ from schemas.secret import MASK, Secret
 
 _format: Final = TypeAdapter[Format](Format)
 _EVENTS_OWN: Final[Format] = "openmeter"  # the body is the event's data as frozen: kept already
-SHORTEST_SECRET: Final = 6  # characters; what is shorter, `1` say, stands in answers by itself
 ANSWER_SHOWN: Final = 200  # characters of an answer, in the line that says that a delivery has FAILED
 logger = log.get("deliver")
 
@@ -68,7 +67,7 @@ class Attempts:
         """
         request = self._request(delivery)
         try:
-            outcome = request if isinstance(request, Outcome) else _masked(await self.webhook.send(request), request)
+            outcome = request if isinstance(request, Outcome) else await self.webhook.send(request)
         except asyncio.CancelledError:
             # The drain's deadline, which cancels once: whether the receiver has it is unknown, and that is recorded.
             outcome = _unsent(OutcomeClass.INTERRUPTED, "stopped before an answer came: this replica is shutting down")
@@ -122,16 +121,6 @@ def _render(delivery: Claimed) -> bytes | Outcome:
         return _unsent(OutcomeClass.RENDERING, f"format {delivery.format}: {type(exc).__name__}")
 
 
-def _masked(outcome: Outcome, request: WebhookRequest) -> Outcome:
-    """Return *outcome* without what is secret of the request: a receiver may repeat it, and answers are shown."""
-    answer = outcome.body
-    for secret in (*request.headers.values(), *request.secrets):
-        for text in (secret.reveal(), secret.reveal().rpartition(" ")[2]):  # with a scheme before it, such as Bearer
-            if len(text) >= SHORTEST_SECRET:
-                answer = answer.replace(text, MASK)
-    return outcome if answer == outcome.body else replace(outcome, body=answer)
-
-
 def _unsent(kind: OutcomeClass, detail: str) -> Outcome:
     return Outcome(kind=kind, started_at=clock.now(), duration_ms=0, detail=detail)
 
@@ -160,7 +149,7 @@ def _say(delivery: Claimed, outcome: Outcome, decided: Verdict) -> None:
         logger.error("channel.disabled", channel_id=delivery.channel_id, by="tollbell", reason=decided.reason)
     is_lost = isinstance(decided, GiveUp | Disable)
     if is_lost and outcome.body:
-        fields["answer"] = outcome.body[:ANSWER_SHOWN]
+        fields["answer"] = outcome.body.replace(urls.split(delivery.url).target, f"/{MASK}")[:ANSWER_SHOWN]
     say = logger.warning if is_lost else logger.info
     traced = delivery.record.fields() if delivery.record is not None else {}
     say("delivery.attempted", **{name: value for name, value in fields.items() if value is not None}, **traced)

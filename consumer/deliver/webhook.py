@@ -6,6 +6,8 @@ else anything. The wire is `consumer.deliver.http`; here it gets its terms, and 
 
 import asyncio
 import datetime as dt
+import html
+import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,9 +27,10 @@ from consumer.deliver.http.failed import Failed
 from consumer.deliver.http.pool import Pool
 from consumer.errors import ConfigInvalid
 from schemas import urls
-from schemas.secret import Secret
+from schemas.secret import MASK, Secret
 
 KEPT_BYTES: Final = 4_096  # of each response, for a person
+SHORTEST_SECRET: Final = 6  # characters; what is shorter, `1` say, stands in answers by itself
 RETRY_AFTER_LIMIT: Final = 200  # characters; the longest date of RFC 9110 has 33
 DETAIL_LIMIT: Final = 200
 CONNECTIONS: Final = 1_524  # open at once: the default concurrency, and a thousand that wait for their next request
@@ -127,7 +130,7 @@ class Webhook:
                 started_at=started_at,
                 duration_ms=duration_ms,
                 status=met.status,
-                body=met.text(KEPT_BYTES),
+                body=_kept(met, request),
                 retry_after=_retry_after(met),
             )
         kind, detail = (met.kind, met.detail) if isinstance(met, Failed) else (OutcomeClass.PROTOCOL, _unforeseen(met))
@@ -151,6 +154,22 @@ class Webhook:
         except ValueError as problem:  # the row itself can't be sent: a secret, a header, the URL
             raise Failed(OutcomeClass.REQUEST, str(problem)) from None
         return await pool.exchange(target.origin, head, request.body, until)
+
+
+def _kept(answer: Answer, request: WebhookRequest) -> str:
+    """Return the start of *answer* without what is secret of the request: a receiver may repeat that, or escape it too.
+
+    Masked before it is cut: else what lies across the end would be half of a secret.
+    """
+    text = masked = answer.text(len(answer.body))
+    if text:
+        for secret in (*request.headers.values(), *request.secrets):
+            whole = secret.reveal()
+            for part in (whole, whole.rpartition(" ")[2]):  # with a scheme before it, such as Bearer
+                if len(part) >= SHORTEST_SECRET:
+                    for spelt in (part, json.dumps(part)[1:-1], html.escape(part)):
+                        masked = masked.replace(spelt, MASK)
+    return answer.text(KEPT_BYTES) if masked == text else masked[:KEPT_BYTES]
 
 
 def _retry_after(answer: Answer) -> str | None:

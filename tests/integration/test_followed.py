@@ -1,14 +1,20 @@
 """An event is followed to the record that it was made of: in the log, and in the API."""
 
+import datetime as dt
+import html
 import json
+from collections.abc import Callable
 
+import pytest
 from aiohttp import web
 
+from consumer.deliver.webhook import KEPT_BYTES, Webhook
 from tests.api import talking
 from tests.conftest import MakeDeployment, Produce
 from tests.factories import native_record, rules_yaml
 from tests.fakes import Received, Receiver
 from tests.verification import SECRET
+from tests.webhooks import LOOPBACK, make_request
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -77,3 +83,17 @@ async def test_a_delivery_that_has_failed_is_a_warning_with_the_answer_and_witho
         _, event = await api("GET", f"/events/{last['event_id']}")
         said = [one["response"]["body"] for one in event["deliveryStatus"][0]["attempts"]]
         assert said == [last["answer"], last["answer"]]
+
+
+@pytest.mark.parametrize("spelt", [str, json.dumps, html.escape])
+async def test_a_secret_that_an_answer_repeats_is_masked_before_the_answer_is_cut(
+    spelt: Callable[[str], str], receiver: Receiver
+) -> None:
+    async def repeats(request: Received) -> web.Response:
+        return web.Response(status=400, text="." * (KEPT_BYTES - 20) + spelt(request.headers["x-key"]))
+
+    receiver.answer(repeats)
+    async with Webhook(dt.timedelta(seconds=5), allowed=LOOPBACK) as webhook:
+        outcome = await webhook.send(make_request(receiver.url(), headers={"X-Key": 'Bearer sk_"live"_<&>0123456789'}))
+
+    assert (outcome.status, "***" in outcome.body, "live" in outcome.body) == (400, True, False)
