@@ -13,6 +13,7 @@ from consumer.deliver.http.failed import Failed
 BODY_SECONDS: Final = 1.0  # after a final head: the status is the answer already
 PART_BYTES: Final = 16_384  # of a body, read at once, for fairness: some 2 ms of the worst that there is to parse
 SENT_AT_ONCE: Final = 65_536  # bytes; of a longer body parts are handed over as the receiver takes them
+_NOTHING: Final = memoryview(b"")
 # Of all connections: what came is read before another one is looked at.
 _INCOMING: Final = memoryview(bytearray(HEAD_LIMIT + PART_BYTES))
 
@@ -34,7 +35,7 @@ class Connection(asyncio.BufferedProtocol):
         self._answer: Answer | None = None
         self._ended: asyncio.Future[Failed | None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._unsent = memoryview(b"")
+        self._unsent = _NOTHING
         self._may_write = True
         self._is_ended = False
         self._until = 0.0
@@ -81,11 +82,15 @@ class Connection(asyncio.BufferedProtocol):
         finally:
             self._timer.cancel()
             self._answer = self._ended = None
+            self._unsent = _NOTHING  # a slice of it, empty too, would hold the body for as long as the connection lives
             self.is_used = True
             if not answer.is_reusable:  # cancelled, too
                 self.abort()
         if why is not None:
-            raise why
+            try:
+                raise why
+            finally:  # else frame and exception hold each other, and the body, until the garbage collector comes
+                del why, ended
         return answer
 
     def abort(self) -> None:
@@ -185,7 +190,6 @@ class Connection(asyncio.BufferedProtocol):
         if not self._ended.done():
             self._ended.set_result(None if is_answered else why)
         if why is not None or self._unsent or not self._answer.is_reusable:
-            self._unsent = self._unsent[:0]
             self.abort()
 
     def _not_http(self, problem: NotHttp) -> Failed:
