@@ -77,4 +77,4 @@ async def test_apply_refuses_it_with_its_line(deploy: MakeDeployment) -> None:
     said = f"tollbell: rules.yaml, line 6: channels[0].url: its host {PRIVATE}: {OPENED}\n"
     assert (refused.status, refused.out, refused.err) == (2, "", said)
     assert opened.status == 0
-    assert again.out == "= channel hook\n~ rule quota: name\n"
+    assert again.out == '= channel hook\n~ rule quota\n    name: "Quota reached" -> "Level reached"\n'

@@ -8,6 +8,7 @@ import pytest
 
 from consumer import clock
 from consumer.commands.apply import change as apply_change
+from consumer.commands.rules_files import merged
 from consumer.commands.yaml_file import YamlFile
 from consumer.consume.ingest import Ingest
 from consumer.consume.period_ends import PeriodEnds
@@ -29,7 +30,7 @@ async def configure(store: Database, *rules: dict[str, object]) -> None:
         {"channels": [{**CHANNEL, "key": "hook"}], "rules": [{**rule, "channels": ["hook"]} for rule in rules]}
     )
     async with configuration.edit(store, CIPHER, "default") as edit:
-        await apply_change(edit, YamlFile("rules.yaml", file, ""), prune=False)
+        await apply_change(edit, merged([YamlFile("rules.yaml", file, "")]), prune=False)
 
 
 def ends_of(to: Ingest) -> PeriodEnds:

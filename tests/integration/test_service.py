@@ -107,7 +107,9 @@ async def test_a_change_of_the_rules_is_in_force_within_a_second_and_a_disabled_
         await receiver.wait_for(1)
 
         disabled = rules_yaml(receiver.url(), 80) + "    disabled: true\n"
-        assert (await deployment.apply(disabled, HOOK_SECRET=SECRET)).out == "= channel hook\n~ rule quota: disabled\n"
+        assert (await deployment.apply(disabled, HOOK_SECRET=SECRET)).out == (
+            "= channel hook\n~ rule quota\n    disabled: false -> true\n"
+        )
         await produce(topic, native_record(90, entitlement="two"))
         await replica.reaches("tollbell_records_total", 1, result="no_rule")
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document
-from consumer.decide.standing import Standing, Under, Why, standing, stands
+from consumer.decide.standing import Standing, Under, Why, looks_back, standing, stands
 from schemas.glance import look
 from schemas.rules import Rule, RuleId, read_spec
 from schemas.sources import Snapshot
@@ -207,3 +207,9 @@ def test_of_a_period_that_moved_back_only_records_calculated_since_stand() -> No
     assert after(found, at("10:00:01", period=longer))
     assert not after(found, at("10:00:00", period=longer))
     assert not after(found, at("09:59:00", period=longer))
+
+
+def test_a_rule_looks_back_where_it_rearms_or_recovers() -> None:
+    assert not looks_back([LINES, RESETS])
+    assert looks_back([RESETS, make_rule(percents=[80], rearm="recovery")])
+    assert looks_back([make_rule(percents=[80], notify_on=["triggered", "recovered"])])

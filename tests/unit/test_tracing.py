@@ -61,3 +61,10 @@ def test_the_trace_of_a_structured_record_is_its_attribute() -> None:
 )
 def test_what_is_no_traceparent_is_left_out(parent: bytes) -> None:
     assert of(b"{}", [*BINARY, ("traceparent", parent)]).traceparent is None
+
+
+def test_the_fields_of_a_line_are_what_is_known_and_the_records_id_is_no_events() -> None:
+    known = {"topic": "tollbell.usage", "partition": 3, "offset": 42, "source": "/meters", "source_id": "one"}
+
+    assert of(b"{}", BINARY).fields() == known
+    assert of(b"{}", [*BINARY, ("traceparent", TRACE.encode())]).fields() == known | {"traceparent": TRACE}

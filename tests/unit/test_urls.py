@@ -174,3 +174,20 @@ def test_whatever_is_written_has_an_answer_and_one_line_in_the_log(text: str) ->
 )
 def test_the_host_is_read_without_its_port(url: str, host: str) -> None:
     assert urls.host(url) == host
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://Example.com.", (True, "example.com", 443, "example.com", "/")),
+        ("https://example.com:8443/a?b=c", (True, "example.com", 8443, "example.com:8443", "/a?b=c")),
+        ("http://[::1]:80/hook", (False, "::1", 80, "[::1]", "/hook")),
+    ],
+)
+def test_a_url_is_taken_apart_for_a_request(url: str, parts: tuple[object, ...]) -> None:
+    assert urls.split(url) == parts
+
+
+def test_what_is_no_url_is_not_taken_apart() -> None:
+    with pytest.raises(ValueError, match="not an absolute URL"):
+        urls.split("example.com/hook")
