@@ -86,7 +86,7 @@ class Fetcher(fetcher.Fetcher):  # type: ignore[misc]
 
 
 def _size(record: Any) -> int:
-    size: int = RECORD_BYTES + record.serialized_key_size + record.serialized_value_size  # each -1 where there is none
+    size: int = RECORD_BYTES + len(record.key or b"") + len(record.value or b"")
     if record.headers:
         size += sum([len(name) + len(value or b"") for name, value in record.headers])
     return size

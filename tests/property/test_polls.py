@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer import clock
@@ -93,6 +93,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     polls.install()
 
 
+# Two records that fill a poll to the byte, of which neither has a key, and a third.
+@example([[[0, POLL_BYTES - 2 * polls.RECORD_BYTES - 4, 0]]], "gzip", 1, 3)
 @given(PARTITIONS, st.sampled_from(sorted(CODECS)), st.integers(1, 3), st.integers(1, 12))
 def test_polls_of_bounded_bytes_lose_nothing_and_keep_order(
     partitions: list[list[list[int]]], compression: str, batches_at_once: int, max_records: int
