@@ -93,13 +93,14 @@ def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], recei
         failed=[row["id"] for row in rows if row["state"] == "FAILED"],
         unreceived=[row["id"] for row in rows if row["state"] == "SUCCESS" and row["id"] not in bodies],
         unclosed=[event for one in workloads for event in _unclosed(one, rows)],
-        uncounted=[
-            row["id"]
-            for row in rows
-            if row["attempts"] != list(range(1, len(row["attempts"]) + 1)) or len(row["attempts"]) < requests[row["id"]]
-        ],
+        uncounted=[row["id"] for row in rows if not _is_counted(row["attempts"], requests[row["id"]])],
         unequal=[row["id"] for row in rows if bodies.get(row["id"], {row["payload"]}) != {row["payload"]}],
     )
+
+
+def _is_counted(attempts: Sequence[int], requests: int) -> bool:
+    """Whether *attempts* are numbered without a gap or a double, and none of so many requests lacks its own."""
+    return attempts == list(range(1, len(attempts) + 1)) and len(attempts) >= requests
 
 
 def _unclosed(workload: Workload, rows: Sequence[asyncpg.Record]) -> list[Event]:

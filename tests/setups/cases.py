@@ -164,10 +164,9 @@ def _protocols(folder: Path) -> Iterator[Case]:
 
 
 def _rights(folder: Path) -> Iterator[Case]:
-    everything = kafka.all_rights("tollbell")
-
-    def without(*gone: tuple[str, str]) -> list[Right]:
-        return [right for right in everything if right[1:] not in gone]
+    def lacking(name: str, says: str, *gone: tuple[str, str], **more: object) -> Case:
+        rights = [right for right in kafka.all_rights("tollbell") if right[1:] not in gone]
+        return _consume(name, _kafka(folder), says, rights=rights, **more)
 
     usage, letters = "topic:tollbell.usage", f"topic:{kafka.LETTERS}"
     yield _consume(
@@ -176,41 +175,20 @@ def _rights(folder: Path) -> Iterator[Case]:
         "lacks Read on topic tollbell.*, Write on topic tollbell.*, Read on group tollbell: grant",
         rights=[],
     )
-    yield _consume(
-        "no Read on a topic",
-        _kafka(folder),
-        "user lacks Read on topic tollbell.usage: grant",
-        rights=without(("READ", usage)),
+    yield lacking("no Read on a topic", "user lacks Read on topic tollbell.usage: grant", ("READ", usage))
+    yield lacking(
+        "no Write on the dead letters", "user lacks Write on topic tollbell.dead-letters: grant", ("WRITE", letters)
     )
-    yield _consume(
-        "no Write on the dead letters",
-        _kafka(folder),
-        "user lacks Write on topic tollbell.dead-letters: grant",
-        rights=without(("WRITE", letters)),
-    )
-    yield _consume(
-        "no Read on the group",
-        _kafka(folder),
-        "user lacks Read on group tollbell: grant",
-        rights=without(("READ", "group:tollbell")),
-    )
-    yield _consume(
+    yield lacking("no Read on the group", "user lacks Read on group tollbell: grant", ("READ", "group:tollbell"))
+    runs = {"check_status": 0, "run_status": READY, "run_says": "ready"}
+    yield lacking(
         "no Write on transactional ids",
-        _kafka(folder),
         "the write was not tried: that takes Write on transactional ids",
-        check_status=0,
-        run_status=READY,
-        run_says="ready",
-        rights=without(("WRITE", "transactional_id:tollbell-check")),
+        ("WRITE", "transactional_id:tollbell-check"),
+        **runs,
     )
-    yield _consume(
-        "no DescribeConfigs",
-        _kafka(folder),
-        "this user lacks DescribeConfigs on the topics",
-        check_status=0,
-        run_status=READY,
-        run_says="ready",
-        rights=without(("DESCRIBE_CONFIGS", usage)),
+    yield lacking(
+        "no DescribeConfigs", "this user lacks DescribeConfigs on the topics", ("DESCRIBE_CONFIGS", usage), **runs
     )
     yield _consume(
         "a topic that is not there",
