@@ -3,7 +3,7 @@
 Structs rather than pydantic models: amounts are written as JSON numbers with all their digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -169,7 +169,7 @@ class CrossingPart(msgspec.Struct, frozen=True, omit_defaults=True, rename="came
 
 
 class ResetPart(msgspec.Struct, frozen=True):
-    """How the new period came: at its time (`automatic`), or by somebody's hand; `at`: when."""
+    """How the new period came: at its time (`automatic`), or by a manual reset; `at`: when."""
 
     kind: Literal["manual", "automatic"]
     at: Time
@@ -227,6 +227,14 @@ class InvoiceEvent(msgspec.Struct, frozen=True):
     type: Literal["invoice.created", "invoice.updated"]
     timestamp: Time
     data: InvoiceData
+
+
+# Each type's, by the name of its JSON Schema, with its title.
+PAYLOADS: Final[Mapping[str, tuple[type[msgspec.Struct], str]]] = {
+    "entitlements.balance.threshold": (BalanceThresholdEvent, "Balance threshold (a webhook's body)"),
+    "entitlements.reset": (ResetEvent, "Entitlement reset (a webhook's body)"),
+    "invoice": (InvoiceEvent, "Invoice created or updated (a webhook's body)"),
+}
 
 
 def encode(value: object) -> bytes:

@@ -7,22 +7,20 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from schemas.amounts import STRING_PATTERN
-from schemas.events import BalanceThresholdEvent, InvoiceEvent, ResetEvent
+from schemas.events import PAYLOADS
+from schemas.json_schema import NULL, Schema, Style, tidied, without
 from schemas.native import NativeResetEvent, NativeSnapshotEvent
 from schemas.native_invoices import NativeCreatedEvent, NativeUpdatedEvent
 from schemas.rules_file import RulesFile
 
 DIRECTORY: Final = Path(__file__).parent / "json"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_NULL: Final = {"type": "null"}
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
-Schema = dict[str, Any]
 
 
 def schemas() -> dict[str, Schema]:
@@ -33,16 +31,11 @@ def schemas() -> dict[str, Schema]:
         "tollbell.invoice.created": (NativeCreatedEvent, "Invoice created (a record)"),
         "tollbell.invoice.updated": (NativeUpdatedEvent, "Invoice updated (a record)"),
     }
-    payloads: dict[str, tuple[type[msgspec.Struct], str]] = {
-        "entitlements.balance.threshold": (BalanceThresholdEvent, "Balance threshold (a webhook's body)"),
-        "entitlements.reset": (ResetEvent, "Entitlement reset (a webhook's body)"),
-        "invoice": (InvoiceEvent, "Invoice created or updated (a webhook's body)"),
-    }
     return {
         **{f"{name}.json": _of_struct(model, title, _INPUT_AMOUNT) for name, (model, title) in records.items()},
         **{
             f"{name}.json": _of_struct(model, title, {"type": "number"}, is_output=True)
-            for name, (model, title) in payloads.items()
+            for name, (model, title) in PAYLOADS.items()
         },
         "rules-file.json": _of_rules_file(),
     }
@@ -79,7 +72,7 @@ def _of_rules_file() -> Schema:
     for name in [name for name in parts if name.endswith("Config")]:
         parts[name]["properties"]["key"] = _without_null(parts[name]["properties"]["key"])
         parts[name]["required"].append("key")
-    # `${NAME}` may stand for what is secret, and tells an editor nothing of its form.
+    # `${NAME}` may stand for what is secret, and an editor can't check its form.
     channel = parts["ChannelConfig"]["properties"]
     for text in (channel["url"], channel["signingSecret"]["anyOf"][0]):
         text.pop("pattern")
@@ -88,36 +81,21 @@ def _of_rules_file() -> Schema:
 
 
 def _finished(title: str, own: Schema, parts: Schema, amount: Schema, *, is_output: bool = False) -> Schema:
+    style = _style(amount, is_output=is_output)
     defs = {
-        _name(name): _ordered({**_readable(part, amount, is_output=is_output), "title": _title(name)})
-        for name, part in sorted(parts.items())
+        _name(name): _ordered({**tidied(part, style), "title": _title(name)}) for name, part in sorted(parts.items())
     }
-    body = _readable(own, amount, is_output=is_output)
+    body = tidied(own, style)
     return _ordered({"$schema": DIALECT, **body, "title": title, "$defs": defs})
 
 
-def _readable(node: Any, amount: Schema, *, is_output: bool) -> Any:
-    """Return *node* as a person would write it: no generated titles, amounts and null as they are taken."""
-    if isinstance(node, list):
-        return [_readable(child, amount, is_output=is_output) for child in node]
-    if not isinstance(node, dict):
-        return node
-    made = {
-        name: {key: _readable(child, amount, is_output=is_output) for key, child in value.items()}
-        if name == "properties"  # whose keys are names, not keywords
-        else _readable(value, amount, is_output=is_output)
-        for name, value in node.items()
-        if not (name == "title" and isinstance(value, str)) and value != []
-    }
-    if made.get("format") == "decimal":
-        made = {name: value for name, value in made.items() if name != "format"} | amount
-    if _NULL in made.get("anyOf", ()):
-        made = _without_null(made) if is_output else _nullable(made)
-    if "discriminator" in made:
-        made = _chosen(made)
-    if "$ref" in made:
-        made["$ref"] = "#/$defs/" + _name(str(made["$ref"]).removeprefix("#/$defs/"))
-    return _ordered(made)
+def _style(amount: Schema, *, is_output: bool) -> Style:
+    return Style(
+        amount=amount,
+        reference=lambda name: f"#/$defs/{_name(name)}",
+        null=_without_null if is_output else _nullable,
+        node=lambda node: _ordered(_chosen(node) if "discriminator" in node else node),
+    )
 
 
 def _chosen(node: Schema) -> Schema:
@@ -138,15 +116,15 @@ def _chosen(node: Schema) -> Schema:
 
 
 def _without_null(node: Schema) -> Schema:
-    only: Schema = next((choice for choice in node.get("anyOf", ()) if choice != _NULL), {})
-    return {**only, **{name: value for name, value in node.items() if name not in {"anyOf", "default"}}}
+    only: Schema = next((choice for choice in node.get("anyOf", ()) if choice != NULL), {})
+    return only | without(node, "anyOf", "default")
 
 
 def _nullable(node: Schema) -> Schema:
     """Return *node*, `anyOf` of one thing and null, as that thing with one type more; a reference stays `anyOf`."""
     only = _without_null(node)
     if "type" not in only:
-        return {name: value for name, value in node.items() if name != "default"}
+        return without(node, "default")
     types = only["type"] if isinstance(only["type"], list) else [only["type"]]
     return {**only, "type": [*types, "null"]}
 

@@ -21,7 +21,7 @@ _VALUE: Final = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")  #
 
 _RESERVED: Final = frozenset(
     {
-        # framing and connection: whoever sets these smuggles a request
+        # framing and connection: setting these smuggles a request
         "connection",
         "content-encoding",
         "content-length",

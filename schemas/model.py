@@ -19,11 +19,12 @@ Metadata = Annotated[
     ),
 ]
 MAX_KEY: Final = 256  # as a record's identifiers: a feature whose key no record may have is in no rule
-Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+KEY_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY, pattern=KEY_PATTERN)]
 
 
 class Model(BaseModel):
-    """CamelCase outside, immutable, and no field that nobody reads."""
+    """CamelCase outside, immutable, and no unknown fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,

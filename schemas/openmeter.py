@@ -49,7 +49,7 @@ _INTERVALS: Final = {"P1D": "DAY", "P1W": "WEEK", "P7D": "WEEK", "P1M": "MONTH",
 _INTERVAL: Final = re.compile(r"P[0-9A-Z.]+")
 
 
-class Entitlement(msgspec.Struct, frozen=True, rename="camel"):
+class OpenMeterEntitlement(msgspec.Struct, frozen=True, rename="camel"):
     """What is judged of the entitlement; only a metered one has a period."""
 
     id: Identifier
@@ -82,7 +82,7 @@ class UsagePeriod(msgspec.Struct, frozen=True):
     recurrences: list[RecurrenceSince]
 
 
-class Namespace(msgspec.Struct, frozen=True):
+class OpenMeterNamespace(msgspec.Struct, frozen=True):
     """The namespace, as an object."""
 
     id: Identifier
@@ -101,8 +101,8 @@ class Value(msgspec.Struct, frozen=True, rename="camel"):
 class SnapshotData(msgspec.Struct, frozen=True, rename="camel"):
     """`data` of the snapshot."""
 
-    entitlement: Entitlement
-    namespace: Namespace
+    entitlement: OpenMeterEntitlement
+    namespace: OpenMeterNamespace
     operation: str
     calculated_at: Time | None = None
     value: msgspec.Raw = msgspec.Raw(b"")

@@ -7,9 +7,9 @@ The type decides what a record is, never the topic.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -64,16 +64,44 @@ class Attributes(msgspec.Struct, frozen=True):
     traceparent: str | None = None
 
 
+class _Named(msgspec.Struct, frozen=True):
+    """The same in structured mode. *traceparent* was not checked: it may be anything."""
+
+    id: str
+    source: str
+    traceparent: msgspec.Raw = msgspec.Raw(b"null")
+
+
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 _envelope: Final = msgspec.json.Decoder(_Envelope)
-_named: Final = msgspec.json.Decoder(Attributes)
-_INVOICES: Final = {
-    native_invoices.CREATED_TYPE: native_invoices.read_native_created,
-    native_invoices.UPDATED_TYPE: native_invoices.read_native_updated,
-    openmeter_invoices.CREATED_TYPE: openmeter_invoices.read_created,
-    openmeter_invoices.UPDATED_TYPE: openmeter_invoices.read_updated,
+_named: Final = msgspec.json.Decoder(_Named)
+_text: Final = msgspec.json.Decoder(str | None)
+
+
+class _ReadInvoice(Protocol):
+    def __call__(self, data: bytes, *, source: str, event_id: str, time: str) -> Invoice: ...
+
+
+def _of_invoice(read_invoice: _ReadInvoice) -> Callable[[bytes, _Envelope], SourceEvent]:
+    def read_data(data: bytes, envelope: _Envelope) -> SourceEvent:
+        if not envelope.time:
+            raise invalid("time", "is missing: by it an invoice's records are put in order")
+        return read_invoice(data, source=envelope.source, event_id=envelope.id, time=envelope.time)
+
+    return read_data
+
+
+# What reads the data of each CloudEvent type: the one place to add an input.
+_READERS: Final[Mapping[str, Callable[[bytes, _Envelope], SourceEvent]]] = {
+    native.SNAPSHOT_TYPE: lambda data, envelope: native.read_native_snapshot(data, subject=envelope.subject),
+    native.RESET_TYPE: lambda data, envelope: native.read_native_reset(data, subject=envelope.subject),
+    native_invoices.CREATED_TYPE: _of_invoice(native_invoices.read_native_created),
+    native_invoices.UPDATED_TYPE: _of_invoice(native_invoices.read_native_updated),
+    openmeter.SNAPSHOT_TYPE: lambda data, _: openmeter.read_snapshot(data),
+    openmeter_invoices.CREATED_TYPE: _of_invoice(openmeter_invoices.read_created),
+    openmeter_invoices.UPDATED_TYPE: _of_invoice(openmeter_invoices.read_updated),
 }
-KNOWN_TYPES: Final = frozenset({native.SNAPSHOT_TYPE, native.RESET_TYPE, openmeter.SNAPSHOT_TYPE, *_INVOICES})
+KNOWN_TYPES: Final = frozenset(_READERS)
 
 
 def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Parsed:
@@ -100,9 +128,17 @@ def parse(value: bytes | None, headers: Headers, *, latest: dt.datetime) -> Pars
 def attributes_of(value: bytes, headers: Headers) -> Attributes:
     """Return what names the CloudEvent of a record that `parse` understood."""
     if not is_binary(headers):
-        return _named.decode(value)
+        named = _named.decode(value)
+        return Attributes(named.id, named.source, _text_of(named.traceparent))
     given = {name: text.decode() for name, text in _attributes(headers).items()}
     return Attributes(given["id"], given["source"], given.get("traceparent"))
+
+
+def _text_of(raw: msgspec.Raw) -> str | None:
+    try:
+        return _text.decode(raw)
+    except msgspec.MsgspecError:
+        return None
 
 
 def is_binary(headers: Headers) -> bool:
@@ -178,24 +214,12 @@ def _read_data(envelope: _Envelope, *, is_checked: bool) -> SourceEvent:
         raise invalid("data", "is missing")
     if len(data) > MAX_BYTES:
         raise Rejected(RejectReason.TOO_LARGE, f"data: has {len(data)} bytes: at most {MAX_BYTES} are read")
-    if not is_checked:  # in binary mode nobody has looked at it yet
+    if not is_checked:  # in binary mode it was not checked yet
         _check_is_json(data)
         check_text(data)
-    source = _read_source(envelope, data)
+    source = _READERS[envelope.type](data, envelope)
     check_numbers(data)
     return source
-
-
-def _read_source(envelope: _Envelope, data: bytes) -> SourceEvent:
-    if envelope.type == native.SNAPSHOT_TYPE:
-        return native.read_native_snapshot(data, subject=envelope.subject)
-    if envelope.type == openmeter.SNAPSHOT_TYPE:
-        return openmeter.read_snapshot(data)
-    if envelope.type == native.RESET_TYPE:
-        return native.read_native_reset(data, subject=envelope.subject)
-    if not envelope.time:
-        raise invalid("time", "is missing: by it an invoice's records are put in order")
-    return _INVOICES[envelope.type](data, source=envelope.source, event_id=envelope.id, time=envelope.time)
 
 
 def _check_times(source: SourceEvent, latest: dt.datetime) -> None:

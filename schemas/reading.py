@@ -153,7 +153,7 @@ def _broken(raw: bytes, exc: msgspec.DecodeError) -> str:
         raise ValueError(constant)
 
     try:
-        json.loads(raw.decode(), parse_constant=no_json)  # accepts what is no character, and so tells the two apart
+        json.loads(raw.decode(), parse_constant=no_json)  # accepts what is no character: so the two are distinguished
     except ValueError:
         return str(exc).removeprefix("JSON is malformed: ")
     return "a \\u escape that is no character (half of a surrogate pair)"

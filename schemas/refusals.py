@@ -42,14 +42,14 @@ _NO_TAG: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})  # whos
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class FieldRefusal:
     """A field that is wrong: where it stands, and what to change; nothing that was given, it may be a secret."""
 
     place: Place
     problem: str
 
 
-def refusals(exc: ValidationError) -> list[Refusal]:
+def refusals(exc: ValidationError) -> list[FieldRefusal]:
     """Return what *exc* says, unknown fields first: a misspelt one is missing too, and shows what to mend."""
     errors = exc.errors(include_input=False, include_url=False)
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")
@@ -66,16 +66,16 @@ def _has_wrong_member(place: Place, places: Sequence[Place]) -> bool:
     return any(len(one) > len(place) and one[: len(place)] == place for one in places)
 
 
-def _refusal(kind: str, location: Place, message: str, context: Mapping[str, object]) -> Refusal:
+def _refusal(kind: str, location: Place, message: str, context: Mapping[str, object]) -> FieldRefusal:
     place: Place = tuple(part for part in location if part not in _TAGS)
     if kind == "value_error" and (found := _SAID_PATH.fullmatch(message.removeprefix(_VALUE_ERROR))):
         said = re.findall(r"\w+", found["path"])
-        return Refusal((*place, *(int(part) if part.isdecimal() else part for part in said)), found["problem"])
+        return FieldRefusal((*place, *(int(part) if part.isdecimal() else part for part in said)), found["problem"])
     if kind in _NO_TAG:
-        return Refusal((*place, "type"), f"must be one of {', '.join(RuleType)}")
+        return FieldRefusal((*place, "type"), f"must be one of {', '.join(RuleType)}")
     if words := _WORDS.get(kind):
-        return Refusal(place, words.format_map(context))
-    return Refusal(place, message.removeprefix(_VALUE_ERROR))
+        return FieldRefusal(place, words.format_map(context))
+    return FieldRefusal(place, message.removeprefix(_VALUE_ERROR))
 
 
 def written(place: Place) -> str:

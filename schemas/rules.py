@@ -63,7 +63,7 @@ class BalanceThresholdSpec(Model):
         Field(
             min_length=1,
             max_length=2,
-            description="Tell also when a fired threshold is no longer reached.",
+            description="Notify also when a fired threshold is no longer reached.",
             json_schema_extra={"contains": {"const": "triggered"}},
         ),
     ] = ("triggered",)
@@ -78,20 +78,22 @@ class BalanceThresholdSpec(Model):
     @model_validator(mode="after")
     def _combination(self) -> Self:
         if "triggered" not in self.notify_on:
-            raise ValueError("notifyOn: must have triggered: no recovery is told without what it recovers from")
+            raise ValueError(
+                "notifyOn: must have triggered: a recovery is never notified without what it recovers from"
+            )
         if self.emit == "highest" and self.looks_back:
             raise ValueError("emit: highest goes with neither rearm: recovery nor notifyOn: recovered")
         return self
 
     @functools.cached_property
-    def tells_recovery(self) -> bool:
+    def notifies_recovery(self) -> bool:
         """Whether a fired threshold that is no longer reached makes an event."""
         return "recovered" in self.notify_on
 
     @functools.cached_property
     def looks_back(self) -> bool:
         """Whether the rule follows its thresholds down as well: then the order of records counts."""
-        return self.rearm == "recovery" or self.tells_recovery
+        return self.rearm == "recovery" or self.notifies_recovery
 
     @functools.cached_property
     def distinct(self) -> dict[str, Threshold]:
@@ -131,7 +133,7 @@ class InvoiceUpdatedSpec(Model):
     type: Literal[RuleType.INVOICE_UPDATED]
     statuses: Annotated[
         Annotated[tuple[Status, ...], Field(min_length=1, max_length=MAX_STATUSES)] | None,
-        Field(description="States to tell of, short (on entering it from another) or extended; all where absent."),
+        Field(description="States to notify of, short (on entering it from another) or extended; all where absent."),
     ] = None
 
 
@@ -160,9 +162,9 @@ class RuleFields(Model):
     disabled: Annotated[StrictBool, Field(description="While true, no record makes an event of it.")] = False
     metadata: Metadata
 
-    @property
+    @functools.cached_property
     def spec(self) -> Spec:
-        """What is judged."""
+        """What is judged; made once, for of a file's rules it is asked again and again."""
         return read_spec({name: getattr(self, name) for name in _of_spec(type(self))})
 
 
@@ -210,6 +212,7 @@ class Rule(Model):
     Attributes:
         channels: ids, in the order of the rule.
         ignoring: by identity, the thresholds that came into force under `onCreate: ignore`.
+        key: for people who read the log; nothing is judged by it.
     """
 
     id: RuleId
@@ -218,6 +221,7 @@ class Rule(Model):
     spec: Spec
     channels: tuple[str, ...]
     ignoring: Mapping[str, Since] = NOTHING_IGNORED
+    key: str | None = None
 
     @property
     def type(self) -> RuleType:
@@ -230,7 +234,7 @@ def ignoring(
 ) -> Mapping[str, Since]:
     """Return which thresholds of a rule that becomes *after* ignore what is reached already, and since when.
 
-    What counts is the setting under which a threshold came into force: a rule that was made to evaluate, and is told to
+    What counts is the setting under which a threshold came into force: a rule that was made to evaluate, and is set to
     ignore later, has nothing to ignore.
 
     Args:

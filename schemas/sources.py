@@ -1,7 +1,7 @@
 """What comes in, parsed: the source events that the judgement reads, from whatever family of records.
 
 A record is decoded twice at the most. Always: the few fields that are judged. Only when an event is made of it: the
-whole of it, for the payload (`Origin.about()`, `InvoiceOrigin.invoice()`).
+whole of it, for the payload (`RecordData.about()`, `InvoiceOrigin.invoice()`).
 """
 
 import datetime as dt
@@ -25,7 +25,7 @@ Identifier = Annotated[
     str,
     msgspec.Meta(min_length=1, max_length=MAX_IDENTIFIER, pattern=_NO_CONTROL),
 ]
-# An id or key of whom a record is about, which its producer may not have: OpenMeter sends empty ones.
+# An id or key of a customer, subject or feature, which the producer may not have: OpenMeter sends empty ones.
 MaybeEmpty = Annotated[
     str,
     msgspec.Meta(max_length=MAX_IDENTIFIER, pattern=_NO_CONTROL, description="May be empty."),
@@ -43,7 +43,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
     customer: dict[str, Any] | None = None
 
 
-class Origin(Protocol):
+class RecordData(Protocol):
     """The record's data, as its producer wrote it."""
 
     def about(self) -> About:
@@ -77,7 +77,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     calculated_at: dt.datetime
     period_from: dt.datetime
     period_to: dt.datetime | None  # None: it never ends
-    origin: Origin
+    origin: RecordData
     usage: Decimal | None = None
     allowance: Decimal | None = None
     balance: Decimal | None = None
@@ -98,7 +98,7 @@ class PeriodEnd(msgspec.Struct, frozen=True, kw_only=True):
     entitlement_id: str
     feature_id: str
     feature_key: str
-    origin: Origin
+    origin: RecordData
 
 
 class InvoiceOrigin(Protocol):

@@ -79,7 +79,7 @@ class Threshold(Model):
 
     @model_validator(mode="after")
     def _positive(self) -> "Threshold":
-        if self.type.canonical is not ThresholdType.BALANCE_VALUE and self.value <= 0:
+        if self.value <= 0 and self.type.canonical is not ThresholdType.BALANCE_VALUE:
             raise ValueError("value: must be above 0")
         return self
 

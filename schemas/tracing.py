@@ -31,8 +31,16 @@ class Traced(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def fields(self) -> dict[str, str | int]:
         """Return the fields by which a line of the log is found; `id` as `source_id`: it is not the event's."""
-        known = msgspec.structs.asdict(self)
-        return {("source_id" if name == "id" else name): value for name, value in known.items() if value is not None}
+        found: dict[str, str | int] = {
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "source": self.source,
+            "source_id": self.id,
+        }
+        if self.traceparent is not None:
+            found["traceparent"] = self.traceparent
+        return found
 
 
 def traced(topic: str, partition: int, offset: int, value: bytes, headers: Headers) -> Traced:

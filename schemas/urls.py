@@ -1,4 +1,4 @@
-"""A channel's URL: read strictly, so that nobody after us (yarl, aiohttp, the resolver) reads it otherwise.
+"""A channel's URL: read strictly, so that nothing after us (yarl, aiohttp, the resolver) reads it otherwise.
 
 RFC 3986 and nothing looser: browsers' repairs (stripped tabs, full-width digits, `0x7f000001`) are how an
 address that is refused comes in under another spelling.
@@ -27,6 +27,7 @@ _URL: Final = re.compile(
 )
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?"  # with _: Compose names services so
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+NAME_PATTERN: Final = rf"^{_LABEL}(\.{_LABEL})*$"  # for JSON Schema
 # The WHATWG URL standard, "ends in a number": what getaddrinfo or a browser would take for an address.
 _ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?", re.DOTALL)
 
@@ -56,6 +57,11 @@ def _problem(url: str) -> str | None:
         or _host_problem(parts["host"])
         or (None if is_port_allowed(_port(parts)) else "has a port that is not allowed: 80, 443 or 1024 to 65535")
     )
+
+
+def is_name(text: str) -> bool:
+    """Whether *text* is a host's name, and no address in any spelling."""
+    return _NAME.fullmatch(text) is not None and _ENDS_IN_NUMBER.fullmatch(text) is None
 
 
 def literal_address(url: str) -> IPv4Address | IPv6Address | None:
