@@ -1,7 +1,7 @@
 """What a channel's run of failed attempts means: pause it, disable it, or neither. Pure.
 
 The counts are facts that the store keeps (a row a channel, so replicas agree); what follows from them is decided here.
-Two runs are told apart, because they guard different things:
+There are two runs, because they guard different things:
 
 * *Downs*, since anybody last answered there, pause the channel: the breaker. Who has no answer, or answers 5xx, is not
   there; asking on costs our slots and the receiver's recovery. Who answers 4xx is there and refuses this event, or us;
@@ -39,9 +39,9 @@ _OURS: Final = frozenset(
 
 
 def answered(outcome: Outcome) -> bool | None:
-    """Return whether *outcome* shows that somebody is there; None where it shows neither.
+    """Return whether *outcome* shows that the receiver is there; None where it shows neither.
 
-    `address` shows neither: nobody was asked.
+    `address` shows neither: no request was sent.
     """
     if outcome.status is not None:
         return outcome.status < _SERVER_ERROR
@@ -87,7 +87,7 @@ class Run:
 
     Attributes:
         channel_id: whose.
-        downs: attempts that nobody answered, since the last answer.
+        downs: attempts without an answer, since the last answer.
         opened: how often the breaker has opened since then; 0: it is closed.
         is_probe: whether the probe has just failed.
         failures: failed attempts since the last success.

@@ -4,7 +4,7 @@
 not judged   a delete, or not active at `calculatedAt`: noted for the clock, nothing more
 stale        of a period that is over: makes nothing
 same period  judged on the marks of the period
-new period   closes the alarms of the one before; arms anew: marks empty; itself a reset
+new period   closes the alarms of the one before; arms again: marks empty; itself a reset
 ```
 What a record says of the end, of `activeTo`, of deletion and of the feature's name counts where it is newer than all
 that wrote the row.
@@ -22,24 +22,27 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consumer.decide import levels
 from consumer.decide.model import (
     NO_MARKS,
     NO_RESETS,
     NO_SIGHTS,
     Document,
     Judgement,
+    Level,
     Mark,
     Occurrence,
     Reason,
-    Reset,
 )
-from consumer.decide.rules import balance_threshold, entitlement_reset
+from consumer.decide.rules import ENTITLEMENTS
+from consumer.decide.rules.contracts import EntitlementRecord, PeriodClosed
 from schemas.events import FeatureRef
-from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, RuleType
+from schemas.rules import Rule, RuleId, RuleType
 from schemas.sources import PeriodEnd, Snapshot
 
-_NONE: Final[Mapping[str, Mark]] = {}
-_UNSEEN: Final[Mapping[str, int]] = {}
+# A level that falls is written this long after the last change at the earliest: one that goes up and down across a
+# multiple of ten is written at most twice in it, not with each record.
+FALL_PAUSE: Final = dt.timedelta(minutes=5)
 
 
 class _Found(Struct):
@@ -53,7 +56,9 @@ class _Found(Struct):
     is_watched: bool = False  # a rule that looks back has a mark
 
 
-def judge(rules: Sequence[Rule], snapshot: Snapshot, document: Document, *, tolerance: dt.timedelta) -> Judgement:
+def judge_entitlement(
+    rules: Sequence[Rule], snapshot: Snapshot, document: Document, *, tolerance: dt.timedelta
+) -> Judgement:
     """Judge *snapshot*, which may be a reset or a delete, by each of *rules* on *document*."""
     begins = _start(document, snapshot, tolerance)
     if snapshot.is_deleted:
@@ -72,23 +77,26 @@ def judge(rules: Sequence[Rule], snapshot: Snapshot, document: Document, *, tole
         before, found = _begun(rules, spoken, snapshot, begins), _closed(rules, spoken, snapshot, at=begins)
     # The rules that watched it under another name are not among these: by this record on, what they see is late.
     found.is_watched = bool(before.marks) and before.feature is not document.feature
-    _by_rules(found, rules, snapshot, begins, before, document)
+    is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of
+    reset_after = _reset_after(document, begins)
+    _by_rules(found, rules, EntitlementRecord(snapshot, begins, before, document, reset_after, is_late))
     after = _written(document, _remembered(before, found, snapshot), snapshot)
-    return Judgement(after, tuple(found.occurrences), tuple(found.reasons))
+    return Judgement(_leveled(after, snapshot, begins), tuple(found.occurrences), tuple(found.reasons))
 
 
-def end(rules: Sequence[Rule], source: PeriodEnd, document: Document) -> Judgement:
+def end_period(rules: Sequence[Rule], source: PeriodEnd, document: Document) -> Judgement:
     """Judge that the clock has seen *document*'s period end: a reset by itself, which begins no period."""
     end = document.period_to
     assert end is not None and not document.ended  # noqa: S101, PT018 - that is what the clock looks for
     found = _closed(rules, document, source, at=end)
+    begun = document.begins_at or document.period_from
+    assert begun is not None  # noqa: S101 - it was shown
+    over = PeriodClosed(document, source, end, begun, _reset_after(document, end))
     for rule in rules:
-        if isinstance(rule.spec, ResetSpec):
-            after = _reset_after(document, end)
-            reset = Reset(rule=rule, source=source, period_from=end, reason=Reason.RESET_AUTOMATIC, at=end, after=after)
-            found.occurrences.append(reset)
-            found.reasons.append((rule.type, reset.reason))
-    left = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS)
+        fired = ENTITLEMENTS[rule.type].ended(rule, over)
+        found.occurrences += fired
+        found.reasons += [(rule.type, one.reason) for one in fired]
+    left = replace(document, ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS, level=None, level_at=None)
     return Judgement(left, tuple(found.occurrences), tuple(found.reasons))
 
 
@@ -138,24 +146,27 @@ def _is_moved_back(document: Document, snapshot: Snapshot, tolerance: dt.timedel
 def _spoken(document: Document, snapshot: Snapshot, begins: dt.datetime | None) -> Document:
     """Return *document* with what the snapshot says of the end, `activeTo` and deletion, where it is the newest.
 
-    Of two as new as each other the one that deletes is believed. An end at or before the start that counts is none.
+    Of two as new as each other the one that deletes is believed. One that shows an end at or before the start that
+    counts never comes here: it is of what ended there (`_current_start`).
+    `activeTo` and deletion are the entitlement's: a newer record speaks of them, though it be of another period.
     """
     at, known, to = snapshot.calculated_at, document.known_at, snapshot.period_to
     is_newer = known is None or at > known
-    if not is_newer and not (at == known and snapshot.is_deleted):
+    if not is_newer and not snapshot.is_deleted:
         return document
     changed: dict[str, Any] = {}
     if is_newer:
         is_of_it = not document.ended and begins == (document.begins_at or document.period_from)
-        if is_of_it and to != document.period_to and (to is None or begins is None or to > begins):
+        if is_of_it and to != document.period_to:
             changed["period_to"] = to
     newest = document.newest_at or document.known_at
-    if newest is None or at > newest:
+    is_newest = newest is None or at > newest
+    if is_newest:
         if snapshot.active_to != document.active_to:
             changed["active_to"] = snapshot.active_to
         if (feature := feature_of(document, snapshot)) is not document.feature:
             changed["feature"] = feature
-    if document.deleted_at is None or at > document.deleted_at:
+    if is_newest or (at == newest and snapshot.is_deleted):
         deleted_at = at if snapshot.is_deleted else None
         if deleted_at != document.deleted_at:
             changed["deleted_at"] = deleted_at
@@ -180,7 +191,7 @@ def feature_ref(feature_id: str, key: str) -> FeatureRef:
 
 
 def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins: dt.datetime) -> Document:
-    """Return *document* in a new period, which begins at *begins*: armed anew."""
+    """Return *document* in a new period, which begins at *begins*: armed again."""
     return replace(
         document,
         period_from=snapshot.period_from,
@@ -193,6 +204,8 @@ def _begun(rules: Sequence[Rule], document: Document, snapshot: Snapshot, begins
         marks=NO_MARKS,
         resets=NO_RESETS,
         sights=_still_known(rules, document),
+        level=None,
+        level_at=None,
     )
 
 
@@ -217,72 +230,28 @@ def _closed(rules: Sequence[Rule], document: Document, source: Snapshot | Period
     is_gone = document.deleted_at is not None or (document.active_to is not None and document.active_to <= at)
     if start is None or not document.marks or is_gone:
         return found
-    period = start, document.period_to
+    over = PeriodClosed(document, source, at, start)
     for rule in rules:
-        spec = rule.spec
-        if type(spec) is BalanceThresholdSpec and rule.id in document.marks:
-            closed = balance_threshold.close(rule, spec, document.marks[rule.id], source=source, period=period, at=at)
-            found.occurrences += closed
-            found.reasons += [(rule.type, one.reason) for one in closed]
+        closed = ENTITLEMENTS[rule.type].closed(rule, over)
+        found.occurrences += closed
+        found.reasons += [(rule.type, one.reason) for one in closed]
     return found
 
 
-def _by_rules(
-    found: _Found,
-    rules: Sequence[Rule],
-    snapshot: Snapshot,
-    begins: dt.datetime,
-    before: Document,
-    seen: Document,
-) -> None:
-    """Judge by each rule: thresholds on *before*, in the snapshot's period; resets on *seen*, before the record."""
-    is_late = before.as_of is not None and snapshot.calculated_at <= before.as_of
+def _by_rules(found: _Found, rules: Sequence[Rule], record: EntitlementRecord) -> None:
+    """Evaluate each rule, and add what it finds to *found*."""
     for rule in rules:
-        spec = rule.spec
-        if type(spec) is BalanceThresholdSpec:  # isinstance asks pydantic's metaclass, which is slow
-            _by_thresholds(found, rule, spec, snapshot, begins, before, is_late=is_late)
-        else:
-            _by_reset(found, rule, snapshot, begins, seen)
-
-
-def _by_thresholds(
-    found: _Found,
-    rule: Rule,
-    spec: BalanceThresholdSpec,
-    snapshot: Snapshot,
-    begins: dt.datetime,
-    before: Document,
-    *,
-    is_late: bool,
-) -> None:
-    rule_id, rule_type = rule.id, spec.type
-    known = balance_threshold.Known(before.marks.get(rule_id, _NONE), before.sights.get(rule_id, _UNSEEN))
-    finding = balance_threshold.judge(rule, spec, snapshot, begins, known, is_late=is_late)
-    found.reasons += [(rule_type, reason) for reason in finding.reasons]
-    found.occurrences += finding.crossings
-    found.is_watched |= bool(finding.marks) and spec.looks_back
-    if finding.marks is not known.marks:
-        found.marks[rule_id] = finding.marks
-    if finding.sights is not known.sights:
-        found.sights[rule_id] = finding.sights
-
-
-def _by_reset(found: _Found, rule: Rule, snapshot: Snapshot, begins: dt.datetime, seen: Document) -> None:
-    reason = entitlement_reset.judge(snapshot, begins, seen, is_told=rule.id in seen.resets)
-    found.reasons.append((rule.type, reason))
-    if reason is not Reason.SAME_PERIOD:
-        found.resets.add(rule.id)
-    if reason is Reason.RESET_MANUAL or reason is Reason.RESET_AUTOMATIC:
-        found.occurrences.append(
-            Reset(
-                rule=rule,
-                source=snapshot,
-                period_from=begins,
-                reason=reason,
-                at=snapshot.reset_at if snapshot.reset_at and begins == snapshot.period_from else begins,
-                after=_reset_after(seen, begins) if begins != (seen.begins_at or seen.period_from) else None,
-            )
-        )
+        rule_id, rule_type = rule.id, rule.type
+        finding = ENTITLEMENTS[rule_type].evaluate(rule, record)
+        found.reasons += [(rule_type, reason) for reason in finding.reasons]
+        found.occurrences += finding.occurrences
+        found.is_watched |= finding.is_watched
+        if finding.marks is not None:
+            found.marks[rule_id] = finding.marks
+        if finding.sights is not None:
+            found.sights[rule_id] = finding.sights
+        if finding.has_reset:
+            found.resets.add(rule_id)
 
 
 def _remembered(before: Document, found: _Found, snapshot: Snapshot) -> Document:
@@ -310,6 +279,25 @@ def _written(before: Document, after: Document, snapshot: Snapshot) -> Document:
     if snapshot.period_from in (after.period_from, after.begins_at) and (known is None or at > known):
         known = at
     return replace(after, known_at=known, newest_at=known if newest == known else newest)
+
+
+def _leveled(document: Document, snapshot: Snapshot, begins: dt.datetime) -> Document:
+    """Return *document* with the coarse level of a record newer than the one that last changed it.
+
+    The judgement does not look at it, nor does it leave any other trace. A record between two that did not change it,
+    come late, is taken for the newest; the next one puts that right.
+    """
+    at, changed_at = snapshot.calculated_at, document.level_at
+    if at < begins or (changed_at is not None and at <= changed_at):
+        return document
+    level = levels.coarse(Level(snapshot.usage, snapshot.allowance, snapshot.balance))
+    known = document.level
+    if level == known:
+        return document
+    is_fall = known is not None and (level is None or level < known)
+    if is_fall and changed_at is not None and at < changed_at + FALL_PAUSE:
+        return document
+    return replace(document, level=level, level_at=at)
 
 
 def _still_known(rules: Sequence[Rule], document: Document) -> Mapping[RuleId, Mapping[str, int]]:

@@ -4,17 +4,19 @@ The same function that the consumer calls, on the same memory. Nothing is writte
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumer.decide.judge import judge
-from consumer.decide.model import TOLERANCE, AnyDocument, Crossing, Judgement, Reason
-from schemas.rules import BalanceThresholdSpec, Rule
+from consumer.decide.model import TOLERANCE, AnyDocument, Judgement, Reason
+from consumer.decide.rules import ENTITLEMENTS
+from schemas.rules import Rule
 from schemas.sources import SourceEvent
 from schemas.thresholds import Threshold
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JudgedLine:
     """One judgement: of a threshold, or, where that is None, of the record as a whole."""
 
     threshold: Threshold | None
@@ -22,28 +24,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class RuleExplanation:
     """What a record means to one rule."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[JudgedLine, ...]
     judgement: Judgement
 
 
 def explain(
     rule: Rule, source: SourceEvent, document: AnyDocument, *, tolerance: dt.timedelta = TOLERANCE
-) -> Explanation:
+) -> RuleExplanation:
     """Return what *source* means to *rule* on *document*: first the alarms that a new period closes."""
     made = judge([rule], source, document, tolerance=tolerance)
-    closed = [one for one in made.occurrences if isinstance(one, Crossing) and one.is_closing]
+    closed = [JudgedLine(one.closes, one.reason) for one in made.occurrences if one.closes is not None]
     reasons = [reason for _, reason in made.reasons[len(closed) :]]
-    thresholds: list[Threshold] = []
-    if isinstance(rule.spec, BalanceThresholdSpec) and not _is_of_the_whole(reasons):
-        thresholds = list(rule.spec.distinct.values())
+    thresholds: Sequence[Threshold] = ()
+    if (about := ENTITLEMENTS.get(rule.type)) is not None and not _is_of_the_whole(reasons):
+        thresholds = about.thresholds(rule)
     if thresholds:
-        lines = tuple(Line(threshold, reason) for threshold, reason in zip(thresholds, reasons, strict=True))
+        lines = tuple(JudgedLine(threshold, reason) for threshold, reason in zip(thresholds, reasons, strict=True))
     else:
-        lines = tuple(Line(None, reason) for reason in reasons)
-    return Explanation((*(Line(one.threshold, one.reason) for one in closed), *lines), made)
+        lines = tuple(JudgedLine(None, reason) for reason in reasons)
+    return RuleExplanation((*closed, *lines), made)
 
 
 def _is_of_the_whole(reasons: list[Reason]) -> bool:

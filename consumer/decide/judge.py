@@ -8,7 +8,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import assert_never
 
-from consumer.decide import entitlements, invoices
+from consumer.decide.entitlements import end_period, judge_entitlement
+from consumer.decide.invoices import judge_invoice
 from consumer.decide.model import TOLERANCE, AnyDocument, Document, InvoiceDocument, Judgement, Reason
 from schemas.rules import Rule
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent, Unmetered
@@ -26,14 +27,14 @@ def judge(
     """
     if isinstance(source, Invoice):
         assert isinstance(document, InvoiceDocument)  # noqa: S101 - found by the invoice's own key
-        return invoices.judge(rules, source, document)
+        return judge_invoice(rules, source, document)
     assert isinstance(document, Document)  # noqa: S101 - likewise
     match source:
         case Snapshot():
-            return entitlements.judge(rules, source, document, tolerance=tolerance)
+            return judge_entitlement(rules, source, document, tolerance=tolerance)
         case Unmetered():
             return Judgement(document, (), tuple((rule.type, Reason.NOT_METERED) for rule in rules))
         case PeriodEnd():
-            return entitlements.end(rules, source, document)
+            return end_period(rules, source, document)
         case _:
             assert_never(source)

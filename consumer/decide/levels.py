@@ -11,9 +11,11 @@ from schemas.amounts import EXACT
 from schemas.thresholds import Line
 
 _HUNDRED: Final = Decimal(100)
+_TEN: Final = Decimal(10)
+COARSE_MOST: Final = 1000  # per cent: without an end, a plan of 10 that is used 50,000 times would be written each time
 
 
-class Place(Struct, frozen=True, gc=False):
+class BesideLine(Struct, frozen=True, gc=False):
     """Where a level is beside one line.
 
     Attributes:
@@ -27,14 +29,14 @@ class Place(Struct, frozen=True, gc=False):
     is_reached: bool | None
 
 
-_NOWHERE: Final = Place(None, None)
+_NOWHERE: Final = BesideLine(None, None)
 
 
-def placed(lines: Sequence[Line], level: Level) -> list[Place]:
+def placed(lines: Sequence[Line], level: Level) -> list[BesideLine]:
     """Return where *level* is beside each of *lines*."""
     usage, balance, allowance = level.usage, level.balance, level.allowance
     whole = allowance if allowance is not None and allowance > 0 else None
-    places: list[Place] = []
+    places: list[BesideLine] = []
     for line in lines:
         shown = balance if line.is_balance else usage
         if line.share is None:
@@ -45,10 +47,27 @@ def placed(lines: Sequence[Line], level: Level) -> list[Place]:
             places.append(_NOWHERE)
             continue
         if shown is None:
-            places.append(Place(amount, None))
+            places.append(BesideLine(amount, None))
         else:
-            places.append(Place(amount, shown <= amount if line.is_balance else shown >= amount))
+            places.append(BesideLine(amount, shown <= amount if line.is_balance else shown >= amount))
     return places
+
+
+def coarse(level: Level) -> int | None:
+    """Return how much of the allowance is used, in per cent: a multiple of ten, rounded down, 0 to `COARSE_MOST`.
+
+    None where there is no part of it: usage or allowance is not known, or the allowance is zero or less.
+    """
+    usage, allowance = level.usage, level.allowance
+    if usage is None or allowance is None or allowance <= 0:
+        return None
+    tenths = int(EXACT.divide_int(EXACT.multiply(usage, _TEN), allowance))
+    return min(max(tenths, 0) * 10, COARSE_MOST)
+
+
+def coarse_amount(percent: int, allowance: Decimal) -> Decimal:
+    """Return the usage at which *percent* of *allowance* begins, exactly."""
+    return EXACT.multiply(EXACT.scaleb(Decimal(percent), -2), allowance)
 
 
 def lacks(line: Line) -> Reason:

@@ -1,16 +1,15 @@
 """The nouns of the judgement: frozen values, no behaviour."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from schemas.events import Action, FeatureRef
 from schemas.rules import Rule, RuleId, RuleType
-from schemas.sources import Invoice, PeriodEnd, Snapshot
 from schemas.thresholds import Threshold
 
 
@@ -57,16 +56,16 @@ class Level(msgspec.Struct, frozen=True, gc=False):
 class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of one threshold in the current period.
 
-    `fired`: its episode has been told, and not seen to end. `clear`: the level was seen below it since. `ignored`: it
+    `fired`: its episode was notified, and not seen to end. `clear`: the level was seen below it since. `ignored`: it
     was reached when its rule came to it, and is silent (`onCreate: ignore`).
     """
 
     state: Literal["fired", "clear", "ignored"]
-    episode: int  # 1 for the first crossing of the period; 0: none was told, what was reached was ignored
+    episode: int  # 1 for the first crossing of the period; 0: none was notified, what was reached was ignored
     at: dt.datetime  # calculatedAt of the record that made it
     level: Decimal  # usage or balance at that record
-    # By an event of its own: only then can a recovery be told. Stored as `told`, where it is not.
-    is_told: bool = msgspec.field(name="told", default=True)
+    # By an event for this threshold: only then is its recovery notified. Stored as `told`, where it was not.
+    is_notified: bool = msgspec.field(name="told", default=True)
 
 
 Marks = Mapping[RuleId, Mapping[str, Mark]]  # rule → Threshold.identity → mark
@@ -98,8 +97,10 @@ class Document(msgspec.Struct, frozen=True, gc=False):
         active_to: as the newest record has it.
         feature: likewise; its id is empty where no record says one. None of a row that an older release wrote.
         marks: of this period only: records of older ones make nothing, so nothing of them is needed.
-        resets: rules that have told of this period's start.
+        resets: rules that have notified of this period's start.
         sights: which thresholds that ignore what is reached already have seen the entitlement; kept over periods.
+        level: in the period, coarse (`levels.coarse`); for people, never judged on. None where it is not known.
+        level_at: the record that changed it; None where none has.
     """
 
     version: int = 0
@@ -117,6 +118,8 @@ class Document(msgspec.Struct, frozen=True, gc=False):
     marks: Marks = msgspec.field(default_factory=lambda: NO_MARKS)
     resets: frozenset[RuleId] = NO_RESETS
     sights: Sights = msgspec.field(default_factory=lambda: NO_SIGHTS)
+    level: int | None = None
+    level_at: dt.datetime | None = None
 
 
 class InvoiceDocument(msgspec.Struct, frozen=True, gc=False):
@@ -140,60 +143,65 @@ TOLERANCE: Final = dt.timedelta(minutes=5)
 UNSEEN_INVOICE = InvoiceDocument()
 
 
-class Crossing(msgspec.Struct, frozen=True, kw_only=True):
-    """A threshold that fires or recovers: what an event is made of, before it has an id.
+class Occurrence(Protocol):
+    """What fires: one event, before it has an id. Each rule type has its own (`decide/rules`)."""
 
-    Attributes:
-        snapshot: what showed it; of a closing what ended the period: a record of the next one, or the clock.
-        period_from: the start that counts of the threshold's period.
-        at: when it was crossed; of a closing when the next period begins.
-        also_crossed: fired at the same record, and told by this event alone.
-        is_closing: a recovery because the period has ended, not by the level.
-        period_to: of a closing the end of that period, where one was known.
-    """
+    @property
+    def rule(self) -> Rule:
+        """The rule as it was judged."""
 
-    rule: Rule
-    threshold: Threshold
-    episode: int
-    snapshot: Snapshot | PeriodEnd
-    period_from: dt.datetime
-    at: dt.datetime
-    reason: Reason
-    action: Action = Action.TRIGGERED
-    also_crossed: tuple[Threshold, ...] = ()
-    is_closing: bool = False
-    period_to: dt.datetime | None = None
+    @property
+    def reason(self) -> Reason:
+        """Why it fires."""
 
+    @property
+    def action(self) -> Action:
+        """Whether it fires or recovers."""
 
-class Reset(msgspec.Struct, frozen=True, kw_only=True):
-    """A new usage period, shown by a record or by the clock.
+    @property
+    def occurred_at(self) -> dt.datetime:
+        """The payload's timestamp."""
 
-    Attributes:
-        period_from: the new period's start: what makes it the same reset.
-        after: the start of the period that it ends, where that is part of what makes it the same reset: a threshold has
-            fired there, and a reset of the same new start may have been made before that.
-    """
+    @property
+    def made_before(self) -> Reason:
+        """The reason in place of `reason`, where an earlier record has made the same event."""
 
-    rule: Rule
-    source: Snapshot | PeriodEnd
-    period_from: dt.datetime
-    reason: Literal[Reason.RESET_MANUAL, Reason.RESET_AUTOMATIC]
-    at: dt.datetime  # when it was reset
-    after: dt.datetime | None = None
-    action: Action = Action.TRIGGERED
+    @property
+    def fired_in(self) -> dt.datetime | None:
+        """The start of the usage period that must be ended by the clock, since this fired in it; None for none."""
+
+    @property
+    def closes(self) -> Threshold | None:
+        """The threshold that recovers because its period has ended; None where it is not that."""
+
+    def identity(self) -> Sequence[str]:
+        """Return texts that are equal for two occurrences if and only if they are one event."""
+
+    def preceding(self) -> Sequence[str] | None:
+        """Return the identity of the event that a receiver must have had before this one, or None."""
+
+    def payload(self, event_id: str, timestamp: str) -> "Payload":
+        """Return the event as it is sent, and the parties by which it is found."""
 
 
-class InvoiceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice that was created, or changed its state; *previous* is the state before, None where none is known."""
+class Parties(msgspec.Struct, frozen=True):
+    """The subject, feature and customer by which an event is found again; None for what its record does not say."""
 
-    rule: Rule
-    invoice: Invoice
-    previous: str | None
-    reason: Literal[Reason.INVOICE_CREATED, Reason.STATE_CHANGED]
-    action: Action = Action.TRIGGERED
+    subject_key: str | None = None
+    feature_id: str | None = None
+    feature_key: str | None = None
+    customer_id: str | None = None
+    customer_key: str | None = None
 
 
-Occurrence = Crossing | Reset | InvoiceChange
+NO_PARTIES: Final = Parties()
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """An event in the reference product's envelope, not encoded yet."""
+
+    event: msgspec.Struct
+    parties: Parties
 
 
 class Judgement(NamedTuple):

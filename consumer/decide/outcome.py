@@ -13,7 +13,7 @@ class OutcomeClass(StrEnum):
     TIMEOUT = "timeout"  # the one deadline over resolve, connect, send and bounded body passed
     DNS = "dns"  # the name does not resolve
     ADDRESS = "address"  # the name resolves to an address that webhooks may not go to
-    CONNECT = "connect"  # nobody accepts connections there
+    CONNECT = "connect"  # nothing accepts connections there
     TLS = "tls"  # no trust: expired, another name, unknown authority, not TLS at all
     RESET = "reset"  # the connection ended before an answer
     PROTOCOL = "protocol"  # what came back is not HTTP
@@ -21,6 +21,14 @@ class OutcomeClass(StrEnum):
     RENDERING = "rendering"  # the channel's format could not be made of the event
     SHORTAGE = "shortage"  # we lack what a connection takes: a descriptor, a port, a buffer; the receiver was not asked
     INTERRUPTED = "interrupted"  # the sender died, or had to stop: whether the receiver got it is unknown
+
+
+class Refusal(StrEnum):
+    """What an answer means beyond its status, to the channel's format."""
+
+    RETRY = "retry"  # not taken this time, whatever the status says
+    PERMANENT = "permanent"  # this body will never be taken
+    GONE = "gone"  # there is nothing at this URL any more
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -33,7 +41,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
         status: the HTTP status, 100 to 599, where `kind` is STATUS; else None.
         body: the start of the response's body as text, capped; never holds NUL.
         detail: one line for a person: why it failed. No secret, no query, no userinfo.
-        retry_after: the response's Retry-After as it came, capped in length; None where absent.
+        retry_after: the response's Retry-After as it came, capped in length; None where absent. Of a format that is
+            asked to wait in the body: that, in seconds.
+        refusal: what the channel's format reads of the answer; None: what its status says.
+        is_of_destination: where `kind` is SHORTAGE, what we lack is for this destination alone: others are not short.
     """
 
     kind: OutcomeClass
@@ -43,8 +54,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     body: str = ""
     detail: str = ""
     retry_after: str | None = None
+    refusal: Refusal | None = None
+    is_of_destination: bool = False
 
     @property
     def is_success(self) -> bool:
-        """Whether the receiver has taken it: 2xx and nothing else (Standard Webhooks 1.0.0)."""
-        return self.status is not None and 200 <= self.status <= 299  # noqa: PLR2004 - the status class itself
+        """Whether the receiver has taken it: 2xx alone (Standard Webhooks 1.0.0), unless its format objects."""
+        is_2xx = self.status is not None and 200 <= self.status <= 299  # noqa: PLR2004 - the status class itself
+        return is_2xx and self.refusal is None

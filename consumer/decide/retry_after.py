@@ -15,7 +15,7 @@ _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 def asked(outcome: Outcome) -> dt.timedelta | None:
     """Return how long *outcome*'s receiver asks us to wait from its answer on, 0 to one hour; None where it does not.
 
-    A date is measured against our clock when the answer came: whoever is wrong, the wait is never longer than an hour.
+    A date is measured against our clock when the answer came; a wrong clock makes the wait no longer than an hour.
     """
     text = (outcome.retry_after or "").strip()
     if _SECONDS.fullmatch(text):

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from consumer.decide import backoff, retry_after
-from consumer.decide.outcome import Outcome, OutcomeClass
+from consumer.decide.outcome import Outcome, OutcomeClass, Refusal
 
 GONE: Final = 410  # Standard Webhooks 1.0.0: disable the endpoint
 TOO_MANY_REQUESTS: Final = 429
@@ -59,9 +59,9 @@ def verdict(
     """
     if outcome.is_success:
         return Delivered()
-    if outcome.status == GONE:
-        return Disable("410 Gone: the receiver wants no more webhooks here")
-    if (decided := _of_ours(outcome, interrupted)) is not None:
+    if outcome.refusal is Refusal.GONE or outcome.status == GONE:
+        return Disable(outcome.detail or "410 Gone: the receiver wants no more webhooks here")
+    if (decided := _regardless(outcome, interrupted)) is not None:
         return decided
     is_timeout = outcome.kind is OutcomeClass.TIMEOUT
     delay = backoff.delay(schedule, step + 1, jitter=jitter, is_timeout=is_timeout)
@@ -74,8 +74,10 @@ def verdict(
     return RetryIn(delay if pause is None else max(delay, pause), pause=pause)
 
 
-def _of_ours(outcome: Outcome, interrupted: int) -> Verdict | None:
-    """Return what follows from what is ours alone; None where the schedule decides."""
+def _regardless(outcome: Outcome, interrupted: int) -> Verdict | None:
+    """Return what follows whatever the schedule says; None where that decides."""
+    if outcome.refusal is Refusal.PERMANENT:
+        return GiveUp()  # the same body would be refused again
     if outcome.kind is OutcomeClass.RENDERING:
         return GiveUp()  # the same event and format would fail again
     if outcome.kind is OutcomeClass.SHORTAGE:

@@ -10,40 +10,45 @@ A threshold's mark in its period, and what moves it:
 ```
 A `clear` one too is ignored where it would fire at first sight (its rule was enabled again); its episodes go on.
 Only what happens at first sight, and the arrows from (none), are open to a late record: the level was reached, whenever
-one learns of it. The end of the period closes what has fired (`close`): a recovery of what an event told.
+one learns of it. The end of the period closes what has fired (`closed`): a recovery of what was notified.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from consumer.decide import levels
-from consumer.decide.model import Crossing, Level, Mark, Reason
-from schemas.events import Action
-from schemas.rules import BalanceThresholdSpec, Rule, Since
-from schemas.sources import PeriodEnd, Snapshot
-from schemas.thresholds import Line
+from consumer.decide.model import Level, Mark, Reason
+from consumer.decide.rules.contracts import OF_ENTITLEMENTS, EntitlementRecord, Finding, PeriodClosed
+from consumer.decide.rules.crossing import Crossing
+from consumer.decide.sample_records import level_of, month_of, sample_snapshot
+from schemas.events import Action, FeatureRef
+from schemas.rules import BalanceThresholdSpec, Rule, Since, Spec
+from schemas.sources import Snapshot
+from schemas.thresholds import Line, Threshold
 
-
-class Known(Struct, frozen=True):
-    """What is remembered of one rule's thresholds, by identity."""
-
-    marks: Mapping[str, Mark]
-    sights: Mapping[str, int]
-
-
-class Finding(Struct, frozen=True):
-    """What one rule makes of one snapshot: its marks and sights after it, what is told, and a reason a threshold."""
-
-    marks: Mapping[str, Mark]  # the very mapping given where nothing changed
-    sights: Mapping[str, int]  # likewise
-    crossings: tuple[Crossing, ...]
-    reasons: tuple[Reason, ...]
+REASONS: Final = (
+    Reason.FIRST_CROSSING,
+    Reason.REARMED,
+    Reason.RECOVERED,
+    Reason.ALREADY_FIRED,
+    Reason.ALSO_CROSSED,
+    Reason.BELOW,
+    Reason.IGNORED_ON_CREATE,
+    Reason.NO_ALLOWANCE,
+    Reason.NO_BALANCE,
+    Reason.LATE,
+    *OF_ENTITLEMENTS,
+)
+ACTIONS: Final = (Action.TRIGGERED, Action.RECOVERED)
+SAMPLE: Final[Mapping[str, Any]] = {"thresholds": [{"type": "usage_percentage", "value": 80}]}
+_NONE: Final[Mapping[str, Mark]] = {}
+_UNSEEN: Final[Mapping[str, int]] = {}
 
 
 class _Step(Struct, frozen=True):
@@ -62,7 +67,8 @@ class _At(Struct, frozen=True):
     snapshot: Snapshot
     begins: dt.datetime
     level: Level
-    known: Known
+    marks: Mapping[str, Mark]  # of the rule, by identity
+    sights: Mapping[str, int]  # likewise
     is_late: bool
 
 
@@ -78,99 +84,125 @@ _UNKNOWN: Final = Level(None, None, None)
 _STAYS: Final = {reason: _Step(reason) for reason in Reason}  # nearly all steps: made once
 
 
-def judge(
-    rule: Rule,
-    spec: BalanceThresholdSpec,
-    snapshot: Snapshot,
-    begins: dt.datetime,
-    known: Known,
-    *,
-    is_late: bool,
-) -> Finding:
-    """Judge each distinct threshold of *spec*.
+def features(spec: Spec) -> tuple[str, ...] | None:
+    """Return the features that it is about."""
+    return _its(spec).features
 
-    Args:
-        rule: whose *spec* it is.
-        spec: the thresholds, and how they are told.
-        snapshot: of the period of the marks in *known*.
-        begins: the start that counts of that period.
-        known: the rule's own.
-        is_late: whether a newer record has spoken already: then only what has no mark may fire.
-    """
+
+def thresholds(rule: Rule) -> Sequence[Threshold]:
+    """Return the distinct thresholds."""
+    return list(_its(rule.spec).distinct.values())
+
+
+def lines(rule: Rule) -> Sequence[Line]:
+    """Return the same, to be judged by."""
+    return _its(rule.spec).lines
+
+
+def looks_back(rule: Rule) -> bool:
+    """Whether it re-arms, or notifies of recoveries."""
+    return _its(rule.spec).looks_back
+
+
+def evaluate(rule: Rule, record: EntitlementRecord) -> Finding:
+    """Judge each distinct threshold of *rule* on the marks of the snapshot's period."""
+    spec, snapshot, rule_id = _its(rule.spec), record.snapshot, rule.id
+    marks = record.period.marks.get(rule_id, _NONE)
+    sights = record.period.sights.get(rule_id, _UNSEEN)
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    at, lines = _At(spec, rule.ignoring, snapshot, begins, level, known, is_late), spec.lines
+    at = _At(spec, rule.ignoring, snapshot, record.begins, level, marks, sights, record.is_late)
+    lines = spec.lines
     places = levels.placed(lines, level)
     steps = [_step(at, line, is_reached=place.is_reached) for line, place in zip(lines, places, strict=True)]
     reasons = tuple([step.reason for step in steps])
-    sights = _sights(known, lines, steps) if at.ignoring else known.sights
+    seen = _first_seen(sights, lines, steps) if at.ignoring else None
     stepped = zip(lines, steps, strict=True)
     moved = [_Moved(line, step.reason, step.mark) for line, step in stepped if step.mark is not None]
     if not moved:
-        return Finding(known.marks, sights, (), reasons)
-    marks = {**known.marks, **{one.line.identity: one.mark for one in moved}}
+        return Finding((), reasons, sights=seen, is_watched=bool(marks) and spec.looks_back)
+    marks = {**marks, **{one.line.identity: one.mark for one in moved}}
     if spec.emit == "each":
-        return Finding(marks, sights, _each(rule, at, moved), reasons)
-    told = _highest(rule, at, moved)
-    silent = {one.identity for crossing in told for one in crossing.also_crossed}
-    marks |= {identity: replace(marks[identity], is_told=False) for identity in silent}
+        return Finding(_each(rule, at, moved), reasons, marks, seen, is_watched=spec.looks_back)
+    crossings = _highest(rule, at, moved)
+    silent = {one.identity for crossing in crossings for one in crossing.also_crossed}
+    marks |= {identity: replace(marks[identity], is_notified=False) for identity in silent}
     said = [
         Reason.ALSO_CROSSED if line.identity in silent else reason for line, reason in zip(lines, reasons, strict=True)
     ]
-    return Finding(marks, sights, told, tuple(said))
+    return Finding(crossings, tuple(said), marks, seen, is_watched=spec.looks_back)
 
 
-def close(
-    rule: Rule,
-    spec: BalanceThresholdSpec,
-    marks: Mapping[str, Mark],
-    *,
-    source: Snapshot | PeriodEnd,
-    period: tuple[dt.datetime, dt.datetime | None],
-    at: dt.datetime,
-) -> tuple[Crossing, ...]:
-    """Return a recovery for each threshold of *spec* that an event told of, and none that it is over: its period is.
+def closed(rule: Rule, over: PeriodClosed) -> Sequence[Crossing]:
+    """Return a recovery for each threshold that was notified and has not recovered: its period is over.
 
     Most advanced first, as what falls at once; of the allowance nothing is known, so a percentage counts as a value.
     """
-    if not spec.tells_recovery:
+    spec, marks = _its(rule.spec), over.document.marks.get(rule.id, _NONE)
+    if not spec.notifies_recovery:
         return ()
     known = [(line, marks[line.identity]) for line in spec.lines if line.identity in marks]
-    fired = [(line, mark.episode) for line, mark in known if mark.state == "fired" and mark.is_told]
+    fired = [(line, mark.episode) for line, mark in known if mark.state == "fired" and mark.is_notified]
     fired.sort(key=lambda one: levels.advancement(one[0], _UNKNOWN), reverse=True)
     return tuple(
         Crossing(
             rule=rule,
             threshold=line.threshold,
             episode=episode,
-            snapshot=source,
-            period_from=period[0],
-            at=at,
+            snapshot=over.source,
+            period_from=over.period_from,
+            at=over.at,
             reason=Reason.RECOVERED,
             action=Action.RECOVERED,
             is_closing=True,
-            period_to=period[1],
+            period_to=over.document.period_to,
         )
         for line, episode in fired
     )
 
 
-def _sights(known: Known, lines: Sequence[Line], steps: Sequence[_Step]) -> Mapping[str, int]:
+def ended(_rule: Rule, _over: PeriodClosed) -> Sequence[Crossing]:
+    """Return nothing: only what has fired ends with its period."""
+    return ()
+
+
+def sample(rule: Rule, feature: FeatureRef, at: dt.datetime) -> Crossing:
+    """Return the first threshold, reached."""
+    first = _its(rule.spec).thresholds[0]
+    snapshot = sample_snapshot(rule.namespace, feature, at, month_of(at), level_of(first))
+    return Crossing(
+        rule=rule,
+        threshold=first,
+        episode=1,
+        snapshot=snapshot,
+        period_from=month_of(at),
+        at=at,
+        reason=Reason.FIRST_CROSSING,
+    )
+
+
+def _its(spec: Spec) -> BalanceThresholdSpec:
+    # isinstance asks pydantic's metaclass, which is slow
+    assert type(spec) is BalanceThresholdSpec  # noqa: S101 - found by its type
+    return spec
+
+
+def _first_seen(sights: Mapping[str, int], lines: Sequence[Line], steps: Sequence[_Step]) -> Mapping[str, int] | None:
     stepped = zip(lines, steps, strict=True)
     seen = {line.identity: step.sight for line, step in stepped if step.sight is not None}
-    return {**known.sights, **seen} if seen else known.sights
+    return {**sights, **seen} if seen else None
 
 
 def _step(at: _At, line: Line, *, is_reached: bool | None) -> _Step:
     if is_reached is None:
         return _STAYS[levels.lacks(line)]
-    identity, known = line.identity, at.known
-    mark = known.marks.get(identity)
+    identity = line.identity
+    mark = at.marks.get(identity)
     since = at.ignoring.get(identity)
-    sight = None if since is None or known.sights.get(identity) == since.revision else since.revision
+    sight = None if since is None or at.sights.get(identity) == since.revision else since.revision
     ignores = sight is not None and since is not None and at.begins < since.at
     if is_reached and ignores and (mark is None or (mark.state == "clear" and at.spec.rearm == "recovery")):
         episode = mark.episode if mark is not None else 0
-        ignored = Mark("ignored", episode, at.snapshot.calculated_at, _shown(line, at.level), is_told=False)
+        ignored = Mark("ignored", episode, at.snapshot.calculated_at, _shown(line, at.level), is_notified=False)
         step = _Step(Reason.IGNORED_ON_CREATE, ignored)
     elif mark is not None:
         step = _followed(at, line, mark, is_reached=is_reached)
@@ -187,7 +219,7 @@ def _followed(at: _At, line: Line, mark: Mark, *, is_reached: bool) -> _Step:
     if is_reached and (mark.state != "clear" or spec.rearm == "period"):
         has_fired = mark.state != "ignored" and mark.episode > 0
         return _STAYS[Reason.ALREADY_FIRED if has_fired else Reason.IGNORED_ON_CREATE]
-    # What is ignored has no recovery to tell.
+    # What was ignored has no recovery to notify.
     is_followed = spec.rearm == "recovery" if mark.state == "ignored" else spec.looks_back
     if not is_reached and (mark.state == "clear" or not is_followed):
         return _STAYS[Reason.BELOW]
@@ -196,12 +228,12 @@ def _followed(at: _At, line: Line, mark: Mark, *, is_reached: bool) -> _Step:
     if is_reached:
         return _Step(Reason.REARMED, _fired(at, line, mark.episode + 1))
     cleared = Mark("clear", mark.episode, at.snapshot.calculated_at, _shown(line, at.level))
-    is_told = spec.tells_recovery and mark.is_told
-    return _Step(Reason.RECOVERED if is_told else Reason.BELOW, cleared)
+    is_notified = spec.notifies_recovery and mark.is_notified
+    return _Step(Reason.RECOVERED if is_notified else Reason.BELOW, cleared)
 
 
 def _each(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ...]:
-    """Return a crossing for each that is told: first what has risen, in rising order, then what has fallen."""
+    """Return a crossing for each that is notified: first what has risen, in rising order, then what has fallen."""
     risen, fallen = _risen(at, moved), [one for one in moved if one.reason is Reason.RECOVERED]
     if len(fallen) > 1:
         fallen.sort(key=lambda one: levels.advancement(one.line, at.level), reverse=True)
@@ -213,12 +245,12 @@ def _each(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ...]:
 
 def _highest(rule: Rule, at: _At, moved: Sequence[_Moved]) -> tuple[Crossing, ...]:
     """Return the most advanced of each kind, with the others in `also_crossed`."""
-    told: list[Crossing] = []
+    crossings: list[Crossing] = []
     for _, kind in groupby(_risen(at, moved), key=lambda one: one.line.is_balance):
         *others, top = kind
         also = tuple(one.line.threshold for one in others)
-        told.append(replace(_crossing(rule, at, top, Action.TRIGGERED), also_crossed=also))
-    return tuple(told)
+        crossings.append(replace(_crossing(rule, at, top, Action.TRIGGERED), also_crossed=also))
+    return tuple(crossings)
 
 
 def _risen(at: _At, moved: Sequence[_Moved]) -> list[_Moved]:

@@ -3,20 +3,60 @@
 The state is the extended status. What it was before says the record itself, else the newest record seen.
 """
 
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final
+
 from consumer.decide.model import InvoiceDocument, Reason
-from schemas.rules import InvoiceUpdatedSpec
+from consumer.decide.rules.contracts import FOUND_AT_WRITE
+from consumer.decide.rules.invoice_change import InvoiceChange, is_gathering
+from consumer.decide.sample_records import sample_updated
+from schemas.events import Action, FeatureRef
+from schemas.rules import InvoiceUpdatedSpec, Rule, Spec
 from schemas.sources import Invoice, short_status
 
-GATHERING = "gathering"  # not an invoice yet: it collects what the next one will charge
+REASONS: Final = (
+    Reason.STATE_CHANGED,
+    Reason.SAME_STATE,
+    Reason.STATUS_NOT_WANTED,
+    Reason.GATHERING,
+    Reason.LATE,
+    *FOUND_AT_WRITE,
+)
+ACTIONS: Final = (Action.TRIGGERED,)
+SAMPLE: Final[Mapping[str, Any]] = {"statuses": ["paid"]}
 
 
-def is_gathering(invoice: Invoice) -> bool:
-    """Whether *invoice* is one that nobody is told of."""
-    return short_status(invoice.state) == GATHERING
+def is_about(invoice: Invoice) -> bool:
+    """Whether the record says that it was updated."""
+    return not invoice.is_created
 
 
-def judge(spec: InvoiceUpdatedSpec, invoice: Invoice, seen: InvoiceDocument, *, previous: str | None) -> Reason:
-    """Return whether *invoice* has changed its state to one that is wanted, or why it is not told.
+def evaluate(rule: Rule, invoice: Invoice, before: InvoiceDocument) -> tuple[Reason, InvoiceChange | None]:
+    """Return whether the invoice has changed its state to one that is wanted."""
+    previous = invoice.previous or before.state
+    reason = _why(_its(rule.spec), invoice, before, previous=previous)
+    if reason is not Reason.STATE_CHANGED:
+        return reason, None
+    return reason, InvoiceChange(rule=rule, invoice=invoice, previous=previous, reason=reason)
+
+
+def sample(rule: Rule, _feature: FeatureRef, at: dt.datetime) -> InvoiceChange:
+    """Return an invoice that enters the first state that is wanted."""
+    statuses = _its(rule.spec).statuses
+    state = statuses[0] if statuses else "issued"
+    previous = "issuing.syncing" if state.startswith("draft") else "draft.waiting_auto_approval"
+    changed = sample_updated(rule.namespace, state, at)
+    return InvoiceChange(rule=rule, invoice=changed, previous=previous, reason=Reason.STATE_CHANGED)
+
+
+def _its(spec: Spec) -> InvoiceUpdatedSpec:
+    assert isinstance(spec, InvoiceUpdatedSpec)  # noqa: S101 - found by its type
+    return spec
+
+
+def _why(spec: InvoiceUpdatedSpec, invoice: Invoice, seen: InvoiceDocument, *, previous: str | None) -> Reason:
+    """Return whether *invoice* has changed its state to one that is wanted, or why it is not notified.
 
     Args:
         spec: which states are wanted.

@@ -1,4 +1,4 @@
-"""A rule → a sample of what it would tell: for people who test a rule or a channel.
+"""Sample records, of which a rule type makes a sample of its event: for people who test a rule or a channel.
 
 Made as OpenMeter's records are and read by the same code, so that the payload has every field of the reference product.
 """
@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any, Final, assert_never
 
-from consumer.decide.model import Crossing, InvoiceChange, Occurrence, Reason, Reset
 from schemas import openmeter, openmeter_invoices, times
 from schemas.events import FeatureRef, encode
-from schemas.rules import BalanceThresholdSpec, InvoiceCreatedSpec, InvoiceUpdatedSpec, ResetSpec, Rule
-from schemas.sources import Snapshot
+from schemas.sources import Invoice, Snapshot
 from schemas.thresholds import Threshold, ThresholdType
 
 UNNAMED: Final = FeatureRef("00000000000000000000000001", "sample_feature")  # of a rule about all features
@@ -29,45 +27,12 @@ _HUGE: Final = Decimal(10) ** _PRECISION  # to which an allowance adds nothing, 
 _NOTHING: Final = Decimal(0)
 
 
-def sample(rule: Rule, feature: FeatureRef, at: dt.datetime) -> Occurrence:
-    """Return what *rule* could tell of *feature* at *at*: its first threshold reached, a reset, an invoice."""
-    match rule.spec:
-        case BalanceThresholdSpec(thresholds=thresholds):
-            first = thresholds[0]
-            snapshot = _snapshot(rule.namespace, feature, at, _month(at), _value(first))
-            return Crossing(
-                rule=rule,
-                threshold=first,
-                episode=1,
-                snapshot=snapshot,
-                period_from=_month(at),
-                at=at,
-                reason=Reason.FIRST_CROSSING,
-            )
-        case ResetSpec():
-            source = _snapshot(rule.namespace, feature, at, at, _level(_NOTHING, _ALLOWANCE))
-            return Reset(rule=rule, source=source, period_from=at, reason=Reason.RESET_MANUAL, at=at)
-        case InvoiceCreatedSpec():
-            made = openmeter_invoices.read_created(
-                encode({"invoice": _invoice(rule.namespace, "draft.created", at)}), **_envelope(at)
-            )
-            return InvoiceChange(rule=rule, invoice=made, previous=None, reason=Reason.INVOICE_CREATED)
-        case InvoiceUpdatedSpec(statuses=statuses):
-            state = statuses[0] if statuses else "issued"
-            previous = "issuing.syncing" if state.startswith("draft") else "draft.waiting_auto_approval"
-            changed = openmeter_invoices.read_updated(
-                encode({"new": {"invoice": _invoice(rule.namespace, state, at)}}), **_envelope(at)
-            )
-            return InvoiceChange(rule=rule, invoice=changed, previous=previous, reason=Reason.STATE_CHANGED)
-        case _:
-            assert_never(rule.spec)
-
-
-def _month(at: dt.datetime) -> dt.datetime:
+def month_of(at: dt.datetime) -> dt.datetime:
+    """Return the start of the month."""
     return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
-def _value(threshold: Threshold) -> dict[str, object]:
+def level_of(threshold: Threshold) -> dict[str, object]:
     """Return a level at which *threshold* is reached: exactly."""
     match threshold.type:
         case ThresholdType.USAGE_PERCENTAGE | ThresholdType.PERCENT:
@@ -81,6 +46,22 @@ def _value(threshold: Threshold) -> dict[str, object]:
             assert_never(threshold.type)
 
 
+def full_level() -> dict[str, object]:
+    """Return a level of which nothing is used."""
+    return _level(_NOTHING, _ALLOWANCE)
+
+
+def sample_created(namespace: str, state: str, at: dt.datetime) -> Invoice:
+    """Return a new invoice."""
+    return openmeter_invoices.read_created(encode({"invoice": _invoice(namespace, state, at)}), **_envelope(at))
+
+
+def sample_updated(namespace: str, state: str, at: dt.datetime) -> Invoice:
+    """Return an invoice that enters *state*."""
+    data = encode({"new": {"invoice": _invoice(namespace, state, at)}})
+    return openmeter_invoices.read_updated(data, **_envelope(at))
+
+
 def _level(usage: Decimal, allowance: Decimal) -> dict[str, object]:
     left = _DIGITS.subtract(allowance, usage)
     return {
@@ -92,11 +73,12 @@ def _level(usage: Decimal, allowance: Decimal) -> dict[str, object]:
     }
 
 
-def _snapshot(
+def sample_snapshot(
     namespace: str, feature: FeatureRef, at: dt.datetime, start: dt.datetime, value: Mapping[str, object]
 ) -> Snapshot:
+    """Return a snapshot of *feature* calculated at *at*, in a period that begins at *start*."""
     begun = times.text(start)
-    period = {"from": begun, "to": times.text((_month(at) + dt.timedelta(days=32)).replace(day=1))}
+    period = {"from": begun, "to": times.text((month_of(at) + dt.timedelta(days=32)).replace(day=1))}
     existed = {"createdAt": begun, "updatedAt": begun}
     data: dict[str, object] = {
         "operation": "update",
@@ -137,7 +119,7 @@ def _envelope(at: dt.datetime) -> dict[str, str]:
 
 
 def _invoice(namespace: str, state: str, at: dt.datetime) -> dict[str, Any]:
-    start = _month(at)
+    start = month_of(at)
     period = {"from": times.text((start - dt.timedelta(days=1)).replace(day=1)), "to": times.text(start)}
     now = times.text(at)
     existed = {"createdAt": now, "updatedAt": now}
