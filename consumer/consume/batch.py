@@ -8,14 +8,14 @@ import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct
 
+from consumer.consume.fast_path.glance import Glance
 from consumer.decide.judge import judge
-from consumer.decide.model import TOLERANCE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
-from consumer.decide.payloads import freeze, identity, in_period, occurred_at, preceding
+from consumer.decide.model import TOLERANCE, AnyDocument, Document, Occurrence, Reason
+from consumer.decide.payloads import freeze, identity, in_period, preceding
 from consumer.store.memory import MemoryKey
 from consumer.store.outbox import Change, NewEvent
 from schemas import events
-from schemas.events import Action, FeatureRef
-from schemas.glance import Glance
+from schemas.events import FeatureRef
 from schemas.rules import Rule, RuleType
 from schemas.sources import About, Snapshot, SourceEvent
 from schemas.tracing import Traced, traced
@@ -29,7 +29,7 @@ STATEMENT_BYTES: Final = 4 * 1024 * 1024  # beyond it the next record waits for 
 _LATEST_MS = 253_402_300_799_999  # the end of year 9999: a producer may claim any 64-bit timestamp
 
 
-class Wanted(Struct, frozen=True):
+class WantedRecord(Struct, frozen=True):
     """A record that some rule is about; *key*: whose memory it is judged on."""
 
     record: KafkaRecord
@@ -44,7 +44,7 @@ class Folded(Struct):
 
     before: AnyDocument
     document: AnyDocument
-    wanted: list[Wanted] = []
+    wanted: list[WantedRecord] = []
     occurrences: list[tuple[Occurrence, NewEvent]] = []
     reasons: list[tuple[RuleType, Reason]] = []
     shown_by: SourceEvent | None = None  # the record that last changed the document
@@ -66,20 +66,20 @@ class Fold(Struct):
     """
 
     states: dict[MemoryKey, Folded] = {}
-    too_many: list[tuple[Wanted, str]] = []
-    left: Sequence[Wanted] = ()
+    too_many: list[tuple[WantedRecord, str]] = []
+    left: Sequence[WantedRecord] = ()
 
 
-def in_parts(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+def in_parts(wanted: Sequence[WantedRecord]) -> list[list[WantedRecord]]:
     """Return *wanted* in parts of about `PART_RECORDS` or `PART_BYTES`, in order: all of one key in one part."""
     size = sum([len(one.record.value or b"") for one in wanted])
-    parts: list[list[Wanted]] = [[] for _ in range(max(-(-len(wanted) // PART_RECORDS), -(-size // PART_BYTES)))]
+    parts: list[list[WantedRecord]] = [[] for _ in range(max(-(-len(wanted) // PART_RECORDS), -(-size // PART_BYTES)))]
     for one in wanted:
         parts[hash(one.key) % len(parts)].append(one)
     return [part for part in parts if part]
 
 
-def smaller(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+def smaller(wanted: Sequence[WantedRecord]) -> list[list[WantedRecord]]:
     """Return *wanted*, more than one, in smaller parts to be written one after the other.
 
     Each key stays whole in one of two parts: nothing of it is judged on half of its records. Those of a single key come
@@ -93,7 +93,7 @@ def smaller(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
 
 
 def fold(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedRecord],
     documents: Mapping[MemoryKey, AnyDocument],
     new_id: Callable[[], str],
     tolerance: dt.timedelta = TOLERANCE,
@@ -127,7 +127,7 @@ def fold(
     return folded
 
 
-def _events(occurrences: Sequence[Occurrence], one: Wanted, new_id: Callable[[], str]) -> list[NewEvent] | None:
+def _events(occurrences: Sequence[Occurrence], one: WantedRecord, new_id: Callable[[], str]) -> list[NewEvent] | None:
     """Return the events of a record, or None where they are too large together: no more of them is made than that."""
     made: list[NewEvent] = []
     if not occurrences:
@@ -173,10 +173,7 @@ def _has_fired(folded: Folded) -> bool:
     if not folded.occurrences or not isinstance(document, Document):
         return False
     start = document.begins_at or document.period_from
-    return any(
-        isinstance(one, Crossing) and one.action is Action.TRIGGERED and one.period_from == start
-        for one, _ in folded.occurrences
-    )
+    return any(one.fired_in is not None and one.fired_in == start for one, _ in folded.occurrences)
 
 
 def new_event(
@@ -188,13 +185,14 @@ def new_event(
         id=event_id,
         identity=identity(occurrence),
         rule_id=occurrence.rule.id,
+        rule_key=occurrence.rule.key,
         rule_name=occurrence.rule.name,
         type=occurrence.rule.type.value,
         action=occurrence.action.value,
         after=preceding(occurrence),
         payload=frozen.body,
         parties=frozen.parties,
-        occurred_at=occurred_at(occurrence),
+        occurred_at=occurrence.occurred_at,
         recorded_at=recorded_at,
         record=record,
     )
@@ -217,8 +215,7 @@ def as_written(
     found = list(reasons)
     for one, is_made in zip(occurrences, was_made, strict=True):
         if not is_made:
-            known = Reason.ALREADY_RESET if isinstance(one, Reset) else Reason.DUPLICATE
-            found[found.index((one.rule.type, one.reason))] = (one.rule.type, known)
+            found[found.index((one.rule.type, one.reason))] = (one.rule.type, one.made_before)
     return found
 
 

@@ -42,6 +42,35 @@ class DeadLetters:
     def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
+        self._is_gone = False
+
+    async def watch(self) -> None:
+        """Have the producer ask for the topic from now on, as it does once it has sent a dead letter.
+
+        Raises:
+            SourceUnavailable: it is not there now, or Kafka cannot be reached.
+        """
+        with translated(f"asking for topic {self._topic}"):
+            await self._producer.partitions_for(self._topic)
+
+    @property
+    def gone(self) -> str | None:
+        """What to do where Kafka does not know the topic any more; None while it does, as far as it has answered."""
+        if self._producer.client.cluster.partitions_for_topic(self._topic):
+            return None
+        return (
+            f"Kafka: topic {self._topic}: is not there any more: create it again, or name another in"
+            " TOLLBELL_TOPIC_DEAD_LETTERS: the first dead letter stops its partition until then"
+        )
+
+    async def look(self) -> None:
+        """Say that the topic is gone, once, and that it is there again: no record need be rejected for that."""
+        was_gone, why = self._is_gone, self.gone
+        self._is_gone = why is not None
+        if why is not None and not was_gone:
+            logger.warning("dead_letters.no_topic", error=why)
+        elif why is None and was_gone:
+            logger.info("dead_letters.topic_back", topic=self._topic)
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Produce *letters*; return when the brokers have all of them.
@@ -52,7 +81,7 @@ class DeadLetters:
         """
         if not letters:
             return
-        with translated("producing dead letters"):
+        with translated(f"producing dead letters to topic {self._topic}"):
             try:
                 await asyncio.gather(*[await self._send(letter, MAX_BYTES) for letter in letters])
             except MessageSizeTooLargeError:

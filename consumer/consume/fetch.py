@@ -16,7 +16,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from consumer import clock, log
+from consumer import clock, log, pauses
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.gathering import Gathering
 from consumer.consume.held import Held
@@ -27,6 +27,7 @@ from consumer.consume.offset_committer import OffsetCommitter
 from consumer.consume.progress import Batches, Progress, first_offsets
 from consumer.consume.starts import Starts
 from consumer.errors import Refused, StoreFailed, StoreUnavailable, Unavailable
+from consumer.patience import Outage
 
 POLL_MS: Final = 200
 # What came while records gathered: the first poll has what was fetched before that, and lets aiokafka fetch again.
@@ -39,9 +40,9 @@ QUIET: Final = 0.1  # of the records of the batch before are judged, at most
 ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
 REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in flight
 CANCEL_TIMEOUT: Final = 1.0  # seconds a cancelled batch has to end: its connection may hang
-AWAY_PAUSE: Final = 0.5  # seconds between two looks whether Postgres is back
 STUCK_AFTER: Final = 60.0  # seconds below the end without a move (aiokafka#847, #1037)
 NARROW_AFTER: Final = 3  # times in a row that Postgres fails the same batch for an unknown reason
+MAKE_IT: Final = "create it again, or name another in TOLLBELL_TOPICS_*"
 logger = log.get("consume")
 
 
@@ -71,18 +72,29 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._lag = Lag(ingest.metrics)
         self._committer = OffsetCommitter(consumer)
         self._gathering = Gathering()
+        # From a revoking to the next assignment nothing is taken: a commit is refused then, and aiokafka answers that
+        # by joining once more, at which the same happens again: for minutes, under load.
+        self._is_rebalancing = False
         self._idle = asyncio.Event()  # no batch is in flight, and what is safe is scheduled to be committed
         self._idle.set()
         self._failures = 0  # in a row, of batches that Postgres failed for an unknown reason
-        self._failed: str | None = None  # why it did, until a batch succeeds
+        self._failed: str | None = None  # why the last batch did, until one succeeds
         self._most = BATCH_RECORDS  # records of the next batch
         self._waiting_for: str | None = "Kafka: no partitions assigned yet"
+        self._outage = Outage(logger, "consume")
+        self._waits = 0  # how often it was waited for a server
         self._away: str | None = None  # what Kafka's last answer to `measure` was, where it was none
 
     @property
     def waiting_for(self) -> str | None:
         """Why nothing is read now, for `/readyz`; None while all is well."""
-        return self._waiting_for or self._away or self._held.why or self._failed
+        return self._waiting_for or self._away or self._held.why or self._failed or self._gone
+
+    @property
+    def _gone(self) -> str | None:
+        """Which topics Kafka does not know any more: their partitions are not assigned, so none of them shows a lag."""
+        gone = [topic for topic in self._topics if not self._consumer.partitions_for_topic(topic)]
+        return f"Kafka: topic {', '.join(gone)}: is not there any more: {MAKE_IT}" if gone else None
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -90,11 +102,13 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in flight finish; what we remember of documents may change under another's hands now."""
+        self._is_rebalancing = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REVOKE_TIMEOUT):
                 await self._idle.wait()
                 await self._committer.drained()
         self._ingest.memory.forget()
+        self._failed = None  # what failed is its next owner's
         self._held.forget(revoked)
         self._progress.forget(revoked)
         self._committer.forget(revoked)
@@ -102,7 +116,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Say so. Positions are Kafka's committed offsets; what has none asks in `_poll`."""
-        self._waiting_for = None
+        self._waiting_for, self._is_rebalancing = None, False
         logger.info("partitions.assigned", partitions=len(assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -114,6 +128,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
             while not stop.is_set():
+                waits = self._waits
                 if failure := self._committer.failure():
                     await self._wait_out(failure, stop)
                     self._committer.resume()
@@ -121,7 +136,11 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 batches = await self._poll(stop, stopped)
                 if batches is None:
                     break
+                if self._is_rebalancing:  # their next owner reads them, and our position is no progress
+                    continue
                 await self._take(batches, stop, stopped)
+                if self._waits == waits and self._is_well:
+                    self._outage.over()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._left()):
                     await self._committer.drained()
@@ -130,6 +149,11 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         finally:
             stopped.cancel()
             self._committer.stop()
+
+    @property
+    def _is_well(self) -> bool:
+        """Whether what was waited for works, not only answers: a batch, a commit, Kafka's end offsets."""
+        return self._failed is None and self._away is None and not self._committer.is_failing
 
     def _left(self) -> float:
         """Return the seconds until the drain must have ended."""
@@ -211,6 +235,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         """Read the batch again from its first offsets: what came of its records is not known to be durable."""
         self._rewind(self._progress.end())
         self._progress.look()
+        # Though its servers answer meanwhile: a missing topic, a lock that others hold, fail the next try as well.
+        self._failed = str(exc)
         if not isinstance(exc, StoreFailed):
             self._failures = 0
             return
@@ -226,6 +252,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                     await self._starts.begin([tp for tp in cause.args if isinstance(tp, TopicPartition)])
                 case OffsetOutOfRangeError() as cause:
                     self._held.forget(cause.args[0])  # what held them up is gone
+                    self._failed = None
                     await self._starts.begin(list(cause.args[0]))
                 case _:
                     await self._wait_out(exc, stop)
@@ -246,15 +273,16 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def _wait_out(self, exc: Unavailable, stop: asyncio.Event) -> None:
         """Pause all partitions until Postgres answers; keep polling, or the group evicts this member."""
+        self._waits += 1
         self._waiting_for = str(exc)
-        logger.warning("consume.waiting", error=str(exc))
         while not stop.is_set():
+            self._outage.met(self._waiting_for)
             self._consumer.pause(*self._consumer.assignment())
             try:
-                records = await self._consumer.getmany(timeout_ms=round(AWAY_PAUSE * 1000))
+                records = await self._consumer.getmany(timeout_ms=round(pauses.STORE * 1000))
                 self._rewind(first_offsets(records))
             except KafkaError:  # it comes again once we read in earnest
-                await clock.wait(stop, AWAY_PAUSE)
+                await clock.wait(stop, pauses.STORE)
             try:
                 await self._ingest.database.now()
                 break
@@ -262,7 +290,6 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 self._waiting_for = str(away)
         self._consumer.resume(*self._consumer.paused())
         self._waiting_for = None
-        logger.info("consume.resumed")
 
     async def measure(self) -> None:
         """Set the lag of our partitions, and see that they move.

@@ -7,9 +7,9 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer import clock, log
+from consumer.consume.aiokafka_patch.records import UnreadableBatch
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.progress import Batches
-from consumer.consume.records import Unreadable
 from consumer.metrics import Metrics
 
 LOOK_AGAIN: Final = 5.0  # seconds: another replica of the partition may have the bytes as they were
@@ -18,7 +18,7 @@ logger = log.get("consume")
 
 @dataclass(slots=True)
 class Hold:
-    """Why a partition stands still, and until when (monotonic seconds) nobody looks again."""
+    """Why a partition is blocked, and until when (monotonic seconds) it is not tried again."""
 
     why: str
     until: float
@@ -44,7 +44,7 @@ class Held:
         """Return what of *batches* is before anything unreadable; the partitions with such stand still there."""
         readable: dict[TopicPartition, Sequence[KafkaRecord]] = {}
         for tp, records in batches.items():
-            broken = next((n for n, one in enumerate(records) if isinstance(one.value, Unreadable)), None)
+            broken = next((n for n, one in enumerate(records) if isinstance(one.value, UnreadableBatch)), None)
             if broken is None:
                 readable[tp] = records
                 self._release([tp])
@@ -60,13 +60,13 @@ class Held:
         self._consumer.resume(*(self._consumer.paused() & set(due)))
 
     def forget(self, tps: Iterable[TopicPartition]) -> None:
-        """Leave *tps* to whoever has them now."""
+        """Leave *tps* to their new owners."""
         for tp in tps:
             self._holds.pop(tp, None)
         self._metrics.held(len(self._holds))
 
-    def _hold(self, tp: TopicPartition, what: Unreadable, offset: int | None) -> None:
-        if tp not in self._consumer.assignment():  # it has moved on meanwhile: whoever has it now sees the same
+    def _hold(self, tp: TopicPartition, what: UnreadableBatch, offset: int | None) -> None:
+        if tp not in self._consumer.assignment():  # it has moved on meanwhile: its new owner sees the same
             return
         self._consumer.seek(tp, what.at if offset is None else offset)
         self._consumer.pause(tp)

@@ -8,19 +8,18 @@ import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from consumer import clock, ids, log
+from consumer import clock, ids, log, pauses
 from consumer.consume import said
 from consumer.consume.batch import (
     Fold,
     Folded,
     KafkaRecord,
-    Wanted,
+    WantedRecord,
     as_written,
     change,
     fold,
@@ -28,34 +27,28 @@ from consumer.consume.batch import (
     smaller,
 )
 from consumer.consume.dead_letters import DeadLetter, Sink
+from consumer.consume.fast_path.sift import Sifted, settle, sift
+from consumer.consume.fast_path.standing import looks_back
+from consumer.consume.memory import Filling, Memory
 from consumer.consume.rulebook import Rulebook
-from consumer.consume.sift import Sifted, settle, sift
 from consumer.decide.model import AnyDocument, Reason
-from consumer.decide.standing import looks_back
 from consumer.errors import DataRefused, StoreFailed, StoreUnavailable
+from consumer.handoff import Handoff, Recipients
 from consumer.metrics import Metrics
 from consumer.store import outbox
 from consumer.store.catalog import Catalog
 from consumer.store.database import Database
-from consumer.store.memory import Filling, Memory, MemoryKey
-from consumer.store.outbox import NOTHING_KEPT, Kept, Result, Written
+from consumer.store.memory import MemoryKey
+from consumer.store.outbox import Result, Written
 from schemas.parse import Reject
 from schemas.reading import RejectReason
 from schemas.rules import RuleType
 
-Recipients = Counter[tuple[str, str]]  # how many deliveries at most, by namespace and channel
-Keep = Callable[[Recipients], AbstractContextManager[Kept]]
 MAX_CONFLICTS: Final = 20  # rounds of judging again what another writer changed: in each, one of us has won
 SLICE_RECORDS: Final = 500  # sifted at a time, in 5 ms or less: then others may run
 ALONE_TRIES: Final = 5  # of a record that fails alone, before it is a dead letter
-ALONE_PAUSE: Final = 0.1  # seconds between two
 PARTS_AT_ONCE: Final = 4  # the other connections are for what else the process does
 logger = log.get("consume")
-
-
-def keep_nothing(_: Recipients) -> AbstractContextManager[Kept]:
-    """Keep no slots: another process delivers."""
-    return nullcontext(NOTHING_KEPT)
 
 
 @dataclass(slots=True)
@@ -85,7 +78,7 @@ class Ingest:
     metrics: Metrics
     announce: Callable[[], None]  # says that something is due
     future_tolerance: dt.timedelta
-    keep: Keep = keep_nothing  # keeps slots of this process' deliverer
+    handoff: Handoff = field(default_factory=Handoff)  # to the deliverer of this process
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS_AT_ONCE))
 
     async def batch(self, records: Sequence[KafkaRecord], *, is_narrowed: bool = False) -> Tally:
@@ -96,8 +89,8 @@ class Ingest:
 
         Args:
             records: of any partitions.
-            is_narrowed: the batch has failed a few times for a reason that nobody knows, though Postgres answers: what
-                fails alone, again and again, while other writes succeed, is a dead letter.
+            is_narrowed: the batch has failed a few times for an unknown reason, though Postgres answers: what fails
+                alone, again and again, while other writes succeed, is a dead letter.
 
         Raises:
             StoreUnavailable: Postgres is away; some effects may have been written, and repeating adds nothing.
@@ -130,7 +123,7 @@ class Ingest:
         return tally
 
     async def _sift(self, records: Sequence[KafkaRecord], catalog: Catalog) -> Sifted:
-        """Parse *records*; pass over what changes nothing, if nobody else has changed what that is believed on."""
+        """Parse *records*; pass over what changes nothing, unless another replica has changed what that is based on."""
         sifted = await self._sift_all(records, catalog)
         if changed := await self.memory.changed(sifted.believed):
             self.memory.forget(changed)
@@ -151,7 +144,7 @@ class Ingest:
         # At debug level each record has its line: then each is judged.
         return sift(records, catalog, self.memory.standings, latest=latest, at_a_glance=not logger.is_debug)
 
-    async def _write_all(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
+    async def _write_all(self, wanted: Sequence[WantedRecord], writing: "_Writing") -> list[DeadLetter]:
         """Judge and write *wanted*, some while Postgres writes others: no two of these parts share an entitlement."""
         parts = [self._write_part(part, writing) for part in in_parts(wanted)]
         done = await asyncio.gather(*parts, return_exceptions=True)
@@ -160,11 +153,11 @@ class Ingest:
                 raise one
         return [letter for part in done if isinstance(part, list) for letter in part]
 
-    async def _write_part(self, part: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
+    async def _write_part(self, part: Sequence[WantedRecord], writing: "_Writing") -> list[DeadLetter]:
         async with self.room:
             return await self._write(part, writing)
 
-    async def _write(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
+    async def _write(self, wanted: Sequence[WantedRecord], writing: "_Writing") -> list[DeadLetter]:
         """Judge and write *wanted*; split what Postgres refuses until the bad record is alone; return those."""
         try:
             return await self._settle(wanted, writing)
@@ -181,11 +174,13 @@ class Ingest:
             letters += await self._write(part, writing)
         return letters
 
-    async def _try_alone(self, wanted: Sequence[Wanted], writing: "_Writing", failed: StoreFailed) -> list[DeadLetter]:
+    async def _try_alone(
+        self, wanted: Sequence[WantedRecord], writing: "_Writing", failed: StoreFailed
+    ) -> list[DeadLetter]:
         """Write one record that Postgres fails for an unknown reason; return it where it is the record's fault.
 
         It is where it fails again and again, each time between two writes of the same kind that Postgres takes. A
-        failure of everything, that comes or goes meanwhile, is nobody's fault.
+        failure of everything, that comes or goes meanwhile, is not the record's fault.
 
         Raises:
             StoreFailed: the other writes fail as well.
@@ -198,11 +193,11 @@ class Ingest:
                 return [_refused(wanted[0].record, exc)]
             except StoreFailed as exc:
                 failed = exc
-            await clock.sleep(ALONE_PAUSE)
+            await clock.sleep(pauses.RECORD_ALONE)
         await outbox.rehearse(self.database, event_id=ids.new())
         return [_refused(wanted[0].record, failed)]
 
-    async def _settle(self, wanted: Sequence[Wanted], writing: "_Writing") -> list[DeadLetter]:
+    async def _settle(self, wanted: Sequence[WantedRecord], writing: "_Writing") -> list[DeadLetter]:
         """Judge and write *wanted*, and again what was judged on a memory or a rule that has changed.
 
         Returns:
@@ -210,13 +205,13 @@ class Ingest:
         """
         letters: list[DeadLetter] = []
         conflicts = 0
-        anew = _looked_back_on(wanted)
+        reread = _looked_back_on(wanted)
         while wanted:
             with self.memory.filling() as filling:
-                documents = await self.memory.load((one.key for one in wanted), anew=anew)
+                documents = await self.memory.load((one.key for one in wanted), reread=reread)
                 folded = fold(wanted, documents, ids.new, self.future_tolerance)
-                if stale := {one.key for one, _ in folded.too_many} - anew:
-                    anew |= stale  # nothing is written of such a record, so only the row as it is may condemn it
+                if stale := {one.key for one, _ in folded.too_many} - reread:
+                    reread |= stale  # nothing is written of such a record, so only the row as it is may condemn it
                     continue
                 changed = {key: state for key, state in folded.states.items() if state.is_changed}
                 results = await self._write_changes(changed)
@@ -228,16 +223,16 @@ class Ingest:
                 raise StoreUnavailable(f"gave up after {MAX_CONFLICTS} version conflicts: the batch is taken again")
             catalog = self.rulebook.catalog
             wanted = [_by_rules_of(catalog, one) for one in (*again, *folded.left)]
-            anew |= _looked_back_on(wanted)
+            reread |= _looked_back_on(wanted)
         return letters
 
     async def _write_changes(self, changed: dict[MemoryKey, Folded]) -> dict[MemoryKey, Written]:
         if not changed:
             return {}
         changes = [change(key, state) for key, state in changed.items()]
-        with self.keep(_recipients(changed.values())) as kept:
-            written = await outbox.write(self.database, changes, kept)
-            kept.start([one for of_change in written for one in of_change.leased])
+        with self.handoff.reserve(_recipients(changed.values())) as slots:
+            written = await outbox.write(self.database, changes, slots.reserved)
+            slots.start([one for of_change in written for one in of_change.leased])
         if any(one.deliveries > len(one.leased) for one in written):
             self.announce()
         return dict(zip(changed, written, strict=True))
@@ -247,20 +242,26 @@ class Ingest:
         folded: dict[MemoryKey, Folded],
         results: dict[MemoryKey, Written],
         tally: Tally,
-    ) -> list[Wanted]:
+    ) -> list[WantedRecord]:
         """Count what is settled; return the records to judge again."""
-        again: list[Wanted] = []
+        again: list[WantedRecord] = []
+        reasons: list[tuple[RuleType, Reason]] = []
         rule_gone = False
+        made = [event for one in results.values() if one.result is Result.WRITTEN for event in one.made]
+        said.made(made)
+        said.failed(made, [event_id for one in results.values() for event_id in one.failed])
         for key, state in folded.items():
             written = results.get(key)
             if written is None or written.result is Result.WRITTEN:
-                self._settled(state, tally, written)
+                reasons += self._settled(state, tally, written)
             else:
                 again.extend(state.wanted)
                 self.memory.forget([key])
                 if written.result is Result.RULE_GONE:
                     rule_gone = True
-                    tally.reasons.update((one.rule.type, Reason.RULE_GONE) for one, _ in state.occurrences)
+                    reasons += [(one.rule.type, Reason.RULE_GONE) for one, _ in state.occurrences]
+        tally.reasons.update(reasons)  # once for all: a call costs as much as ten of them
+        tally.made.update([(event.type, event.action) for event in made])
         if rule_gone:
             await self.rulebook.refresh()
         return again
@@ -285,21 +286,16 @@ class Ingest:
             if key not in unsettled and filling.accepts(key):
                 settle(self.memory.standings, folded.states[key], document, self.future_tolerance)
 
-    def _settled(self, state: Folded, tally: Tally, written: Written | None) -> None:
-        tally.reasons.update(
-            state.reasons
-            if written is None
-            else as_written(state.reasons, [one for one, _ in state.occurrences], written.was_made)
-        )
+    def _settled(self, state: Folded, tally: Tally, written: Written | None) -> Sequence[tuple[RuleType, Reason]]:
+        """Count *state*'s events and deliveries; return the reasons of its records."""
         if logger.is_debug:
             said.judged(state, self.future_tolerance)
         if written is None:
-            return
-        said.made(written.made)
+            return state.reasons
         tally.events += len(written.made)
         tally.deliveries += written.deliveries
-        tally.failed += written.failed
-        tally.made.update([(event.type, event.action) for event in written.made])
+        tally.failed += len(written.failed)
+        return as_written(state.reasons, [one for one, _ in state.occurrences], written.was_made)
 
     def _count_written(self, tally: Tally) -> None:
         for (rule_type, reason), count in tally.reasons.items():
@@ -334,12 +330,12 @@ class _Writing:
     is_narrowed: bool
 
 
-def _looked_back_on(wanted: Sequence[Wanted]) -> set[MemoryKey]:
-    """Return whose documents must be read anew: a rule looks back, so another writer's crossing counts at once."""
+def _looked_back_on(wanted: Sequence[WantedRecord]) -> set[MemoryKey]:
+    """Return whose documents must be read again: a rule looks back, so another writer's crossing counts at once."""
     return {one.key for one in wanted if looks_back(one.rules)}
 
 
-def _too_many(folded: Fold, again: Sequence[Wanted]) -> list[DeadLetter]:
+def _too_many(folded: Fold, again: Sequence[WantedRecord]) -> list[DeadLetter]:
     """Return those that make too many events, but for what is judged *again*."""
     unsettled = {one.key for one in again}
     return [
@@ -349,7 +345,7 @@ def _too_many(folded: Fold, again: Sequence[Wanted]) -> list[DeadLetter]:
     ]
 
 
-def _by_rules_of(catalog: Catalog, one: Wanted) -> Wanted:
+def _by_rules_of(catalog: Catalog, one: WantedRecord) -> WantedRecord:
     return msgspec.structs.replace(one, rules=catalog.about(one.source))
 
 

@@ -21,12 +21,12 @@ from aiokafka.errors import (
 )
 from aiokafka.helpers import create_ssl_context
 
-from consumer.consume import connections, polls, records, rights
-from consumer.consume.rights import Operation
+from consumer.consume import aiokafka_patch, connections, rights
+from consumer.consume.rights import KafkaOperation
 from consumer.errors import ConfigInvalid, Refused, SourceUnavailable
 from schemas.secret import Secret
 
-FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch, as Kafka has it: `polls` bounds what that unpacks to
+FETCH_BYTES: Final = 16 * 1024 * 1024  # of one fetch, as Kafka has it: `aiokafka_patch` bounds what that unpacks to
 PARTITION_BYTES: Final = 1024 * 1024
 COMMIT_TIMEOUT: Final = 10.0  # seconds; aiokafka retries retriable errors for ever
 COMMITTED_TIMEOUT: Final = 20.0  # seconds: a new cluster makes the topic of the offsets first
@@ -38,7 +38,7 @@ _NO_RIGHT: Final = (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-GRANT: Final = "grant it by an ACL (deploy/README.md has all that are needed)"
+GRANT: Final = "grant it by an ACL (docs/operating.md has all that are needed)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,7 @@ class Kafka:
 
     def consumer(self, group_id: str | None) -> AIOKafkaConsumer:
         """Return a consumer of *group_id*, or of no group; not started, subscribed to nothing."""
-        records.install()
-        polls.install()
+        aiokafka_patch.install()
         return AIOKafkaConsumer(
             **self._common(),
             group_id=group_id,
@@ -109,6 +108,7 @@ class Kafka:
             enable_idempotence=True,
             request_timeout_ms=10_000,
             max_request_size=FETCH_BYTES,
+            metadata_max_age_ms=10_000,  # of one topic: that it is gone shows before a dead letter needs it
         )
 
     def admin(self) -> AIOKafkaAdminClient:
@@ -135,6 +135,8 @@ def translated(doing: str) -> Iterator[None]:
         )
         if is_connecting and (why := connections.reasons()):
             raise (Refused if why.is_refusal else SourceUnavailable)(f"Kafka: {doing}: {why.text}") from exc
+        if isinstance(exc, TimeoutError):  # mostly without a text
+            raise SourceUnavailable(f"Kafka: {doing}: no answer in time") from exc
         text = str(exc).partition("\n")[0]
         if "Unable to bootstrap" in text:  # connected, and hung up on at the first question
             raise SourceUnavailable(f"Kafka: {doing}: {connections.SILENT}") from exc
@@ -188,7 +190,9 @@ async def partitions(
         Refused: a topic does not exist, or a right is missing: all of them, in one line.
         SourceUnavailable: Kafka cannot be reached.
     """
-    needed = dict.fromkeys(reads, Operation.READ) | {one: Operation.WRITE for one in writes if one not in reads}
+    needed = dict.fromkeys(reads, KafkaOperation.READ) | {
+        one: KafkaOperation.WRITE for one in writes if one not in reads
+    }
     admin = kafka.admin()
     with translated("asking for topics"):
         try:

@@ -11,8 +11,8 @@ from aiokafka import TopicPartition
 from msgspec import Struct
 
 from consumer import clock
+from consumer.consume.aiokafka_patch.records import UnreadableBatch
 from consumer.consume.progress import Batches
-from consumer.consume.records import Unreadable
 from consumer.metrics import Metrics
 
 _MS: Final = 1000
@@ -42,7 +42,7 @@ class Lag:
         self._first = {
             tp: (records[0].offset, records[0].timestamp / _MS)
             for tp, records in batches.items()
-            if records and records[0].timestamp > 0 and not isinstance(records[0].value, Unreadable)
+            if records and records[0].timestamp > 0 and not isinstance(records[0].value, UnreadableBatch)
         }
 
     def taken(self, batches: Batches) -> None:

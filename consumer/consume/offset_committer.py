@@ -25,6 +25,7 @@ class OffsetCommitter:
 
     Attributes:
         committed: the offsets that Kafka has from us, by partition: that of the next record to read.
+        is_failing: the last commit has failed, and what it had is still to be committed.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
@@ -33,6 +34,7 @@ class OffsetCommitter:
         self._commit: asyncio.Task[None] | None = None  # in flight, or failed and not taken note of yet
         self._hurry = asyncio.Event()  # `drained` waits: no pause before the next commit
         self.committed: dict[TopicPartition, int] = {}
+        self.is_failing = False
 
     def schedule(self, progress: Mapping[TopicPartition, int]) -> None:
         """Have *progress* committed, where it differs from what is: every effect of the records before it is durable.
@@ -72,6 +74,7 @@ class OffsetCommitter:
         for tp in revoked:
             self._scheduled.pop(tp, None)
             self.committed.pop(tp, None)
+        self.is_failing = self.is_failing and bool(self._scheduled)
 
     def stop(self) -> None:
         """Give up what is in flight."""
@@ -85,7 +88,9 @@ class OffsetCommitter:
                 await self._once(offsets)
             except Unavailable:
                 self._scheduled = offsets | self._scheduled
+                self.is_failing = True
                 raise
+            self.is_failing = False
             await clock.wait(self._hurry, COMMIT_PAUSE)
         self._commit = None
 

@@ -1,6 +1,6 @@
 """The clock as a source: the end of a usage period that was shown before, or in which a threshold fired, is a reset.
 
-A customer who was cut off at 100 % makes no usage, hence no record: without the clock nobody would give access back.
+A customer who was cut off at 100 % generates no usage, hence no record: without the clock the access would stay off.
 """
 
 import datetime as dt
@@ -13,6 +13,7 @@ from msgspec import Struct
 from consumer import ids, log, loop
 from consumer.consume import said
 from consumer.consume.batch import as_written, new_event
+from consumer.consume.memory import Memory
 from consumer.consume.rulebook import Rulebook
 from consumer.decide.entitlements import feature_ref
 from consumer.decide.judge import judge
@@ -22,8 +23,7 @@ from consumer.metrics import Metrics
 from consumer.set_aside import FAILURES, SetAside
 from consumer.store import ended
 from consumer.store.database import Database
-from consumer.store.ended import Due, Ended, Taking
-from consumer.store.memory import Memory
+from consumer.store.ended import Due, EndedPeriod, Taking
 from consumer.store.outbox import Change, Result, Written
 from schemas.reading import read_all
 from schemas.rules import RuleType
@@ -36,7 +36,7 @@ logger = log.get("consume")
 class _Ending(Struct, frozen=True):
     """A period that is ended: what becomes of its document, and why."""
 
-    ended: Ended
+    ended: EndedPeriod
     judgement: Judgement
     change: Change
 
@@ -103,7 +103,7 @@ class PeriodEnds:
         endings = [one for one in [await self._ending(ended) for ended in await taking.documents()] if one is not None]
         return _Done(endings, await taking.write([one.change for one in endings]) if endings else [])
 
-    async def _ending(self, one: Ended) -> _Ending | None:
+    async def _ending(self, one: EndedPeriod) -> _Ending | None:
         """Return what becomes of *one*; None where it is no document of ours: it is set aside."""
         made = await loop.survived(self._judged(one), "period_end.failed", foreseen=(), **one.key._asdict())
         if isinstance(made, Exception):
@@ -111,7 +111,7 @@ class PeriodEnds:
             return None
         return made
 
-    async def _judged(self, one: Ended) -> _Ending:
+    async def _judged(self, one: EndedPeriod) -> _Ending:
         about, document = read_all(one.about), one.document
         named = about["feature"]
         feature = document.feature or feature_ref(named.get("id") or "", named["key"])
@@ -143,12 +143,14 @@ class PeriodEnds:
         for (rule_type, reason), count in reasons.items():
             self._metrics.judged(rule_type, reason.value, count)
         made: Counter[tuple[str, str]] = Counter()
+        events = [event for _, one in settled for event in one.made]
+        said.made(events)
+        said.failed(events, [event_id for _, one in settled for event_id in one.failed])
         for _, one in settled:
-            said.made(one.made)
             made.update([(event.type, event.action) for event in one.made])
         for (event_type, action), count in made.items():
             self._metrics.events(event_type, action, count)
-        self._metrics.ended("FAILED", "channel_disabled", sum(one.failed for _, one in settled))
+        self._metrics.ended("FAILED", "channel_disabled", sum(len(one.failed) for _, one in settled))
         deliveries = sum(one.deliveries for _, one in settled)
         if deliveries:
             self._announce()

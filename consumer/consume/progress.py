@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer import clock
+from consumer.consume.aiokafka_patch.records import AFTER_ALL, UnreadableBatch
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.kafka import positions
-from consumer.consume.records import AFTER_ALL, Unreadable
 
 Batches = Mapping[TopicPartition, Sequence[KafkaRecord]]
 
@@ -19,7 +19,7 @@ Batches = Mapping[TopicPartition, Sequence[KafkaRecord]]
 class Progress:
     """Progress of the assigned partitions.
 
-    It is looked at between two polls alone: within one, a position may be beyond records that nobody has seen yet.
+    It is looked at between two polls alone: within one, a position may be beyond records that were not handed out yet.
 
     Attributes:
         offsets: as last looked at; none of a partition whose position is not known yet.
@@ -66,7 +66,7 @@ class Progress:
 def first_offsets(batches: Batches) -> dict[TopicPartition, int]:
     """Return where each partition's records begin; a batch that cannot be read begins at its own first offset."""
     return {
-        tp: records[0].value.at if isinstance(records[0].value, Unreadable) else records[0].offset
+        tp: records[0].value.at if isinstance(records[0].value, UnreadableBatch) else records[0].offset
         for tp, records in batches.items()
         if records
     }

@@ -5,7 +5,6 @@ Tried without asking, a missing right shows late, under another name (no Write o
 """
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final
@@ -22,18 +21,18 @@ from aiokafka.protocol import admin
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
-from consumer import clock
+from consumer import clock, log, pauses
 
 COORDINATOR_TIMEOUT: Final = 20.0  # seconds
-RETRY_PAUSE: Final = 0.2
 NOT_AUTHORIZED_FOR_TOPIC: Final = 29
 NOT_AUTHORIZED_FOR_GROUP: Final = 30
 _NOT_YET: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 _UNSUPPORTED: Final = (IncompatibleBrokerVersion, NotImplementedError)  # a broker before 2.3: what it lacks shows later
 _NOT_SAID: Final = -(2**31)  # a broker before 2.3
+logger = log.get("kafka")
 
 
-class Operation(IntEnum):
+class KafkaOperation(IntEnum):
     """Kafka's code of an operation, the bit of it in what a broker says that one may do."""
 
     READ = 3
@@ -137,7 +136,7 @@ class TopicsRequest(Request[MetadataRequest_v8]):  # type: ignore[misc]
 
 
 async def missing(
-    client: AIOKafkaAdminClient, *, topics: Mapping[str, Operation], group_id: str | None = None
+    client: AIOKafkaAdminClient, *, topics: Mapping[str, KafkaOperation], group_id: str | None = None
 ) -> list[str]:
     """Return the rights that this user lacks, such as `Read on topic usage`; none where the broker does not say.
 
@@ -150,15 +149,18 @@ async def missing(
         KafkaError: of aiokafka, as it comes.
     """
     found: list[str] = []
-    with contextlib.suppress(*_UNSUPPORTED):
+    try:
         answer = await client._send_request(TopicsRequest(list(topics)))  # noqa: SLF001 - its own calls end at version 5
+    except _UNSUPPORTED as exc:
+        _say_unknown("topics", exc)
+    else:
         said = {one["topic"]: one for one in answer.to_object()["topics"]}
         for name, operation in topics.items():
             one = said[name]
             if one["error_code"] == NOT_AUTHORIZED_FOR_TOPIC or not _has(one["authorized_operations"], operation):
                 found.append(f"{operation} on topic {name}")
     if group_id is not None and not await _may_read_as(client, group_id):
-        found.append(f"{Operation.READ} on group {group_id}")
+        found.append(f"{KafkaOperation.READ} on group {group_id}")
     return found
 
 
@@ -168,10 +170,11 @@ async def _may_read_as(client: AIOKafkaAdminClient, group_id: str) -> bool:
             answer = await _described(client, group_id)
     except GroupAuthorizationFailedError:
         return False
-    except _UNSUPPORTED:
+    except _UNSUPPORTED as exc:
+        _say_unknown(f"group {group_id}", exc)
         return True
     (group,) = answer.to_object()["groups"]
-    return group["error_code"] != NOT_AUTHORIZED_FOR_GROUP and _has(group["authorized_operations"], Operation.READ)
+    return group["error_code"] != NOT_AUTHORIZED_FOR_GROUP and _has(group["authorized_operations"], KafkaOperation.READ)
 
 
 async def _described(client: AIOKafkaAdminClient, group_id: str) -> Any:
@@ -181,8 +184,13 @@ async def _described(client: AIOKafkaAdminClient, group_id: str) -> Any:
             coordinator = await client.find_coordinator(group_id)
             return await client._send_request(GroupRequest(group_id), coordinator)  # noqa: SLF001 - likewise
         except _NOT_YET:
-            await clock.sleep(RETRY_PAUSE)
+            await clock.sleep(pauses.RIGHTS)
 
 
-def _has(said: int, operation: Operation) -> bool:
+def _say_unknown(what: str, exc: Exception) -> None:
+    """Say that no right to *what* is known: one that is missing shows when it is needed, and under another name."""
+    logger.warning("kafka.rights_unknown", of=what, error=f"{type(exc).__name__}: {exc}")
+
+
+def _has(said: int, operation: KafkaOperation) -> bool:
     return said == _NOT_SAID or bool(said & (1 << operation))

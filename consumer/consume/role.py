@@ -12,17 +12,18 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from consumer import loop
 from consumer.consume.dead_letters import DeadLetters
 from consumer.consume.fetch import Fetch
-from consumer.consume.ingest import Ingest, Keep
+from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import Kafka, close, partitions, started
+from consumer.consume.memory import Memory
 from consumer.consume.period_ends import PeriodEnds
 from consumer.consume.rulebook import Rulebook
 from consumer.consume.starts import Start, Starts
 from consumer.consume.topics import Topics
+from consumer.handoff import Handoff
 from consumer.metrics import Metrics
 from consumer.patience import Patience
 from consumer.store import catalog
 from consumer.store.database import Database
-from consumer.store.memory import Memory
 
 CATALOG_POLL: Final = 1.0  # seconds: a change is in force within one, even where no notification comes
 LAG_EVERY: Final = 5.0
@@ -66,14 +67,14 @@ class Consume:
         patience: Patience,
         *,
         announce: Callable[[], None],
-        keep: Keep,
+        handoff: Handoff,
     ) -> None:
         self._database = database
         self._metrics = metrics
         self._reading = reading
         self._patience = patience
         self._announce = announce
-        self._keep = keep
+        self._handoff = handoff
         self._rulebook = Rulebook(database, metrics)
         self._memory = Memory(database, limit=reading.entitlements)
         self.wakes = {catalog.CHANNEL: self._rulebook.changed}
@@ -87,7 +88,7 @@ class Consume:
         """
         wanted = (*self._reading.topics, self._reading.dead_letters)
         async with contextlib.AsyncExitStack() as stack:
-            fetch = await self._connect(stack, stop_at)
+            fetch, letters = await self._connect(stack, stop_at)
             ends = PeriodEnds(
                 self._database,
                 self._memory,
@@ -101,12 +102,15 @@ class Consume:
             async with loop.beside(
                 loop.every(self._rulebook.refresh, CATALOG_POLL, name="catalog", wake=self._rulebook.changed),
                 loop.every(fetch.measure, LAG_EVERY, name="lag"),
+                loop.every(letters.look, LAG_EVERY, name="dead-letters"),
                 loop.every(ends.once, CLOCK_EVERY, name="period-ends", checks=self._patience.checks),
                 Topics(self._reading.kafka, self._database, wanted).run(),
             ):
                 await fetch.run(stop)
 
-    async def _connect(self, stack: contextlib.AsyncExitStack, stop_at: Callable[[], float]) -> Fetch:
+    async def _connect(
+        self, stack: contextlib.AsyncExitStack, stop_at: Callable[[], float]
+    ) -> tuple[Fetch, DeadLetters]:
         reading, until = self._reading, self._patience.until
         found = await until(
             "kafka",
@@ -124,21 +128,23 @@ class Consume:
         topics = {topic: found[topic] for topic in reading.topics}
         await until("kafka", lambda: starts.resolve(topics))
         await until("postgres", self._rulebook.refresh)
-        fetch = Fetch(consumer, self._ingest(producer), starts, reading.topics, stop_at=stop_at)
-        self._patience.checks["consume"] = lambda: fetch.waiting_for
+        letters = DeadLetters(producer, reading.dead_letters)
+        await until("kafka", letters.watch)
+        fetch = Fetch(consumer, self._ingest(letters), starts, reading.topics, stop_at=stop_at)
+        self._patience.checks["consume"] = lambda: fetch.waiting_for or letters.gone
         self._patience.checks["catalog"] = self._is_stale
-        return fetch
+        return fetch, letters
 
-    def _ingest(self, producer: AIOKafkaProducer) -> Ingest:
+    def _ingest(self, letters: DeadLetters) -> Ingest:
         return Ingest(
             database=self._database,
             memory=self._memory,
             rulebook=self._rulebook,
-            dead_letters=DeadLetters(producer, self._reading.dead_letters),
+            dead_letters=letters,
             metrics=self._metrics,
             announce=self._announce,
             future_tolerance=self._reading.future_tolerance,
-            keep=self._keep,
+            handoff=self._handoff,
         )
 
     def _is_stale(self) -> str | None:

@@ -18,7 +18,7 @@ from consumer.store.database import Database
 
 EVERY: Final = 3600.0  # seconds
 SLACK: Final = dt.timedelta(days=1)  # the broker looks for what to delete now and then, not all the time
-FOR_EVER: Final = dt.timedelta(days=36_500)  # nobody outlives it
+FOR_EVER: Final = dt.timedelta(days=36_500)  # a hundred years
 logger = log.get("consume")
 
 

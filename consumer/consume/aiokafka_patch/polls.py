@@ -8,30 +8,24 @@ as it was fetched. That is bounded as well: aiokafka goes on fetching for each p
 
 from typing import Any, Final
 
-from aiokafka.consumer import consumer, fetcher
+from aiokafka.consumer import fetcher
 
 POLL_BYTES: Final = 16 * 1024 * 1024  # of records, unpacked: 4,000 of the usual 3 KiB; the last one may go beyond it
 FETCHED_BYTES: Final = 64 * 1024 * 1024  # as it was fetched, not yet polled; from there on, nothing more is fetched
 RECORD_BYTES: Final = 512  # that a record takes beside its key, value and headers
 
 
-def install() -> None:
-    """Let every consumer of this process poll like this: aiokafka has no setting for it."""
-    fetcher.FetchResult = Result
-    consumer.Fetcher = Fetcher
-
-
-class Room:
+class PollRoom:
     """How many bytes the poll under way may still take."""
 
     def __init__(self) -> None:
         self.left = 0
 
 
-class Result(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka's classes are not typed
+class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka's classes are not typed
     """What was fetched of one partition and is not yet polled; takes the place of aiokafka's class of that duty."""
 
-    room: Room | None = None
+    room: PollRoom | None = None
     _partition_records: Any
 
     @property
@@ -41,7 +35,7 @@ class Result(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka's classes a
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """Return its next records: at most *max_records*, and none where the poll has enough: the next one goes on."""
-        room = self.room or Room()
+        room = self.room or PollRoom()
         if not room.left > 0 or not self.check_assignment(self._topic_partition) or not self.has_more():
             return []
         taken: list[Any] = []
@@ -61,7 +55,7 @@ class Fetcher(fetcher.Fetcher):  # type: ignore[misc]
     """Fetches ahead, and hands out what came, poll by poll."""
 
     def __init__(self, *given: Any, **settings: Any) -> None:
-        self._room = Room()
+        self._room = PollRoom()
         super().__init__(*given, **settings)
 
     async def fetched_records(self, partitions: Any, timeout: float = 0, max_records: int | None = None) -> Any:  # noqa: ASYNC109 - as it is called
@@ -81,8 +75,8 @@ class Fetcher(fetcher.Fetcher):  # type: ignore[misc]
         is_full = sum(result.size_in_bytes for result in self._waiting()) >= FETCHED_BYTES
         return [] if is_full else fetches, *others
 
-    def _waiting(self) -> list[Result]:
-        return [result for result in self._records.values() if isinstance(result, Result)]
+    def _waiting(self) -> list[BoundedResult]:
+        return [result for result in self._records.values() if isinstance(result, BoundedResult)]
 
 
 def _size(record: Any) -> int:

@@ -1,6 +1,6 @@
 """Parse: records → what is to be judged, what cannot be read, and what is passed over. Nothing is awaited, or written.
 
-A record is passed over at a glance where its entitlement stands (`decide/standing.py`): its judgement is known then,
+A record is passed over at a glance where its entitlement stands (`standing.py`): its judgement is known then,
 and changes nothing. All others are parsed and judged, and where their entitlement stands then is found out.
 """
 
@@ -12,15 +12,16 @@ from typing import Final
 
 import msgspec
 
-from consumer.consume.batch import Folded, KafkaRecord, Wanted
+from consumer.consume.aiokafka_patch.records import BadBatch
+from consumer.consume.batch import Folded, KafkaRecord, WantedRecord
 from consumer.consume.dead_letters import DeadLetter
-from consumer.consume.records import BadBatch
+from consumer.consume.fast_path.glance import Glance, look
+from consumer.consume.fast_path.standing import Why, stands
+from consumer.consume.fast_path.standings import Standings
 from consumer.decide.judge import judge
 from consumer.decide.model import TOLERANCE, AnyDocument, Document, Reason
-from consumer.decide.standing import Why, stands
 from consumer.store.catalog import Catalog
-from consumer.store.memory import Standings, key_of
-from schemas.glance import Glance, look
+from consumer.store.memory import key_of
 from schemas.parse import Ignored, Reject, parse
 from schemas.rules import RuleType
 from schemas.sources import Snapshot
@@ -38,7 +39,7 @@ class Sifted:
             documents: true only if the rows still have them.
     """
 
-    wanted: list[Wanted] = field(default_factory=list)
+    wanted: list[WantedRecord] = field(default_factory=list)
     rejected: list[DeadLetter] = field(default_factory=list)
     ignored: int = 0
     uncovered: int = 0
@@ -147,7 +148,7 @@ def _parse(
             key = key_of(source)
             standings.drop(key)
             if rules := catalog.about(source):
-                sifted.wanted.append(Wanted(record, key, source, rules, seen))
+                sifted.wanted.append(WantedRecord(record, key, source, rules, seen))
             else:
                 sifted.uncovered += 1
                 if seen is not None and isinstance(source, Snapshot):

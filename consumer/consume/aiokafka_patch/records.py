@@ -1,4 +1,4 @@
-r"""Kafka's batches, read so that no record of anybody's stops the others. The one seam with aiokafka's own reading.
+r"""Kafka's batches, read so that no record, from any producer, stops the others.
 
 aiokafka 0.14 raises where it cannot read a record. Such an exception does not say which partition it is about, drops
 what the same poll has already taken of other partitions, and comes again with every poll. So nothing is raised here:
@@ -7,8 +7,9 @@ what the same poll has already taken of other partitions, and comes again with e
   takes it, every other client reads it, and the record around it may be a good one.
 * A batch that is as it was produced, and holds no records for us (a few kilobytes that unpack to gigabytes), becomes
   one record whose value is a `BadBatch`: a dead letter. So what is packed is unpacked here, once, up to a limit.
-* A batch that is not as it was produced (its checksum is wrong), or whose codec nobody knew yet, becomes one record
-  whose value is `Unreadable`: it holds up its own partition, in its own place, since elsewhere or later it may be read.
+* A batch that is not as it was produced (its checksum is wrong), or whose codec we do not know, becomes one record
+  whose value is an `UnreadableBatch`: it holds up its own partition, in its own place, since elsewhere or later it may
+  be read.
 """
 
 import mmap
@@ -19,7 +20,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import cramjam
 from aiokafka import codec
-from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError, UnsupportedCodecError
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint_py as decode_varint  # the compiled one reads past the end
@@ -55,7 +55,7 @@ _BROKEN: Final = (
 )
 
 
-class Unreadable(bytes):
+class UnreadableBatch(bytes):
     """The value of what stands for a batch that cannot be read.
 
     Attributes:
@@ -87,11 +87,6 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers
     checksum: None = None
-
-
-def install() -> None:
-    """Let every consumer of this process read its fetches with `Records`: aiokafka has no setting for it."""
-    fetcher.MemoryRecords = Records
 
 
 class Records:
@@ -191,7 +186,7 @@ class Broken:
 
 
 def _unreadable(data: bytes, why: str) -> Record:
-    value = Unreadable()
+    value = UnreadableBatch()
     value.at, value.why = int.from_bytes(data[:8], "big"), why
     return Record(AFTER_ALL, 0, 0, None, value, [])
 
