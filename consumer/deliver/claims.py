@@ -58,6 +58,11 @@ class Claims:
         self._held[channel] = clock.monotonic() + HOLD
         logger.failed("deliver.held", exc, channel_id=channel, seconds=HOLD)
 
+    def rest(self, channel: str, seconds: float) -> None:
+        """Leave *channel* alone for *seconds* at least."""
+        until = clock.monotonic() + seconds
+        self._held[channel] = max(self._held.get(channel, until), until)
+
     async def _claim_one_by_one(self, channel: str, free: int, exc: Failure) -> list[Claimed]:
         claimed: list[Claimed] = []
         failed: dict[int, Failure] = {}

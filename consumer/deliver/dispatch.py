@@ -5,24 +5,27 @@ import contextlib
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from consumer import clock, log
+from consumer import clock, log, pauses
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.claims import Claims
 from consumer.deliver.looks import Looks
+from consumer.deliver.prefetched import Leased
+from consumer.deliver.recorder import Recorder
 from consumer.deliver.rooms import Rooms
 from consumer.deliver.slots import Limits
-from consumer.deliver.taken import Leased, Taken
+from consumer.deliver.taken import Taken
 from consumer.errors import DataRefused, StoreFailed, Unavailable
+from consumer.handoff import Recipients, SlotReservation
 from consumer.metrics import Metrics
 from consumer.store import deliveries
 from consumer.store.database import Database
 from consumer.store.deliveries import HELD_BYTES, Claimed, Ended
-from consumer.store.outbox import Kept
+from consumer.store.outbox import Reserved
 
 # Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
 LOOK_AGAIN: Final = 0.02
@@ -45,6 +48,7 @@ class Dispatch:
         self,
         database: Database,
         attempts: Attempts,
+        recorder: Recorder,
         metrics: Metrics,
         limits: Limits,
         timeout: dt.timedelta,
@@ -53,6 +57,7 @@ class Dispatch:
     ) -> None:
         self._database = database
         self._attempts = attempts
+        self._recorder = recorder
         self._metrics = metrics
         self._limits = limits
         self._timeout = timeout
@@ -69,6 +74,7 @@ class Dispatch:
         self._next_due = POLL
         self._look_again = LOOK_AGAIN
         self._lacking_until: float | None = None  # monotonic; None: long enough ago
+        self._short: set[str] = set()  # channels to whose destination we have no local port
         self._wake = wake
         self.waiting_for: str | None = None
 
@@ -96,12 +102,12 @@ class Dispatch:
             self._start(leased)
 
     @contextlib.contextmanager
-    def keep(self, wanted: Mapping[tuple[str, str], int]) -> Iterator[Kept]:
-        """Keep slots for deliveries that are about to be made, so many by namespace and channel, while the body runs.
+    def reserve(self, recipients: Recipients) -> Iterator[SlotReservation]:
+        """Reserve slots for deliveries that are about to be made, while the body runs.
 
-        What is started in them is sent at once; the others are let go of at the end.
+        What is started in them is sent at once; the others are released at the end.
         """
-        slots, asked_at = self._taken.keep(wanted) if self._is_sending else {}, clock.monotonic()
+        slots, asked_at = self._taken.keep(recipients) if self._is_sending else {}, clock.monotonic()
         left = Counter({channel: kept.free for channel, kept in slots.items()})
 
         def start(leased: Sequence[Claimed]) -> None:
@@ -112,7 +118,7 @@ class Dispatch:
         self._keeping += 1
         self._none_keeps.clear()
         try:
-            yield Kept(slots, self._lease, start)
+            yield SlotReservation(Reserved(slots, self._lease), start)
         finally:
             self._keeping -= 1
             if not self._keeping:
@@ -158,7 +164,7 @@ class Dispatch:
                     logger.failed("deliver.failed", exc)
                 elif failures == 1:
                     logger.warning("deliver.waiting", error=str(exc))
-                await clock.wait(stop, min(0.2 * 2 ** min(failures, 5), 5.0))
+                await clock.wait(stop, pauses.CLAIM.after(failures))
                 continue
             if failures:
                 logger.info("deliver.resumed", failures=failures)
@@ -183,74 +189,104 @@ class Dispatch:
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RECORD_TIMEOUT):
+            async with asyncio.timeout(max(deadline - clock.monotonic(), 0) + RECORD_TIMEOUT):
                 if self._tasks:
                     await asyncio.wait(self._tasks)
-                await self._attempts.recorder.flushed()
+                await self._recorder.flushed()
 
     def _start(self, leased: Leased) -> None:
-        task = asyncio.create_task(self._run_one(leased), name=f"delivery-{leased.delivery.id}")
+        task = asyncio.create_task(self._run(leased), name="deliver")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_one(self, leased: Leased) -> None:
-        """Attempt a delivery, record that, and let another one have its slot.
+    async def _run(self, first: Leased) -> None:
+        """Attempt a delivery, and then whatever has its slot next, until nothing has."""
+        leased: Leased | None = first
+        while leased is not None:
+            channel = leased.delivery.channel_id
+            try:
+                failed = await self._run_one(leased)
+            except BaseException:
+                self._free(channel)
+                raise
+            if failed is not None:
+                await self._record_failure(channel, failed)
+                return
+            leased = self._freed(channel)
+
+    async def _run_one(self, leased: Leased) -> Ended | None:
+        """Attempt a delivery, and record that; return how it ended where that is yet to be recorded.
 
         It is recorded beside the next attempt: the slot need not wait for Postgres. After a failure that is another
-        channel's: who is to pause must not be claimed from. As many may wait for their record as may be in flight, not
-        more.
+        channel's: who is to pause must not be claimed from. With those in flight at most twice as many may wait for
+        their record as may be in flight.
         """
-        channel, has_slot = leased.delivery.channel_id, True
-        try:
-            ended = await self._attempted(leased)
-            if ended is None:
-                return
-            self._see(ended)
-            is_short = ended.outcome.kind is OutcomeClass.SHORTAGE  # then nothing more is started for it
-            if not is_short and len(self._tasks) < 2 * self._limits.total:
-                has_slot = False
-                if ended.outcome.is_success:
-                    self._free(channel)
-                    await self._attempts.recorded(ended)
-                else:
-                    await self._recorded_failure(channel, ended)
-            else:
-                await self._attempts.recorded(ended)
-            if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
-                self._wake.set()  # due before the next poll: ask anew when
-        finally:
-            if has_slot:
-                self._free(channel)
+        began = clock.monotonic()
+        ended = await self._attempted(leased)
+        if ended is None:
+            return None
+        self._see(ended, began)
+        is_short = ended.outcome.kind is OutcomeClass.SHORTAGE  # then nothing more is started for it
+        if is_short or self._recorder.waiting + self._taken.running > 2 * self._limits.total:
+            await self._recorder.record(ended)
+            self._wake_if_due(ended)
+        elif ended.outcome.is_success:
+            self._recorder.put(ended)
+        else:
+            return ended
+        return None
 
-    def _see(self, ended: Ended) -> None:
+    def _see(self, ended: Ended, began: float) -> None:
         """Take note of how the channel fares, and whether we are short of something ourselves."""
         self._taken.see(ended)
-        if ended.outcome.kind is OutcomeClass.SHORTAGE:
-            if self._lacking_until is None:
-                logger.error("deliver.short", detail=ended.outcome.detail)
-            self._taken.lack()
-            self._lacking_until = clock.monotonic() + LACKING
+        channel, outcome, now = ended.delivery.channel_id, ended.outcome, clock.monotonic()
+        if outcome.kind is not OutcomeClass.SHORTAGE:
+            self._short.discard(channel)
+            return
+        if outcome.is_of_destination:
+            self._claims.rest(channel, LACKING)
+            if channel not in self._short:
+                logger.error("deliver.short", detail=outcome.detail, channel_id=channel)
+            self._short.add(channel)
+            return
+        if self._lacking_until is None:
+            logger.error("deliver.short", detail=outcome.detail)
+        self._taken.lack(began, now)
+        self._lacking_until = now + LACKING
 
     def _lack_less(self) -> None:
         if self._lacking_until is not None and clock.monotonic() >= self._lacking_until:
             self._lacking_until = clock.monotonic() + LACKING if self._taken.lack_less() else None
 
-    async def _recorded_failure(self, channel: str, ended: Ended) -> None:
+    async def _record_failure(self, channel: str, ended: Ended) -> None:
         """Record a failure; meanwhile its slot is another channel's."""
-        self._start_if_any(self._taken.let_go(channel, clock.monotonic()))
+        if (following := self._taken.let_go(channel, clock.monotonic())) is not None:
+            self._start(following)
+        self._wake_if_wanted()
         try:
-            await self._attempts.recorded(ended)
+            await self._recorder.record(ended)
         finally:
             self._taken.recorded(channel)
-            self._start_if_any(None)
+            self._wake_if_wanted()
+        self._wake_if_due(ended)
 
     def _free(self, channel: str) -> None:
-        self._start_if_any(self._taken.free(channel, clock.monotonic()))
-
-    def _start_if_any(self, following: Leased | None) -> None:
-        if following is not None:
+        if (following := self._freed(channel)) is not None:
             self._start(following)
+
+    def _freed(self, channel: str) -> Leased | None:
+        """Let go of a slot of *channel*; return what has it now, and is to be started."""
+        following = self._taken.free(channel, clock.monotonic())
+        self._wake_if_wanted()
+        return following
+
+    def _wake_if_wanted(self) -> None:
         if self._taken.wants_more or self._taken.unsent:
+            self._wake.set()
+
+    def _wake_if_due(self, ended: Ended) -> None:
+        """Ask again when the next one is due, as *ended* is that before the next poll."""
+        if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
             self._wake.set()
 
     async def _attempted(self, leased: Leased) -> Ended | None:

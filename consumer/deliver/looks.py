@@ -9,7 +9,7 @@ import asyncio
 from typing import Final
 
 from consumer import clock
-from consumer.deliver.taken import Leased
+from consumer.deliver.prefetched import Leased
 from consumer.store import deliveries
 from consumer.store.database import Database
 

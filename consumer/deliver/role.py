@@ -11,7 +11,11 @@ from consumer import log, loop
 from consumer.addresses import Network
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.attempt import Attempts
+from consumer.deliver.attempt_log import AttemptLog
+from consumer.deliver.bodies import Bodies
+from consumer.deliver.consents import Consents
 from consumer.deliver.dispatch import Dispatch
+from consumer.deliver.opened import OpenedChannels
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.slots import Limits
 from consumer.deliver.sweep import Sweep
@@ -48,6 +52,17 @@ class Terms:
     endurance: Endurance
 
 
+@dataclass(frozen=True, slots=True)
+class _Each:
+    """Sets each of several."""
+
+    several: Sequence[Settable]
+
+    def set(self) -> None:
+        for one in self.several:
+            one.set()
+
+
 class Deliver:
     """Sends what is due, ends what can't be sent, and works off what people asked for.
 
@@ -76,18 +91,19 @@ class Deliver:
         watch = Watch(
             database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce, metrics=metrics
         )
-        self._recorder = Recorder(database, watch.heed)
+        self._recorder = Recorder(database, watch.follow_up, AttemptLog(metrics).report)
         self._webhook = Webhook(
             terms.timeout, allowed=terms.allow, ca_file=terms.ca_file, connections=terms.connections
         )
-        attempts = Attempts(database, self._webhook, self._recorder, cipher, metrics, terms.schedule)
-        self.dispatch = Dispatch(database, attempts, metrics, terms.limits, terms.timeout, wake=due)
+        channels, consents = OpenedChannels(cipher), Consents(database, self._webhook, metrics)
+        attempts = Attempts(Bodies(database), self._webhook, channels, terms.schedule, consents)
+        self.dispatch = Dispatch(database, attempts, self._recorder, metrics, terms.limits, terms.timeout, wake=due)
         ends = Ends(longest_round=terms.longest_round, steps=len(terms.schedule))
         self._sweep = Sweep(database, metrics, ends, announce)
         self.wakes: Mapping[str, Settable] = {
             deliveries.CHANNEL: due,
             jobs.CHANNEL: self._asked,
-            catalog.CHANNEL: self.dispatch.looks,
+            catalog.CHANNEL: _Each((channels, self.dispatch.looks)),
         }
 
     @property

@@ -3,7 +3,7 @@
 A claim of hundreds of bodies of a megabyte would take as many megabytes, twice where their receivers do not read. Small
 ones come with the claim and need no room: 1,000 of them take 32 MiB.
 
-Slow channels have a room of their own, and whoever has not been seen to work has one body at a time in either: so
+Slow channels have a room of their own, and a channel not yet seen to work has one body at a time in either: so
 receivers that hang hold little of what others need. No clock: waits are the caller's to bound.
 """
 

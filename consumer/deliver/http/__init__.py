@@ -2,7 +2,9 @@
 
 ```
 pool ─► connect ─► (resolve, judge the address, connect, TLS)
+  │        └──► race ─► wire
   └───► connection ─► answer          request: the bytes that are sent
+            └───► wire
 everything that goes wrong is a `Failed`, named once, in `failed`
 ```
 """

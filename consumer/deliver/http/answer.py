@@ -23,6 +23,8 @@ NO_BODY: Final = frozenset({204, 304})
 _BEGIN: Final = b"HTTP/"
 _ALERT: Final = 0x15  # the first byte of a TLS record that says what is wrong (RFC 8446 section 5.1)
 _END: Final = re.compile(rb"\n\r?\n")
+# A line, not folded, with values that could be lengths.
+_LENGTHS: Final = re.compile(rb"^content-length:([0-9, \t]*)\r?\n(?![ \t])", re.IGNORECASE | re.MULTILINE)
 _CHARSET: Final = re.compile(rb"""charset\s*=\s*["']?([a-z0-9._:+-]{1,40})""", re.IGNORECASE)
 # Of Python's codecs those of texts that a receiver may answer with: others (idna, unicode_escape) are slow or no text.
 _CHARSETS: Final = frozenset(
@@ -52,10 +54,9 @@ def _spelled(name: str) -> str:
 
 _MODULES: Final = {"iso8859-1": "latin_1"}  # the one codec that has another name than its module
 # Every spelling of theirs. Python's own look-up imports a module for any other one, and keeps each for ever.
-_CODECS: Final = {
-    _spelled(spelling): codec
-    for codec in _CHARSETS
-    for spelling in (codec, *(alias for alias, name in aliases.items() if name == _MODULES.get(codec, _spelled(codec))))
+_BY_MODULE: Final = {_MODULES.get(codec, _spelled(codec)): codec for codec in _CHARSETS}
+_CODECS: Final = {_spelled(codec): codec for codec in _CHARSETS} | {
+    _spelled(alias): _BY_MODULE[module] for alias, module in aliases.items() if module in _BY_MODULE
 }
 
 
@@ -69,6 +70,7 @@ class Answer:
     Attributes:
         status: 100 to 599, once the final head is read; None before.
         retry_after: the header as it came.
+        allowed_origin, allowed_rate: likewise WebHook-Allowed-Origin and -Rate.
         body: what has been read of it.
         has_begun: a byte of an answer has come.
     """
@@ -76,6 +78,8 @@ class Answer:
     def __init__(self) -> None:
         self.status: int | None = None
         self.retry_after: bytes | None = None
+        self.allowed_origin: bytes | None = None
+        self.allowed_rate: bytes | None = None
         self.body = bytearray()
         self.has_begun = False
         self._charset = "utf-8"
@@ -194,12 +198,15 @@ class Answer:
         )
         self._seen = 0
         self.retry_after, self._charset = None, "utf-8"
+        self.allowed_origin = self.allowed_rate = None
         self._announces_body = self._is_whole = False
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:  # 101
             pass
         except httptools.HttpParserError as problem:
+            if (mended := _with_one_length(head)) is not None:
+                return self._parse(mended)
             raise NotHttp(f"not HTTP: {str(problem).lower()}") from problem
         return self._seen
 
@@ -237,6 +244,10 @@ class Answer:
                 self._announces_body = True
             case b"content-length":
                 self._announces_body = value.strip(b" \t0") != b""
+            case b"webhook-allowed-origin":
+                self.allowed_origin = value
+            case b"webhook-allowed-rate":
+                self.allowed_rate = value
 
     def on_headers_complete(self) -> None:
         """Note what llhttp knows only now."""
@@ -253,6 +264,18 @@ class Answer:
         """Note the end."""
         self._is_whole = True
         self._parser = None  # else each would keep the other until the next collection
+
+
+def _with_one_length(head: bytes) -> bytes | None:
+    """Return *head* with its length said once, where it is said several times and always the same; else None.
+
+    RFC 9112 section 6.3 lets a recipient take that for one. llhttp takes it for no HTTP; a status came all the same.
+    """
+    said = [length.strip(b" \t") for line in _LENGTHS.findall(head) for length in line.split(b",")]
+    if len(said) <= 1 or len(set(said)) > 1:
+        return None
+    status_line, _, rest = _LENGTHS.sub(b"", head).partition(b"\n")
+    return b"%s\ncontent-length: %s\r\n%s" % (status_line, said[0], rest)
 
 
 def _charset(content_type: bytes) -> str:

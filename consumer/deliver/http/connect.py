@@ -1,24 +1,20 @@
 """Connections made: a name to addresses, an address that is judged where its socket is made, then TLS."""
 
 import asyncio
-import errno
 import itertools
-import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
 
 from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver
 
-from consumer.deliver.http import failed
+from consumer.deliver.http import failed, race
 from consumer.deliver.http.connection import Connection
+from consumer.deliver.http.race import Make, Spare
 from consumer.deliver.http.request import Origin
-
-NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried beside the one before (RFC 8305 section 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +28,17 @@ class Connector:
     """
 
     resolver: AbstractResolver
-    make_socket: Callable[[AddrInfoType], socket.socket]
+    make_socket: Make
     tls: ssl.SSLContext
 
-    async def connect(self, origin: Origin, connection: Connection) -> None:
-        """Connect *connection* to *origin*.
+    async def connect(self, origin: Origin, connection: Connection, spare: Spare) -> None:
+        """Connect *connection* to *origin*, with sockets of *spare* beside its own.
 
         Raises:
             Failed: it can't be connected to.
         """
-        reached = await _reached(await self._addresses(origin), self.make_socket)
+        reached = await race.reached(await self._addresses(origin), self.make_socket, spare)
+        connection.is_over(reached)
         # An egress proxy would be reached above in the origin's place, and asked here to CONNECT.
         try:
             await asyncio.get_running_loop().create_connection(
@@ -95,57 +92,3 @@ def _alternating(infos: Sequence[AddrInfoType]) -> list[AddrInfoType]:
     first = [info for info in infos if info[0] == infos[0][0]]
     others = [info for info in infos if info[0] != infos[0][0]]
     return [info for pair in itertools.zip_longest(first, others) for info in pair if info is not None]
-
-
-async def _reached(infos: Sequence[AddrInfoType], make: Callable[[AddrInfoType], socket.socket]) -> socket.socket:
-    """Return a socket connected to the first of *infos* that answers; each is begun when the one before fails or lags.
-
-    Raises:
-        Failed: none does.
-    """
-    left, running, problems = iter(infos), set[asyncio.Task[socket.socket]](), list[OSError]()
-    following = next(left, None)
-    try:
-        while following is not None or running:
-            if following is not None:
-                running.add(asyncio.create_task(_connected(following, make), name="connect"))
-                following = next(left, None)
-            done, running = await asyncio.wait(
-                running,
-                timeout=NEXT_ADDRESS if following is not None else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in done:
-                try:
-                    reached = task.result()
-                except OSError as problem:
-                    problems.append(problem)
-                else:
-                    running |= done - {task}
-                    return reached
-        raise failed.of_connecting(problems)
-    finally:
-        for task in running:  # too late, or not wanted any more
-            task.add_done_callback(_close)
-            task.cancel()
-
-
-async def _connected(info: AddrInfoType, make: Callable[[AddrInfoType], socket.socket]) -> socket.socket:
-    family, _, _, _, where = info
-    connecting = make(info)
-    try:
-        connecting.settimeout(0)
-        await asyncio.get_running_loop().sock_connect(connecting, where)
-    except BaseException as problem:
-        connecting.close()
-        if family == socket.AF_INET6 and isinstance(problem, OSError) and problem.errno == errno.EADDRNOTAVAIL:
-            # This machine has no IPv6 address. Of IPv4 it means that no local port is left.
-            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)) from problem
-        raise
-    return connecting
-
-
-def _close(task: asyncio.Task[socket.socket]) -> None:
-    """Close what was connected too late."""
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()

@@ -9,6 +9,7 @@ from consumer.decide.outcome import OutcomeClass
 from consumer.deliver.http import failed
 from consumer.deliver.http.answer import HEAD_LIMIT, Answer, NotHttp
 from consumer.deliver.http.failed import Failed
+from consumer.deliver.http.wire import Wire
 
 BODY_SECONDS: Final = 1.0  # after a final head: the status is the answer already
 PART_BYTES: Final = 16_384  # of a body, read at once, for fairness: some 2 ms of the worst that there is to parse
@@ -31,10 +32,13 @@ class Connection(asyncio.BufferedProtocol):
         self.is_used = False
         self._lost = lost
         self._loop = asyncio.get_running_loop()
+        self._wire: Wire | None = None
         self._transport: asyncio.Transport | None = None
-        self._answer: Answer | None = None
-        self._ended: asyncio.Future[Failed | None] | None = None
+        # Of the first request from the beginning: a receiver may refuse any client that connects, before a request.
+        self._answer: Answer | None = Answer()
+        self._ended: asyncio.Future[Failed | None] | None = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._unread = select.poll()
         self._unsent = _NOTHING
         self._may_write = True
         self._is_ended = False
@@ -52,11 +56,11 @@ class Connection(asyncio.BufferedProtocol):
         An answer to nothing would be taken for the next request's. A TLS record is the former's too: tickets come
         before the first answer.
         """
-        if not self.is_open or self._transport is None:
-            return False
-        unread = select.poll()
-        unread.register(self._transport.get_extra_info("socket"), select.POLLIN)
-        return not unread.poll(0)
+        return self.is_open and not self._unread.poll(0)
+
+    def is_over(self, wire: Wire) -> None:
+        """Take note of the socket that it is going to have."""
+        self._wire = wire
 
     async def exchange(self, head: bytes, body: bytes, until: float) -> Answer:
         """Send a request and return its answer; the connection is open afterwards where it may carry another one.
@@ -69,23 +73,26 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             Failed: there was none.
         """
-        self._answer = answer = Answer()
-        self._ended = ended = self._loop.create_future()
-        self._until = until
-        self._timer = self._loop.call_at(until, self._expire)
+        self._answer = answer = self._answer or Answer()
+        self._ended = ended = self._ended or self._loop.create_future()
+        is_early = answer.has_begun
+        self._until = until if answer.status is None else min(until, self._loop.time() + BODY_SECONDS)
+        self._timer = self._loop.call_at(self._until, self._expire)
         try:
-            if self.is_open:
-                self._send(head, body)
-            else:
+            if not self.is_open:
                 self._end(failed.of_ending(None, is_unanswered=True))
+            elif not is_early:
+                self._send(head, body)
             why = await ended
         finally:
             self._timer.cancel()
             self._answer = self._ended = None
             self._unsent = _NOTHING  # a slice of it, empty too, would hold the body for as long as the connection lives
             self.is_used = True
-            if not answer.is_reusable:  # cancelled, too
+            if is_early or not answer.is_reusable:  # cancelled, too
                 self.abort()
+        if is_early and why is None and answer.status is not None and answer.status < 300:  # noqa: PLR2004 - of nothing
+            why = Failed(OutcomeClass.PROTOCOL, "answered before it was asked")
         if why is not None:
             try:
                 raise why
@@ -107,6 +114,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the handshake is done, where there is one."""
         self._transport = cast("asyncio.Transport", transport)
+        self._unread.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Return where to put what comes.
@@ -189,8 +197,14 @@ class Connection(asyncio.BufferedProtocol):
         is_answered = self._answer.status is not None
         if not self._ended.done():
             self._ended.set_result(None if is_answered else why)
-        if why is not None or self._unsent or not self._answer.is_reusable:
+        if why is not None or not self._answer.is_reusable or not self._is_sent():
             self.abort()
+
+    def _is_sent(self) -> bool:
+        """Whether the receiver has the whole request: else the next one would lie behind what it may never read."""
+        if self._unsent or self._transport is None or self._wire is None:
+            return False
+        return not self._transport.get_write_buffer_size() and self._wire.is_flushed
 
     def _not_http(self, problem: NotHttp) -> Failed:
         is_unanswered = self._answer is None or not self._answer.has_begun

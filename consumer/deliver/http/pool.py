@@ -14,10 +14,12 @@ from consumer.deliver.http.answer import Answer
 from consumer.deliver.http.connect import Connector
 from consumer.deliver.http.connection import Connection
 from consumer.deliver.http.failed import Failed
+from consumer.deliver.http.race import Spare
 from consumer.deliver.http.request import Origin
 
 KEEPALIVE_SECONDS: Final = 75  # a little more than the 60 s after which common balancers close: they do it, not we
 SHARE_OF_ORIGIN: Final = 4  # of all that are open, one in so many may wait for one origin
+SHARE_OF_RACES: Final = 8  # of all sockets, one in so many may be tried beside another one of the same connection
 
 
 class Pool:
@@ -28,10 +30,12 @@ class Pool:
 
         Args:
             connector: makes the connections.
-            most: of them open at once; more requests in flight than that fail as our own shortage.
+            most: sockets at once, of which some are kept for several addresses of a host; more requests in flight than
+                the others fail as our own shortage.
         """
         self._connector = connector
-        self._most = most
+        self._spare = Spare(most // SHARE_OF_RACES)
+        self._most = most - most // SHARE_OF_RACES
         self._most_of_origin = max(most // SHARE_OF_ORIGIN, 1)
         self._open: set[Connection] = set()  # and being opened
         self._idle: dict[Connection, _Waits] = {}  # the one that waits the longest first
@@ -87,7 +91,7 @@ class Pool:
         self._open.add(connection)
         try:
             async with asyncio.timeout_at(until):
-                await self._connector.connect(origin, connection)
+                await self._connector.connect(origin, connection, self._spare)
         except TimeoutError:
             self._forget(connection)
             raise failed.of_timeout() from None
