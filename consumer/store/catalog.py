@@ -14,9 +14,10 @@ import asyncpg
 from pydantic import ValidationError
 
 from consumer import clock
+from consumer.decide.rules import features_named, is_about_invoices
 from consumer.store.database import Database
 from consumer.store.shared_map import SharedMap
-from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, Since, read_spec
+from schemas.rules import Rule, RuleId, Since, read_spec
 from schemas.sources import Invoice, SourceEvent
 
 # Distinct features and the rules found for each, together: neither hostile ids nor many rules about all features may
@@ -114,11 +115,12 @@ class Catalog:
 
 
 def _groups(rule: Rule) -> list[_GroupKey]:
-    if not isinstance(rule.spec, BalanceThresholdSpec | ResetSpec):
+    if is_about_invoices(rule.type):
         return [(rule.namespace, _Group.INVOICES)]
-    if rule.spec.features is None:
+    features = features_named(rule.spec)
+    if features is None:
         return [(rule.namespace, _Group.ALL_FEATURES)]
-    return [(rule.namespace, feature) for feature in rule.spec.features]
+    return [(rule.namespace, feature) for feature in features]
 
 
 def _regrouped(group: _Rules, members: Mapping[str, Rule | None]) -> _Rules:
@@ -226,6 +228,7 @@ def _rule(row: asyncpg.Record) -> Rule:
     return Rule.model_construct(
         id=RuleId(row["id"]),
         namespace=row["namespace"],
+        key=row["key"],
         name=row["name"],
         spec=read_spec(exact(row["spec"])),
         channels=tuple(row["channels"] or ()),

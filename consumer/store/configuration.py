@@ -10,12 +10,14 @@ import asyncpg
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
+from consumer.formats import checks
 from consumer.store import configured
 from consumer.store.catalog import exact, read_ignoring
 from consumer.store.configured import Kind, StoredChannel, StoredRule
-from consumer.store.database import Connection, Database, columns
+from consumer.store.database import Database, DatabaseConnection, columns
+from schemas import channels as channels_of
 from schemas import events
-from schemas.rules import NOTHING_IGNORED, Since, ignoring, read_spec
+from schemas.rules import NOTHING_IGNORED, RuleType, Since, ignoring, read_spec
 from schemas.secret import Secret
 
 MOST_OLD_SECRETS: Final = 10  # each is a signature in every webhook's header; as in the reference product's webhooks
@@ -28,7 +30,9 @@ class Edit:
         keep: whether it is committed at its end.
     """
 
-    def __init__(self, connection: Connection, cipher: Cipher, namespace: str, *, since: Since, keep: bool) -> None:
+    def __init__(
+        self, connection: DatabaseConnection, cipher: Cipher, namespace: str, *, since: Since, keep: bool
+    ) -> None:
         self.keep = keep
         self._connection = connection
         self._cipher = cipher
@@ -55,34 +59,52 @@ class Edit:
         """Return *names*, with ids in place of `key:NAME`."""
         return await configured.ids_of(self._connection, self._namespace, kind, names)
 
-    async def put_channel(self, channel: StoredChannel) -> None:
-        """Make *channel*, or change it to be so; its secrets are encrypted here.
+    async def types_of(self, channel_id: str) -> frozenset[RuleType]:
+        """Return the types of the rules that send to a channel."""
+        rows = await self._connection.rows("configuration/rule_types", channel=channel_id)
+        return frozenset(RuleType(row["type"]) for row in rows)
+
+    async def put_channel(self, channel: StoredChannel, *, before: StoredChannel | None, forgets: bool = False) -> None:
+        """Make *channel*, or change it from what it was *before*; its secrets are encrypted here.
+
+        Its failures and pauses are forgotten where it *forgets*, though it was enabled before.
 
         Raises:
             Refused: a secret that is to stay was encrypted with a key that we don't have.
         """
-        at = f"channel/{channel.id}"
-        if channel.headers is None or channel.signing_secret is None:
-            raise Refused(f"channel {channel.key or channel.id}: its secrets cannot be opened any more: set them anew")
-        opened = Secret(json.dumps({name: value.reveal() for name, value in channel.headers.items()}))
+        at, config = f"channel/{channel.id}", channel.config
+        if channel.headers is None or channel.signing_secret is None or channel.secrets is None:
+            raise Refused(f"channel {channel.called}: its secrets cannot be opened any more: set them again")
+        hidden: dict[str, object] = {"url": config.url} if channels_of.is_url_secret(config) else {}
+        if channel.secrets:
+            hidden["secrets"] = _revealed(channel.secrets)
         await self._connection.rows(
             "configuration/put_channel",
             id=channel.id,
             namespace=channel.namespace,
-            key=channel.key,
-            type=channel.type,
-            name=channel.name,
-            url=channel.url,
-            format=channel.format,
-            headers=self._cipher.encrypt(opened, row=f"{at}/headers") if channel.headers else None,
+            key=config.key,
+            type=config.type,
+            name=config.name,
+            url=channel.shown_url,
+            is_moved=before is not None and before.config.url != config.url,
+            format=channels_of.stored_format(config),
+            headers=self._sealed(_revealed(channel.headers), f"{at}/headers"),
             signing_secret=self._cipher.encrypt(channel.signing_secret, row=f"{at}/signing_secret"),
-            metadata=json.dumps(dict(channel.metadata)),
+            sealed=self._sealed(hidden, f"{at}/sealed"),
+            config=channels_of.rest(config),
+            template=channels_of.template_text(config),
             disabled_by=channel.disabled_by,
-            retry_schedule=None if channel.retry_schedule is None else list(channel.retry_schedule),
-            concurrency=channel.concurrency,
-            expire_after=channel.expire_after,
-            rate_limit=channel.rate_limit,
+            retry_schedule=None if config.retry_schedule is None else list(config.retry_schedule),
+            concurrency=config.concurrency,
+            expire_after=config.expire_after,
+            rate_limit=config.rate_limit or checks.default_rate(config.format),
+            forgets=forgets,
+            request_origin=config.request_origin,
+            permanent_statuses=None if config.permanent_statuses is None else list(config.permanent_statuses),
         )
+
+    def _sealed(self, secrets: Mapping[str, object], row: str) -> bytes | None:
+        return self._cipher.encrypt(Secret(json.dumps(secrets)), row=row) if secrets else None
 
     async def rotate_secret(self, channel: StoredChannel, new: Secret, *, overlap: dt.timedelta) -> None:
         """Sign with *new* from now on, and with what was before as well for *overlap*."""
@@ -153,7 +175,11 @@ class Edit:
             Refused: a rule still uses it.
         """
         if not await self._connection.rows("configuration/delete_channel", id=channel.id):
-            raise Refused(f"channel {channel.key or channel.id}: a rule still sends to it: change that rule first")
+            raise Refused(f"channel {channel.called}: a rule still sends to it: change that rule first")
+
+
+def _revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
+    return {name: value.reveal() for name, value in secrets.items()}
 
 
 class _Abandoned(Exception):

@@ -11,6 +11,8 @@ import asyncpg
 from consumer.encryption import Cipher
 from consumer.errors import Refused
 from consumer.store.catalog import exact, read_ignoring
+from schemas import channels as channels_of
+from schemas.channels import ChannelConfig
 from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, read_spec
 from schemas.secret import Secret
 
@@ -34,29 +36,46 @@ class StoredChannel:
     """A channel as it is, its secrets opened; None for what no key of ours opens any more.
 
     Attributes:
+        config: as a person set it, but for what is beside it here: headers, secrets, who disabled it. Of a secret URL
+            that no key opens, its origin.
+        secrets: None where its secret URL can't be opened either.
         life: None of one that is about to be made.
         disabled_reason: why Tollbell disabled it.
         paused_until: nothing is sent before: its receiver asked for that, or its breaker is open.
+        allowed_rate: requests a second that its receiver has consented to.
     """
 
     id: str
     namespace: str
-    key: str | None
-    type: str
-    name: str
-    url: str
-    format: str
+    config: ChannelConfig
     headers: Mapping[str, Secret] | None
     signing_secret: Secret | None
-    metadata: Mapping[str, str]
     disabled_by: DisabledBy | None
-    retry_schedule: tuple[dt.timedelta, ...] | None = None
-    concurrency: int | None = None
-    expire_after: dt.timedelta | None = None
-    rate_limit: float | None = None
+    secrets: Mapping[str, Secret] | None = field(default_factory=dict)
     life: Life | None = field(default=None, compare=False)
     disabled_reason: str | None = field(default=None, compare=False)
     paused_until: dt.datetime | None = field(default=None, compare=False)
+    allowed_rate: float | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str | None:
+        """By which `tollbell apply` finds it again."""
+        return self.config.key
+
+    @property
+    def called(self) -> str:
+        """Its key; where it has none, its id."""
+        return self.config.key or self.id
+
+    @property
+    def opens(self) -> bool:
+        """Whether a key of ours opens all of its secrets."""
+        return self.headers is not None and self.signing_secret is not None and self.secrets is not None
+
+    @property
+    def shown_url(self) -> str:
+        """Its URL as people may see it: one that is a secret, masked."""
+        return channels_of.shown_url(self.config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +135,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Selected(Generic[T]):
     """A part of what was selected, and how many there are in all."""
 
     parts: Sequence[T]
@@ -191,6 +210,12 @@ async def channels(reader: Reader, cipher: Cipher, namespace: str) -> list[Store
     return [_channel(row, cipher) for row in await reader.rows("configuration/channels", namespace=namespace)]
 
 
+async def some_channels(reader: Reader, cipher: Cipher, namespace: str, ids: Collection[str]) -> list[StoredChannel]:
+    """Return channels by their ids, in id order; without those that are deleted, or that the namespace has not."""
+    rows = await reader.rows("configuration/some_channels", namespace=namespace, ids=list(ids))
+    return [_channel(row, cipher) for row in rows]
+
+
 async def namespaces(reader: Reader) -> list[str]:
     """Return the namespaces that have a channel."""
     return [row["namespace"] for row in await reader.rows("configuration/namespaces")]
@@ -205,6 +230,14 @@ async def rules_of(reader: Reader, namespace: str, ids: Collection[str]) -> dict
     """Return rules by their ids, deleted or not; without those that the namespace has not."""
     rows = await reader.rows("configuration/rules_of", namespace=namespace, ids=list(ids))
     return {row["id"]: _rule(row) for row in rows}
+
+
+async def channel_names(reader: Reader, namespace: str, ids: Collection[str]) -> dict[str, str]:
+    """Return what channels are called, by their ids, deleted or not; without those that the namespace has not."""
+    if not ids:
+        return {}
+    rows = await reader.rows("configuration/channel_names", namespace=namespace, ids=list(ids))
+    return {row["id"]: row["name"] for row in rows}
 
 
 async def channel_page(reader: Reader, cipher: Cipher, namespace: str, wanted: Selection) -> ReadPage[StoredChannel]:
@@ -251,32 +284,46 @@ def _life(row: asyncpg.Record) -> Life:
 def _channel(row: asyncpg.Record, cipher: Cipher) -> StoredChannel:
     at = f"channel/{row['id']}"
     headers = _opened(cipher, row["headers"], f"{at}/headers") if row["headers"] else Secret("{}")
+    sealed = _opened(cipher, row["sealed"], f"{at}/sealed") if row["sealed"] else Secret("{}")
+    hidden = json.loads(sealed.reveal()) if sealed else {}
     return StoredChannel(
         id=row["id"],
         namespace=row["namespace"],
-        key=row["key"],
-        type=row["type"],
-        name=row["name"],
-        url=row["url"],
-        format=row["format"],
+        config=_config(row, hidden.get("url", row["url"])),
         headers={n: Secret(v) for n, v in json.loads(headers.reveal()).items()} if headers else None,
         signing_secret=_opened(cipher, row["signing_secret"], f"{at}/signing_secret"),
-        metadata=json.loads(row["metadata"]),
+        secrets={n: Secret(v) for n, v in hidden.get("secrets", {}).items()} if sealed else None,
         disabled_by=row["disabled_by"],
-        retry_schedule=None if row["retry_schedule"] is None else tuple(row["retry_schedule"]),
-        concurrency=row["concurrency"],
-        expire_after=row["expire_after"],
-        rate_limit=row["rate_limit"],
         life=_life(row),
         disabled_reason=row["disabled_reason"],
         paused_until=row["paused_until"],
+        allowed_rate=row["allowed_rate"],
+    )
+
+
+def _config(row: asyncpg.Record, url: str) -> ChannelConfig:
+    """Return the configuration as it was stored: not validated again, for it may be older than a rule of today's."""
+    rest = json.loads(row["config"])
+    return ChannelConfig.model_construct(
+        type=row["type"],
+        name=row["name"],
+        url=url,
+        key=row["key"],
+        format=row["format"].partition(":")[0],
+        template=None if row["template"] is None else exact(row["template"]),
+        retry_schedule=None if row["retry_schedule"] is None else tuple(row["retry_schedule"]),
+        concurrency=row["concurrency"],
+        expire_after=row["expire_after"],
+        request_origin=row["request_origin"],
+        permanent_statuses=None if row["permanent_statuses"] is None else tuple(row["permanent_statuses"]),
+        **{name: rest[alias] for name, alias in channels_of.REST.items() if alias in rest},
     )
 
 
 def _opened(cipher: Cipher, sealed: bytes, at: str) -> Secret | None:
     try:
         return cipher.decrypt(sealed, row=at)
-    except Refused:  # its key is lost: what a person sets anew replaces it
+    except Refused:  # its key is lost: what a person sets next replaces it
         return None
 
 

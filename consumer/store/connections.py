@@ -33,7 +33,7 @@ class Failure:
     is_certificate: bool = False
 
 
-class Connector:
+class PostgresConnector:
     """Connects to the servers of one URL; what asyncpg's pool calls for each connection.
 
     A certificate that cannot be verified is a wrong set-up as long as no connection was ever made, and an outage later:
@@ -59,7 +59,7 @@ class Connector:
             try:
                 connection = await self._connect(host, {**options, "timeout": share})
             except _FAILED as exc:
-                failure = _failure(exc)
+                failure = _failure(exc, has_escapes=database_url.has_escapes(self._url))
                 said = f"{host}: {failure.problem}" if host else failure.problem
                 failures.append(Failure(said, failure.is_lasting, failure.is_certificate))
             else:
@@ -79,13 +79,13 @@ class Connector:
         return made
 
 
-def _failure(exc: BaseException) -> Failure:
+def _failure(exc: BaseException, *, has_escapes: bool) -> Failure:
     text = str(exc).strip().partition("\n")[0]
     match exc:
         case asyncpg.TargetServerAttributeNotMatched():
             return Failure(READ_ONLY, is_lasting=False)
         case asyncpg.PostgresError():
-            return _of_postgres(exc, text)
+            return _of_postgres(exc, text, has_escapes=has_escapes)
         case ssl.SSLCertVerificationError():
             said = exc.verify_message.rstrip(".")
             problem = f"its certificate is refused: {said}: check the host, sslmode and sslrootcert in {URL}"
@@ -100,11 +100,12 @@ def _failure(exc: BaseException) -> Failure:
             return Failure(_of_the_network(exc, text), is_lasting=False)
 
 
-def _of_postgres(exc: asyncpg.PostgresError, text: str) -> Failure:
+def _of_postgres(exc: asyncpg.PostgresError, text: str, *, has_escapes: bool) -> Failure:
     is_lasting = sqlstates.meaning(exc) not in {Meaning.OUTAGE, Meaning.BUSY, Meaning.LOST_RACE}
     match exc:
         case asyncpg.InvalidAuthorizationSpecificationError():
-            todo = f"check the user and the password in {URL}, and pg_hba.conf"
+            written = " (there, a % itself is written %25)" if has_escapes else ""
+            todo = f"check the user and the password in {URL}{written}, and pg_hba.conf"
         case asyncpg.InvalidCatalogNameError():
             todo = f"create it, or name another in {URL}"
         case _ if _PGBOUNCER.search(text):

@@ -8,14 +8,18 @@ from typing import Any, Final, Self, TypeAlias, assert_never
 
 import asyncpg
 
-from consumer import clock
+from consumer import clock, pauses
 from consumer.errors import DataRefused, Refused, StoreBusy, StoreFailed, StoreUnavailable, TollbellError
 from consumer.store import sqlstates
-from consumer.store.connections import CONNECT_TIMEOUT, READ_ONLY, Connector
+from consumer.store.connections import CONNECT_TIMEOUT, READ_ONLY, PostgresConnector
 from consumer.store.queries import load
 from consumer.store.sqlstates import Meaning
 
 ACQUIRE_TIMEOUT: Final = CONNECT_TIMEOUT + 0.5  # of a connection: enough to say why there is none
+ANSWER_TIMEOUT: Final = (
+    ACQUIRE_TIMEOUT + 0.5
+)  # of the sign of life: a server that hangs shows before other statements time out
+NO_ANSWER: Final = "no answer in time"
 COMMAND_TIMEOUT: Final = 30.0  # seconds; the longest statement of ours takes well under one
 ATTEMPTS: Final = 5  # of a statement that lost a race to another (40001, 40P01): one nearly always suffices
 SETTINGS: Final = {
@@ -54,8 +58,9 @@ def translated() -> Iterator[None]:
         DataRefused: the statement's data is at fault.
         Refused: a database, table or right is missing.
         StoreBusy: a limit that the transaction or the operator set was reached (`lock_timeout`, `statement_timeout`).
-        StoreFailed: it fails, and nobody knows why: for a row's sake, perhaps.
-        StoreUnavailable: nobody answered, or the connection broke; whether the statement took effect is unknown.
+        StoreFailed: it fails for an unknown reason: for a row's sake, perhaps.
+        StoreUnavailable: Postgres did not answer, or the connection broke; whether the statement took effect is
+            unknown.
     """
     try:
         yield
@@ -83,11 +88,13 @@ def _in_our_words(exc: BaseException) -> TollbellError:
 
 
 def _line(exc: BaseException) -> str:
+    if isinstance(exc, TimeoutError):  # mostly without a text
+        return NO_ANSWER
     text = str(exc).strip().partition("\n")[0]
     return text or type(exc).__name__
 
 
-class Connection:
+class DatabaseConnection:
     """A connection of the pool that runs our statements by name."""
 
     def __init__(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", took: Took = _took_nothing) -> None:
@@ -129,7 +136,7 @@ class Database:
         """
         with translated():
             pool = await asyncpg.create_pool(
-                connect=Connector(url),
+                connect=PostgresConnector(url),
                 min_size=1,
                 max_size=size,
                 command_timeout=COMMAND_TIMEOUT,
@@ -148,24 +155,24 @@ class Database:
             self._pool.terminate()
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[DatabaseConnection]:
         """Give a connection inside a transaction; committed at the end, rolled back on any exception."""
         try:
             async with self._writable(), self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw, raw.transaction():
-                yield Connection(raw, self._took)
+                yield DatabaseConnection(raw, self._took)
         except _LOST_RACE as exc:
-            raise StoreUnavailable(f"Postgres: {_line(exc)}: somebody else changed the same: try again") from exc
+            raise StoreUnavailable(f"Postgres: {_line(exc)}: another writer changed the same rows: try again") from exc
 
     async def rows(self, name: str, /, **arguments: object) -> list[asyncpg.Record]:
         """Run one statement as its own transaction; again where it lost a race to another."""
         for attempt in range(ATTEMPTS):
             try:
                 async with self._writable(), self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
-                    return await Connection(raw, self._took).rows(name, **arguments)
+                    return await DatabaseConnection(raw, self._took).rows(name, **arguments)
             except _LOST_RACE as exc:
                 if attempt == ATTEMPTS - 1:
                     raise StoreUnavailable(f"Postgres: {_line(exc)}") from exc
-                await clock.sleep(0.01 * 2**attempt * (1.5 + clock.jitter() / 2))
+                await clock.sleep(pauses.CONFLICT.after(attempt + 1) * (1.5 + clock.jitter() / 2))
         raise AssertionError("the loop returns or raises")
 
     async def row(self, name: str, /, **arguments: object) -> asyncpg.Record | None:
@@ -179,7 +186,11 @@ class Database:
         Raises:
             StoreUnavailable: Postgres cannot be reached, or not be written to.
         """
-        row = await self.row("database/now")
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                row = await self.row("database/now")
+        except TimeoutError as exc:
+            raise StoreUnavailable(f"Postgres: {NO_ANSWER}") from exc
         assert row is not None  # noqa: S101 - a SELECT of one row has one row
         if row["is_read_only"]:
             await self._pool.expire_connections()

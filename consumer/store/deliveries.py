@@ -16,14 +16,16 @@ from consumer.decide import breaker
 from consumer.decide.breaker import Run
 from consumer.decide.outcome import Outcome
 from consumer.decide.verdict import FREE_INTERRUPTIONS, Delivered, Disable, GiveUp, RetryIn, Verdict
+from consumer.store import rendered
 from consumer.store.database import Database, columns
+from consumer.store.rendered import Hole
 from schemas import urls
 from schemas.tracing import Traced
 
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 CHANNEL: Final = "tollbell_outbox"  # of LISTEN and NOTIFY
 HELD_BYTES: Final = 32_768  # of a body that comes with its claim; those of usual records have 2 to 4 KiB
-# A rate's slots that nobody took pile up to so much of a second's worth, at least one. Below 20 a second there is thus
+# A rate's unused slots pile up to so much of a second's worth, at least one. Below 20 a second there is thus
 # no burst: the rate reads literally. Above, a tenth more goes out in any one second at most: the price of claiming
 # several at once instead of one by one.
 BURST_SECONDS: Final = 0.1
@@ -54,9 +56,13 @@ class Claimed(Struct, frozen=True, kw_only=True):
     was_lost: bool  # another process' lease ran out on it
     was_due_at: dt.datetime  # its place among others, and its state, before it was claimed: a hand-back restores them
     was_state: str
+    slot_until: dt.datetime | None = None  # for so long its channel's rate has it take place; None: there is none
     revision: int  # of the channel: its URL, and when it was enabled
     rule_id: str = ""  # of the event
+    rule_key: str | None = None
+    rule_name: str = ""
     record: Traced | None = None  # that the event was made of
+    is_test: bool = False  # a person tests the rule or the channel: nothing has happened
     channel_key: str | None = None
     channel_name: str = ""
     payload: bytes | None  # the event's data, as frozen; None: it is large, and `whole` has it
@@ -65,10 +71,15 @@ class Claimed(Struct, frozen=True, kw_only=True):
     url: str
     format: str  # of this round
     headers: bytes | None
+    sealed: bytes | None = None  # its URL, where that is a secret (`url` shows the origin alone), and secrets by name
     signing_secret: bytes
     old_secrets: Sequence[bytes] = ()  # those that a rotation has replaced, while they are valid
     retry_schedule: Sequence[dt.timedelta] | None  # the channel's own; None: the service's
+    permanent_statuses: Sequence[int] = ()  # the channel's own
+    request_origin: str | None = None  # the name that asks its receiver for consent; None: not asked
+    has_consent: bool | None = None  # False: it is to be asked for once more; None: there is none
     rendered: bytes | None  # the body in the format, where that is not the event's data itself and was made
+    holes: Sequence[Hole] = ()  # in it: where secrets go when it is sent, and which
 
 
 class OfEvent(Struct, frozen=True):
@@ -77,6 +88,9 @@ class OfEvent(Struct, frozen=True):
     rule_id: str
     recorded_at: dt.datetime
     record: Traced | None
+    is_test: bool = False
+    rule_key: str | None = None
+    rule_name: str = ""
 
 
 class Ended(Struct, frozen=True):
@@ -92,16 +106,18 @@ class Recorded:
     """What recorded attempts have moved.
 
     Attributes:
-        is_freeing: somebody else's delivery, or a resend that waited, may start now.
+        is_freeing: another delivery, or a resend that waited, may start now.
         runs: of the channels that have failed since they last worked.
         closed: the channels whose breaker an answer has closed.
         ends: how many deliveries ended, by state and reason: `answered`, `attempts` (none is left), or the row's own.
+        called: each channel's key, None where it has none, and name, by id.
     """
 
     is_freeing: bool
     runs: tuple[Run, ...]
     closed: tuple[str, ...]
     ends: Mapping[tuple[str, str], int]
+    called: Mapping[str, tuple[str | None, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +158,7 @@ async def claim(
     what has used up its schedule so: *steps*, where the channel has none of its own.
 
     Raises:
-        StoreUnavailable: nobody answered; what was leased, if anything, comes back after *lease*.
+        StoreUnavailable: Postgres did not answer; what was leased, if anything, comes back after *lease*.
     """
     rows = await database.rows(
         "deliveries/claim",
@@ -166,8 +182,13 @@ def claimed_of(row: asyncpg.Record, payload: bytes, event: OfEvent) -> Claimed:
 
 
 def _of_event(row: asyncpg.Record) -> OfEvent:
-    record = _traced.decode(row["record"]) if row["record"] is not None else None
-    return OfEvent(row["rule_id"], row["recorded_at"], record)
+    by = {"rule_key": row["rule_key"], "rule_name": row["rule_name"] or ""}
+    return OfEvent(row["rule_id"], row["recorded_at"], read_record(row["record"]), row["is_test"], **by)
+
+
+def read_record(stored: str | None) -> Traced | None:
+    """Return the record of an event, as it is *stored*; None of what the clock has made, and of tests."""
+    return None if stored is None else _traced.decode(stored)
 
 
 async def due(database: Database, channel: str, *, limit: int, but: Sequence[int] = ()) -> list[int]:
@@ -191,7 +212,9 @@ async def whole(database: Database, delivery: Claimed) -> Claimed | None:
     if delivery.payload is not None:
         return delivery
     row = await database.row("deliveries/body", event_id=delivery.event_id, format=delivery.format)
-    return None if row is None else replace(delivery, payload=row["payload"], rendered=row["rendered"])
+    return (
+        None if row is None else replace(delivery, payload=row["payload"], rendered=row["rendered"], holes=_holes(row))
+    )
 
 
 def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, event: OfEvent) -> Claimed:
@@ -207,29 +230,42 @@ def _claimed(row: asyncpg.Record, payload: bytes | None, size: int, event: OfEve
         was_lost=row["was_lost"],
         was_due_at=row["was_due_at"],
         was_state=row["was_state"],
+        slot_until=row["slot_until"],
         revision=row["revision"],
         payload=payload,
         size=size,
         recorded_at=event.recorded_at,
         rule_id=event.rule_id,
+        rule_key=event.rule_key,
+        rule_name=event.rule_name,
         record=event.record,
+        is_test=event.is_test,
         channel_key=row["key"],
         channel_name=row["name"],
         url=row["url"],
         format=row["format"],
         headers=row["headers"],
+        sealed=row["sealed"],
         signing_secret=row["signing_secret"],
         old_secrets=row["old_secrets"] or (),
         retry_schedule=row["retry_schedule"],
+        permanent_statuses=row["permanent_statuses"] or (),
+        request_origin=row["request_origin"],
+        has_consent=row["has_consent"],
         rendered=row["rendered"],
+        holes=_holes(row),
     )
+
+
+def _holes(row: asyncpg.Record) -> Sequence[Hole]:
+    return rendered.read_holes(row["holes"]) if row["holes"] else ()
 
 
 async def record(database: Database, ended: Sequence[Ended]) -> Recorded:
     """Record *ended* in one statement; return what that moved. Safe to repeat: a second time changes nothing.
 
     Raises:
-        StoreUnavailable: nobody answered; call again.
+        StoreUnavailable: Postgres did not answer; call again.
     """
     rows = [_row(one) for one in sorted(ended, key=lambda one: one.delivery.id)]
     names = (
@@ -243,6 +279,7 @@ async def record(database: Database, ended: Sequence[Ended]) -> Recorded:
         tuple(_run(row) for row in fared if row["channel_id"] is not None and row["failures"]),
         tuple(row["channel_id"] for row in fared if row["has_closed"]),
         _ends(fared[0]["succeeded"], fared[0]["failed_for"]),
+        {(of := one.delivery).channel_id: (of.channel_key, of.channel_name) for one in ended},
     )
 
 
@@ -290,13 +327,14 @@ def _row(one: Ended) -> tuple[object, ...]:
 
 
 async def hand_back(database: Database, claimed: Sequence[Claimed]) -> None:
-    """Undo the claims of *claimed*, for which nothing was sent: each is in its former place again.
+    """Undo the claims of *claimed*, for which nothing was sent: each is in its former place, its slot free again.
 
     Raises:
-        StoreUnavailable: nobody answered; their leases run out.
+        StoreUnavailable: Postgres did not answer; their leases run out.
     """
-    ids, tokens, due_at, states = columns([(one.id, one.token, one.was_due_at, one.was_state) for one in claimed], 4)
-    await database.rows("deliveries/hand_back", ids=ids, tokens=tokens, due_at=due_at, states=states)
+    rows = [(one.id, one.token, one.was_due_at, one.was_state, one.slot_until) for one in claimed]
+    names = ("ids", "tokens", "due_at", "states", "slots_until")
+    await database.rows("deliveries/hand_back", **dict(zip(names, columns(rows, len(names)), strict=True)))
 
 
 async def standing(database: Database, channels: Sequence[str]) -> dict[str, int]:

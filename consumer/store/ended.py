@@ -10,7 +10,7 @@ import asyncpg
 
 from consumer.decide.model import Document
 from consumer.store import outbox
-from consumer.store.database import Connection, Database, columns
+from consumer.store.database import Database, DatabaseConnection, columns
 from consumer.store.memory import EntitlementKey, document_of
 from consumer.store.outbox import Change, Written
 
@@ -24,7 +24,7 @@ class Due(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedPeriod:
     """The same, read."""
 
     due: Due
@@ -50,12 +50,12 @@ class Ended:
 class Taking:
     """Some documents, held until the transaction ends."""
 
-    def __init__(self, connection: Connection, due: Sequence[Due]) -> None:
+    def __init__(self, connection: DatabaseConnection, due: Sequence[Due]) -> None:
         self._connection = connection
         self.due = due
 
-    async def documents(self) -> list[Ended]:
-        """Return those that are still as they were found, and that nobody else holds.
+    async def documents(self) -> list[EndedPeriod]:
+        """Return those that are still as they were found, and that no other process has locked.
 
         Raises:
             StoreFailed: one of them cannot be read.
@@ -65,7 +65,7 @@ class Taking:
             return []
         namespaces, ids, versions = columns(self.due, 3)
         rows = await self._connection.rows("memory/taken", namespaces=namespaces, ids=ids, versions=versions)
-        return [Ended(Due(row["namespace"], row["id"], row["version"]), row) for row in rows]
+        return [EndedPeriod(Due(row["namespace"], row["id"], row["version"]), row) for row in rows]
 
     async def write(self, changes: Sequence[Change]) -> list[Written]:
         """Write *changes* as `outbox.write` does.

@@ -2,16 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from consumer.decide.rules import features_named
 from consumer.store.configured import StoredRule
 from consumer.store.database import Database
 from schemas.events import FeatureRef
-from schemas.rules import BalanceThresholdSpec, ResetSpec
 
 
 def named_by(rules: Sequence[StoredRule]) -> set[str]:
     """Return the features that *rules* name, by id or key."""
-    specs = [rule.spec for rule in rules if isinstance(rule.spec, BalanceThresholdSpec | ResetSpec)]
-    return {name for spec in specs for name in spec.features or ()}
+    return {name for rule in rules for name in features_named(rule.spec) or ()}
 
 
 async def seen(database: Database, namespace: str, names: Collection[str]) -> Mapping[str, FeatureRef]:

@@ -8,8 +8,8 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from consumer.store.configured import Page
-from consumer.store.database import Connection, Database
+from consumer.store.configured import Selected
+from consumer.store.database import Database, DatabaseConnection
 from consumer.store.intervals import lowest_id
 from schemas.tracing import Traced
 
@@ -22,7 +22,7 @@ _traced: Final = msgspec.json.Decoder(Traced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EventFilter:
     """Which events. None, or nothing: all of them.
 
     Attributes:
@@ -52,7 +52,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class StoredAttempt:
     """One request, as it was recorded."""
 
     number: int
@@ -82,7 +82,7 @@ class Delivery:
     is_in_flight: bool
     created_at: dt.datetime
     ended_at: dt.datetime | None
-    attempts: Sequence[Attempt]
+    attempts: Sequence[StoredAttempt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Listed:
     attempts: int
 
 
-async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Listed]:
+async def page(database: Database, namespace: str, wanted: EventFilter) -> Selected[Listed]:
     """Return a page of events, and how many there are in all, counted up to 10,000.
 
     Raises:
@@ -118,16 +118,16 @@ async def page(database: Database, namespace: str, wanted: Wanted) -> Page[Liste
         await connection.rows("history/own_plan")
         ids = await _ids(connection, namespace, wanted)
         total = await _count(connection, namespace, wanted)
-        return Page(await _sizes(connection, namespace, ids), total)
+        return Selected(await _sizes(connection, namespace, ids), total)
 
 
-async def _count(connection: Connection, namespace: str, wanted: Wanted) -> int:
+async def _count(connection: DatabaseConnection, namespace: str, wanted: EventFilter) -> int:
     counted = replace(wanted, after=None, descending=False, offset=0, limit=MOST_COUNTED)
     total: int = (await _found(connection, namespace, counted, only_count=True))["total"]
     return total
 
 
-async def some(database: Database, namespace: str, wanted: Wanted) -> list[Listed]:
+async def some(database: Database, namespace: str, wanted: EventFilter) -> list[Listed]:
     """Return a page of events without counting them.
 
     Raises:
@@ -161,7 +161,7 @@ async def get(database: Database, namespace: str, event_id: str) -> Event | None
     return found[0] if found else None
 
 
-async def _sizes(connection: Connection, namespace: str, ids: Sequence[str]) -> list[Listed]:
+async def _sizes(connection: DatabaseConnection, namespace: str, ids: Sequence[str]) -> list[Listed]:
     if not ids:
         return []
     given = {"ids": ids, "namespace": namespace, "most": MOST_ATTEMPTS, "beside": _BESIDE}
@@ -170,13 +170,15 @@ async def _sizes(connection: Connection, namespace: str, ids: Sequence[str]) -> 
     return [Listed(row["id"], row["bytes"], row["attempts"]) for row in found]
 
 
-async def _ids(connection: Connection, namespace: str, wanted: Wanted) -> list[str]:
+async def _ids(connection: DatabaseConnection, namespace: str, wanted: EventFilter) -> list[str]:
     """Return the ids of the page, in order."""
     ids: list[str] = (await _found(connection, namespace, wanted, only_count=False))["ids"]
     return ids
 
 
-async def _found(connection: Connection, namespace: str, wanted: Wanted, *, only_count: bool) -> asyncpg.Record:
+async def _found(
+    connection: DatabaseConnection, namespace: str, wanted: EventFilter, *, only_count: bool
+) -> asyncpg.Record:
     """Find events by their deliveries where these are asked for, else by themselves."""
     if wanted.channels or wanted.states:
         name, asked = "history/by_delivery", _by_delivery(namespace, wanted)
@@ -186,7 +188,7 @@ async def _found(connection: Connection, namespace: str, wanted: Wanted, *, only
     return row
 
 
-def _by_event(namespace: str, wanted: Wanted) -> dict[str, object]:
+def _by_event(namespace: str, wanted: EventFilter) -> dict[str, object]:
     asked = {"subject": wanted.subjects, "feature": wanted.features, "rule": wanted.rules, "type": wanted.types}
     lists = {name: list(dict.fromkeys(values)) for name, values in asked.items()}
     # The one that most likely leaves least.
@@ -203,7 +205,7 @@ def _by_event(namespace: str, wanted: Wanted) -> dict[str, object]:
     }
 
 
-def _by_delivery(namespace: str, wanted: Wanted) -> dict[str, object]:
+def _by_delivery(namespace: str, wanted: EventFilter) -> dict[str, object]:
     states = set(wanted.states) or ENDED | OPEN
     return {
         **_page(namespace, wanted),
@@ -218,7 +220,7 @@ def _by_delivery(namespace: str, wanted: Wanted) -> dict[str, object]:
     }
 
 
-def _page(namespace: str, wanted: Wanted) -> dict[str, object]:
+def _page(namespace: str, wanted: EventFilter) -> dict[str, object]:
     from_id, to_id = _bounds(wanted)
     return {
         "namespace": namespace,
@@ -232,7 +234,7 @@ def _page(namespace: str, wanted: Wanted) -> dict[str, object]:
     }
 
 
-def _bounds(wanted: Wanted) -> tuple[str | None, str | None]:
+def _bounds(wanted: EventFilter) -> tuple[str | None, str | None]:
     """Return the first id that is wanted, and the first that is not any more; an id begins with its time."""
     lowest = lowest_id(wanted.since) if wanted.since else None
     highest = lowest_id(wanted.until) if wanted.until else None
@@ -244,12 +246,14 @@ def _bounds(wanted: Wanted) -> tuple[str | None, str | None]:
     return max(behind, lowest or behind), highest
 
 
-async def _events(connection: Connection, namespace: str, ids: Sequence[str], *, with_payload: bool) -> list[Event]:
+async def _events(
+    connection: DatabaseConnection, namespace: str, ids: Sequence[str], *, with_payload: bool
+) -> list[Event]:
     if not ids:
         return []
     rows = await connection.rows("history/events", ids=list(ids), namespace=namespace, with_payload=with_payload)
     by_id = {row["id"]: row for row in rows}
-    attempts: dict[int, list[Attempt]] = {}
+    attempts: dict[int, list[StoredAttempt]] = {}
     for row in await connection.rows("history/attempts", ids=list(by_id), most=MOST_ATTEMPTS):
         attempts.setdefault(row["delivery_id"], []).append(_attempt(row))
     deliveries: dict[str, list[Delivery]] = {}
@@ -271,7 +275,7 @@ def _event(row: asyncpg.Record, deliveries: Sequence[Delivery]) -> Event:
     )
 
 
-def _delivery(row: asyncpg.Record, attempts: Sequence[Attempt]) -> Delivery:
+def _delivery(row: asyncpg.Record, attempts: Sequence[StoredAttempt]) -> Delivery:
     return Delivery(
         channel_id=row["channel_id"],
         state=row["state"],
@@ -284,8 +288,8 @@ def _delivery(row: asyncpg.Record, attempts: Sequence[Attempt]) -> Delivery:
     )
 
 
-def _attempt(row: asyncpg.Record) -> Attempt:
-    return Attempt(
+def _attempt(row: asyncpg.Record) -> StoredAttempt:
+    return StoredAttempt(
         number=row["number"],
         started_at=row["started_at"],
         url=row["url"],

@@ -58,7 +58,7 @@ def containing(at: dt.datetime) -> Interval:
 
 
 def lowest_id(at: dt.datetime) -> str:
-    """Return the lowest id that can be made at *at*, which is not before 1970."""
-    milliseconds = (at - _EPOCH) // dt.timedelta(milliseconds=1)
+    """Return the lowest id that can be made at *at* or later: before 1970 none was made."""
+    milliseconds = max((at - _EPOCH) // dt.timedelta(milliseconds=1), 0)
     digits = (_ALPHABET[milliseconds >> 5 * n & 31] for n in reversed(range(_TIME_CHARACTERS)))
     return "".join(digits) + "0" * _RANDOM_CHARACTERS

@@ -11,14 +11,21 @@ import asyncpg
 from consumer import ids
 from consumer.errors import Refused
 from consumer.store.database import Database
+from consumer.store.history import EventFilter
 from consumer.store.intervals import lowest_id
 
 CHANNEL: Final = "tollbell_jobs"  # of LISTEN and NOTIFY
 BATCH: Final = 500  # deliveries of one statement: short locks, and little to do again
+MOST_AT_ONCE: Final = 100_000  # deliveries of a resend by a filter: found and named in one statement
+_COUNT_ALONE: Final = -1  # expected: nothing is asked for
 
 
 class NoneLeft(Refused):
     """No channel is left to send an event to."""
+
+
+class OtherCount(Refused):
+    """Not as many deliveries as were expected."""
 
 
 class JobState(StrEnum):
@@ -31,12 +38,12 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class StoredJob:
     """A job as it stands.
 
     Attributes:
         id: its own.
-        kind: what is done.
+        kind: what is done: an event sent again, many by a filter, or a channel recovered.
         state: WAITING, RUNNING, DONE, or STOPPED for *reason*.
         reason: why it was stopped: `channel_disabled` or `channel_deleted`.
         event_id: of a resend.
@@ -46,10 +53,11 @@ class Job:
         created_at: when it was asked for.
         started_at: when a deliverer first worked on it.
         ended_at: when it was done or stopped. The deliveries themselves may still be under way.
+        filter: of a resend of many, what was asked for, as JSON.
     """
 
     id: str
-    kind: Literal["resend", "recover"]
+    kind: Literal["resend", "resend_many", "recover"]
     state: JobState
     reason: str | None
     event_id: str | None
@@ -59,6 +67,7 @@ class Job:
     created_at: dt.datetime
     started_at: dt.datetime | None
     ended_at: dt.datetime | None
+    filter: str | None = None
 
 
 async def resend(database: Database, namespace: str, event_id: str, *, channels: Sequence[str] | None = None) -> str:
@@ -75,7 +84,7 @@ async def resend(database: Database, namespace: str, event_id: str, *, channels:
     Raises:
         Refused: the event is not there, or a channel named is none of these, deleted or disabled. Nothing was asked.
         NoneLeft: none of its channels is there any more and enabled. Nothing was asked.
-        StoreUnavailable: nobody answered; whether it was asked is unknown.
+        StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
     """
     named = None if channels is None else sorted(set(channels))
     row = await database.row("jobs/ask_resend", id=ids.new(), namespace=namespace, event_id=event_id, channels=named)
@@ -90,6 +99,80 @@ async def resend(database: Database, namespace: str, event_id: str, *, channels:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class BulkResend:
+    """A resend of many: the job's id, and how many deliveries it sends again."""
+
+    job_id: str
+    total: int
+
+
+async def resend_many(
+    database: Database, namespace: str, wanted: EventFilter, *, written: str, expected: int | None = None
+) -> BulkResend:
+    """Ask that every delivery be sent again that has ended in one of `wanted.states`, and fits the rest of *wanted*.
+
+    Of channels that are there and enabled; at most `MOST_AT_ONCE`. Each begins a new round, exempt from its channel's
+    `expireAfter`. Which ones is settled now: what ends later is not among them.
+
+    Args:
+        database: where to.
+        namespace: of the events.
+        wanted: the filter; its page is not looked at.
+        written: the filter as it was asked for, as JSON: for people.
+        expected: how many there must be; None: however many.
+
+    Raises:
+        NoneLeft: there is none. Nothing was asked.
+        OtherCount: there are not as many as *expected*, or more than `MOST_AT_ONCE`. Nothing was asked.
+        StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
+    """
+    row = await _ask_many(database, namespace, wanted, written, expected)
+    if row["total"] == 0:
+        raise NoneLeft("no delivery matches, of a channel that is there and enabled")
+    if row["total"] > MOST_AT_ONCE:
+        raise OtherCount(f"more than {MOST_AT_ONCE} deliveries match: ask for fewer, such as those of a shorter time")
+    if row["id"] is None:
+        raise OtherCount(f"{row['total']} deliveries match now, not {expected}")
+    return BulkResend(row["id"], row["total"])
+
+
+async def count_many(database: Database, namespace: str, wanted: EventFilter) -> int:
+    """Return how many deliveries `resend_many` would send again, up to one more than `MOST_AT_ONCE`.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    total: int = (await _ask_many(database, namespace, wanted, "{}", _COUNT_ALONE))["total"]
+    return total
+
+
+async def _ask_many(
+    database: Database, namespace: str, wanted: EventFilter, written: str, expected: int | None
+) -> asyncpg.Record:
+    async with database.transaction() as connection:
+        await connection.rows("history/own_plan")
+        row = await connection.row(
+            "jobs/ask_resend_many",
+            id=ids.new(),
+            namespace=namespace,
+            filter=written,
+            expected=expected,
+            most=MOST_AT_ONCE,
+            states=list(wanted.states),
+            channels=list(wanted.channels) or None,
+            from_id=lowest_id(wanted.since) if wanted.since else None,
+            to_id=lowest_id(wanted.until) if wanted.until else None,
+            rules=list(wanted.rules) or None,
+            types=list(wanted.types) or None,
+            subjects=list(wanted.subjects) or None,
+            features=list(wanted.features) or None,
+            customer=wanted.customer,
+        )
+    assert row is not None  # noqa: S101 - a SELECT of values has one row
+    return row
+
+
 async def recover(
     database: Database, namespace: str, channel_id: str, *, since: dt.datetime, until: dt.datetime | None = None
 ) -> str:
@@ -101,7 +184,7 @@ async def recover(
 
     Raises:
         Refused: the channel is not there, deleted or disabled. Nothing was asked.
-        StoreUnavailable: nobody answered; whether it was asked is unknown.
+        StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
     """
     row = await database.row(
         "jobs/ask_recover",
@@ -120,7 +203,7 @@ async def recover(
     return made
 
 
-async def get(database: Database, namespace: str, job_id: str) -> Job | None:
+async def get(database: Database, namespace: str, job_id: str) -> StoredJob | None:
     """Return a job of *namespace*, or None.
 
     Raises:
@@ -138,7 +221,7 @@ async def page(
     channels: Sequence[str] | None = None,
     limit: int,
     offset: int,
-) -> tuple[list[Job], int]:
+) -> tuple[list[StoredJob], int]:
     """Return a page of the jobs of *namespace*, the newest first, and how many there are.
 
     Args:
@@ -158,16 +241,21 @@ async def page(
     return [_job(row) for row in rows], count["total"]
 
 
-async def work(database: Database, *, batch: int = BATCH, but: Sequence[str] = ()) -> Job | None:
-    """Do a part of the oldest resend, or else of the oldest recovery, that nobody else works on; None: there is none.
+async def work(database: Database, *, batch: int = BATCH, but: Sequence[str] = ()) -> StoredJob | None:
+    """Do a part of the oldest resend, else of many, else of the oldest recovery, or nothing.
 
-    Those of *but* are passed over. Safe to call from any number of processes, and to be killed in.
+    Jobs that another process works on, and those of *but*, are passed over. Safe to call from any number of processes,
+    and to be killed in.
 
     Raises:
-        StoreUnavailable: nobody answered; the part is done whole or not at all.
+        StoreUnavailable: Postgres did not answer; the part is done whole or not at all.
         StoreFailed, DataRefused: for the sake of `oldest`, perhaps; nothing was done.
     """
-    row = await database.row("jobs/resend", but=but) or await database.row("jobs/recover", limit=batch, but=but)
+    row = (
+        await database.row("jobs/resend", but=but)
+        or await database.row("jobs/resend_many", limit=batch, but=but)
+        or await database.row("jobs/recover", limit=batch, but=but)
+    )
     return None if row is None else _job(row)
 
 
@@ -181,5 +269,5 @@ async def oldest(database: Database, *, but: Sequence[str] = ()) -> str | None:
     return None if row is None else row["id"]
 
 
-def _job(row: asyncpg.Record) -> Job:
-    return Job(**{**dict(row), "state": JobState(row["state"])})
+def _job(row: asyncpg.Record) -> StoredJob:
+    return StoredJob(**{**dict(row), "state": JobState(row["state"])})

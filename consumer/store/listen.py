@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from consumer import clock
 from consumer.errors import StoreUnavailable
-from consumer.store.connections import CONNECT_TIMEOUT, Connector
+from consumer.store.connections import CONNECT_TIMEOUT, PostgresConnector
 from consumer.store.database import SETTINGS, translated
 
 HEARTBEAT: Final = 10.0  # seconds; asyncpg does not notice a dead peer until a command is run
@@ -24,15 +24,15 @@ class Settable(Protocol):
 async def listen(url: str, events: Mapping[str, Settable], *, own: str) -> None:
     """Set the event of a channel at every notification but those that say *own*, and all at once after connecting.
 
-    Returns when the connection is lost: call it again. Notifications sent while nobody was connected are lost: hence
-    "all at once", and the callers' polls.
+    Returns when the connection is lost: call it again. Notifications sent while this process is not connected are
+    lost: hence "all at once", and the callers' polls.
 
     Raises:
         StoreUnavailable: no connection can be made.
     """
     lost = asyncio.Event()
     with translated():
-        connection = await Connector(url)(
+        connection = await PostgresConnector(url)(
             command_timeout=CONNECT_TIMEOUT,
             server_settings={**SETTINGS, "application_name": "tollbell-listen"},
         )

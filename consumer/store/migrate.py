@@ -13,9 +13,9 @@ import asyncpg
 
 from consumer.errors import Refused
 from consumer.store import retention
-from consumer.store.database import Connection, Database
+from consumer.store.database import Database, DatabaseConnection
 
-_LOCK: Final = 0x_7011_BE11  # of pg_advisory_xact_lock: any number that nobody else takes
+_LOCK: Final = 0x_7011_BE11  # of pg_advisory_xact_lock: any number that is not used elsewhere
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migration (
     name       text PRIMARY KEY,
@@ -78,7 +78,7 @@ async def migrate(database: Database) -> list[str]:
                 done.append(one.name)
             elif applied[one.name] != one.checksum:
                 raise Refused(f"Postgres: {one.name} was applied with other contents: migrations are never edited")
-    # After the commit, as it is one table at a time, and never waits: whoever runs makes what is missing.
+    # After the commit, as it is one table at a time, and never waits: a running service makes what is missing.
     now = await database.now()
     await retention.make(database, now=now, kept_from=now)
     return done
@@ -112,5 +112,5 @@ async def check(database: Database) -> None:
     await retention.check(database)
 
 
-async def _applied(connection: Connection) -> dict[str, str]:
+async def _applied(connection: DatabaseConnection) -> dict[str, str]:
     return {row["name"]: row["checksum"] for row in await connection.rows("database/migrations")}

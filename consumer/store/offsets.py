@@ -30,7 +30,7 @@ async def known(database: Database, group_id: str, topic: str) -> dict[int, Star
 
 
 async def remember(database: Database, group_id: str, topic: str, starts: Sequence[StartOffset]) -> None:
-    """Remember *starts*: the first writer's offsets stay, whoever comes second; `committed` only ever becomes true.
+    """Remember *starts*: the first writer's offsets stay; `committed` only ever becomes true.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.

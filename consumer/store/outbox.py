@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import compress
 from typing import Final
@@ -12,10 +12,9 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from consumer.decide.model import AnyDocument, Document
-from consumer.decide.payloads import NOBODY, Parties
+from consumer.decide.model import NO_PARTIES, AnyDocument, Document, Parties
 from consumer.errors import DataRefused, StoreFailed
-from consumer.store.database import Connection, Database, columns
+from consumer.store.database import Database, DatabaseConnection, columns
 from consumer.store.deliveries import Claimed, OfEvent, claimed_of
 from consumer.store.memory import InvoiceKey, MemoryKey, marks_json
 from schemas.tracing import Traced
@@ -35,12 +34,13 @@ class NewEvent(Struct, frozen=True, kw_only=True):
     id: str
     identity: bytes  # 32 bytes, equal for what is the same event
     rule_id: str
+    rule_key: str | None = None
     rule_name: str = ""
     type: str
     action: str
     after: bytes | None  # the identity of the event that a channel must be done with before
     payload: bytes
-    parties: Parties = NOBODY
+    parties: Parties = NO_PARTIES
     occurred_at: dt.datetime
     recorded_at: dt.datetime  # Kafka's timestamp of the record
     record: Traced | None = None  # None of what the clock has made
@@ -75,40 +75,39 @@ class Written(Struct, frozen=True):
         was_made: of each event of the change, in order: whether it is; not one made before under another id.
         made: those that are.
         deliveries: how many they have.
-        failed: how many of these are FAILED as they are made: Tollbell has disabled their channel.
-        leased: those of them that this process is to send now, in the slots that it has kept.
+        failed: the event of each that is FAILED as it is made: Tollbell has disabled its channel.
+        leased: those of them that this process is to send now, in the slots that it has reserved.
     """
 
     result: Result
     was_made: tuple[bool, ...]
     made: tuple[NewEvent, ...]
     deliveries: int
-    failed: int = 0
+    failed: tuple[str, ...] = ()
     leased: tuple[Claimed, ...] = ()
 
 
-class Slots(Struct, frozen=True):
-    """Slots of a channel in this process: kept for what is about to be written, and in flight beside them."""
+class ReservedSlots(Struct, frozen=True):
+    """Slots of a channel in this process: reserved for what is about to be written, and in flight beside them."""
 
     free: int
     in_flight: int
 
 
-class Kept(Struct, frozen=True):
-    """Slots, by channel, that deliveries may have as they are made; *start* is told of those that do."""
+class Reserved(Struct, frozen=True):
+    """Slots, by channel, that deliveries may have as they are made, and for how long they are leased then."""
 
-    slots: Mapping[str, Slots]
+    slots: Mapping[str, ReservedSlots]
     lease: dt.timedelta
-    start: Callable[[Sequence[Claimed]], None]
 
 
-NOTHING_KEPT: Final = Kept({}, dt.timedelta(), lambda _: None)
+NOTHING_RESERVED: Final = Reserved({}, dt.timedelta())
 
 
 _DOCUMENT: Final = (
     "kinds", "namespaces", "ids", "versions", "as_of", "periods_from", "periods_to", "begin_at", "ended", "known_at",
     "newest_at", "have_fired", "deleted_at", "active_to", "abouts", "marks", "resets", "sights", "states",
-    "resets_until", "feature_ids", "feature_keys",
+    "resets_until", "feature_ids", "feature_keys", "levels", "leveled_at",
 )  # fmt: skip
 _EVENT: Final = (
     "event_documents", "event_namespaces", "entitlement_ids", "invoice_ids", "event_ids", "identities", "rules",
@@ -117,35 +116,44 @@ _EVENT: Final = (
 )  # fmt: skip
 
 
-async def write(database: Database | Connection, changes: Sequence[Change], kept: Kept = NOTHING_KEPT) -> list[Written]:
+async def write(
+    database: Database | DatabaseConnection, changes: Sequence[Change], reserved: Reserved = NOTHING_RESERVED
+) -> list[Written]:
     """Write *changes*, each whole or not at all; return what became of each, in order.
 
     Safe to repeat, and to run beside any other writer: a document is written only over the version it was judged on.
 
+    Each event is sent and stored whole, though those of one record have most of it in common: feature, entitlement,
+    value, subject, customer. A body is signed byte for byte, and what is common stands before and after what is the
+    event's own. To send it once takes five arrays in place of one, and a concatenation for each event, which the usual
+    record, of one event, would pay for; to store it once takes a join wherever a body is read: claims, history, API,
+    retention. So what one record may make is bounded instead (`batch.RECORD_EVENT_BYTES`).
+
     Args:
-        database: where to; in a transaction, *kept* must be empty: nothing may be sent before the commit.
+        database: where to; in a transaction, *reserved* must be empty: nothing may be sent before the commit.
         changes: each of another entitlement or invoice.
-        kept: of a channel in it, so many of the new deliveries are leased to this process as they are made, instead of
-            by a claim afterwards: of channels that are well, and have no rate. None that waits for another.
+        reserved: of a channel in it, so many of the new deliveries are leased to this process as they are made,
+            instead of by a claim afterwards: of channels that are well, and have no rate. None that waits for another.
 
     Raises:
         DataRefused: Postgres refuses something in it; nothing of any change was written.
-        StoreUnavailable: nobody answered; whether it was written is unknown. What was leased is due after its lease.
+        StoreUnavailable: Postgres did not answer; whether it was written is unknown. What was leased is due after its
+            lease.
     """
     documents = [_row(change) for change in changes]
     events = [_event(n, change, event) for n, change in enumerate(changes, 1) for event in change.events]
     arguments = dict(zip(_DOCUMENT, columns(documents, len(_DOCUMENT)), strict=True))
     arguments |= zip(_EVENT, columns(events, len(_EVENT)), strict=True)
-    slots = msgspec.json.encode(kept.slots).decode()
-    rows = await database.rows("outbox/write", **arguments, slots=slots, lease=kept.lease)
+    slots = msgspec.json.encode(reserved.slots).decode()
+    rows = await database.rows("outbox/write", **arguments, slots=slots, lease=reserved.lease)
     written, taken = rows[: len(changes)], rows[len(changes) :]
     made = frozenset(written[0]["made"] or ()) if written else frozenset[str]()
     queued, failed = (Counter(written[0][name] or () if written else ()) for name in ("queued", "failed"))
     leased = defaultdict[str, list[asyncpg.Record]](list)
     for row in taken:
         leased[row["event_id"]].append(row)
-    told = _Told(made, queued, failed, leased)
-    return [_written(row, change, told) for row, change in zip(written, changes, strict=True)]
+    effects = _Effects(made, queued, failed, leased)
+    return [_written(row, change, effects) for row, change in zip(written, changes, strict=True)]
 
 
 def _event(n: int, change: Change, event: NewEvent) -> tuple[object, ...]:
@@ -189,9 +197,7 @@ def _row(change: Change) -> tuple[object, ...]:
             document.as_of,
             *nothing,
             document.state,
-            None,
-            None,
-            None,
+            *(None,) * 5,
         )
     return (
         "entitlement",
@@ -216,11 +222,13 @@ def _row(change: Change) -> tuple[object, ...]:
         document.reset_until,
         document.feature.id if document.feature else None,
         document.feature.key if document.feature else None,
+        document.level,
+        document.level_at,
     )
 
 
-class _Told(Struct, frozen=True):
-    """What the statement tells of all changes at once, by event: which are made, and what became of deliveries."""
+class _Effects(Struct, frozen=True):
+    """What the statement did for all changes at once, by event: which are made, and what became of deliveries."""
 
     made: frozenset[str]
     queued: Counter[str]
@@ -228,19 +236,19 @@ class _Told(Struct, frozen=True):
     leased: Mapping[str, Sequence[asyncpg.Record]]
 
 
-def _written(row: asyncpg.Record, change: Change, told: _Told) -> Written:
-    was_made = tuple([event.id in told.made for event in change.events])
+def _written(row: asyncpg.Record, change: Change, effects: _Effects) -> Written:
+    was_made = tuple([event.id in effects.made for event in change.events])
     made = change.events if all(was_made) else tuple(compress(change.events, was_made))
-    deliveries = sum([told.queued[event.id] for event in made])
-    failed = sum([told.failed[event.id] for event in made]) if told.failed else 0
+    deliveries = sum([effects.queued[event.id] for event in made])
+    failed = tuple([event.id for event in made for _ in range(effects.failed[event.id])]) if effects.failed else ()
     ours = tuple(
-        [claimed_of(one, event.payload, _beside(event)) for event in made for one in told.leased.get(event.id, ())]
+        [claimed_of(one, event.payload, _beside(event)) for event in made for one in effects.leased.get(event.id, ())]
     )
     return Written(Result(row["result"]), was_made, made, deliveries, failed, ours)
 
 
 def _beside(event: NewEvent) -> OfEvent:
-    return OfEvent(event.rule_id, event.recorded_at, event.record)
+    return OfEvent(event.rule_id, event.recorded_at, event.record, rule_key=event.rule_key, rule_name=event.rule_name)
 
 
 class _Rehearsed(Exception):
@@ -252,7 +260,7 @@ async def rehearse(database: Database, *, event_id: str) -> None:
 
     Raises:
         StoreFailed: it fails them, though they are good: nothing of ours can be written now.
-        StoreUnavailable: nobody answered.
+        StoreUnavailable: Postgres did not answer.
     """
     try:
         async with database.transaction() as connection:
@@ -271,7 +279,7 @@ async def write_sample(database: Database, namespace: str, event: NewSample) -> 
     No memory is touched, and no identity taken: no event of a record is ever held for it.
 
     Raises:
-        StoreUnavailable: nobody answered; whether it was written is unknown.
+        StoreUnavailable: Postgres did not answer; whether it was written is unknown.
     """
     parties = event.parties
     row = await database.row(
@@ -293,7 +301,7 @@ async def write_sample(database: Database, namespace: str, event: NewSample) -> 
 
 
 async def notify(database: Database, *, sender: str) -> None:
-    """Tell all deliverers, but that of *sender*, that something is due.
+    """Notify all deliverers, but that of *sender*, that something is due.
 
     Call it after the commit, at most once in a few milliseconds.
 

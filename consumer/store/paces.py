@@ -31,7 +31,7 @@ async def disable(database: Database, run: Run, reason: str) -> bool:
     """Disable *run*'s channel for Tollbell, with *reason*; return whether that was still to be done.
 
     Raises:
-        StoreUnavailable: nobody answered; the next failure is judged again.
+        StoreUnavailable: Postgres did not answer; the next failure is judged again.
     """
     rows = await database.rows(
         "paces/disable", channel_id=run.channel_id, failing_since=run.failing_since, reason=reason

@@ -15,7 +15,7 @@ _COMMENT: Final = re.compile(r"--[^\n]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class NumberedStatement:
     """A statement with numbered parameters, and their names in order."""
 
     name: str
@@ -35,13 +35,13 @@ class Query:
 
 
 @functools.cache
-def load(name: str) -> Query:
+def load(name: str) -> NumberedStatement:
     """Return the statement of `sql/<name>.sql`, such as `deliveries/claim`."""
     text = (importlib.resources.files("consumer.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     sql = _COMMENT.sub("", text).strip()
     parameters = tuple(dict.fromkeys(_NAME.findall(sql)))
     numbered = _NAME.sub(lambda found: f"${parameters.index(found[1]) + 1}", sql)
-    return Query(name, numbered, parameters)
+    return NumberedStatement(name, numbered, parameters)
 
 
 def load_all() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from consumer import clock
+from consumer import clock, pauses
 from consumer.errors import Refused, StoreBusy
 from consumer.store.database import Database, columns
 from consumer.store.intervals import LENGTH, Interval, containing
@@ -23,17 +23,16 @@ TABLES: Final = ("event", "attempt", "rendered")
 
 A further one (its key is `event_id`, it has a default partition) is one more name here.
 """
-AHEAD: Final = 2  # intervals after this one: with nobody there to make the next, there is a week to mend it
+AHEAD: Final = 2  # intervals after this one: where the next can't be made, there is a week to mend it
 LOCK_TIMEOUT: Final = "200ms"  # how long readers and writers may have to queue behind a lock that we do not get
 STATEMENT_TIMEOUT: Final = "2s"  # and behind one that we have; dropping a partition takes milliseconds
 TRIES: Final = 3  # of making or dropping one partition; after that, in minutes
-TRY_AGAIN: Final = 0.5  # seconds
 MOST_MOVED: Final = 10_000  # rows out of the default partition in one go: claims wait 0.35 s (measured, 1.5 KB)
 STEP: Final = 1_000  # rows of one removal: short locks
 KEEPER_STEP: Final = 10_000  # events of one look for what must be kept
 
 
-class Outcome(StrEnum):
+class PartitionOutcome(StrEnum):
     """What became of a partition."""
 
     MADE = "made"
@@ -42,11 +41,11 @@ class Outcome(StrEnum):
     )
     DROPPED = "dropped"
     KEPT = "kept"  # an event in it is open, or not long enough over
-    BUSY = "busy"  # somebody else has the turn, or holds the table: try again later
+    BUSY = "busy"  # another process has the turn, or holds the table: try again later
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
+class TablePartition:
     """What became of one table's partition.
 
     Attributes:
@@ -55,7 +54,7 @@ class Partition:
 
     table: str
     interval: Interval
-    outcome: Outcome
+    outcome: PartitionOutcome
     rows: int = 0
 
 
@@ -67,6 +66,8 @@ class Removable(StrEnum):
     INVOICES = "invoice"
     IDENTITIES = "identity"
     JOBS = "job"
+    REPLICAS = "replica"
+    TEMPLATES = "template"
 
 
 _REMOVALS: Final = {
@@ -74,6 +75,8 @@ _REMOVALS: Final = {
     Removable.INVOICES: "retention/remove_invoices",
     Removable.IDENTITIES: "retention/remove_identities",
     Removable.JOBS: "retention/remove_jobs",
+    Removable.REPLICAS: "retention/remove_replicas",
+    Removable.TEMPLATES: "retention/remove_templates",
 }
 
 
@@ -113,7 +116,7 @@ async def partitions(database: Database) -> dict[str, list[Interval]]:
     return found
 
 
-async def make(database: Database, *, now: dt.datetime, kept_from: dt.datetime) -> list[Partition]:
+async def make(database: Database, *, now: dt.datetime, kept_from: dt.datetime) -> list[TablePartition]:
     """Make what is missing: for this interval and the next two, and, since *kept_from*, for what waits in the default.
 
     Rows that wait in the default partition move to theirs. Returns what was missing.
@@ -135,7 +138,7 @@ async def make(database: Database, *, now: dt.datetime, kept_from: dt.datetime) 
     return [one for one in made if one is not None]
 
 
-async def _make(database: Database, table: str, interval: Interval, *, only_for_rows: bool) -> Partition | None:
+async def _make(database: Database, table: str, interval: Interval, *, only_for_rows: bool) -> TablePartition | None:
     row = await _in_turn(
         database,
         "retention/make_partition",
@@ -147,23 +150,23 @@ async def _make(database: Database, table: str, interval: Interval, *, only_for_
         only_for_rows=only_for_rows,
     )
     if row is None:
-        return Partition(table, interval, Outcome.BUSY)
+        return TablePartition(table, interval, PartitionOutcome.BUSY)
     if row["result"] in {"not_needed", "exists"}:
         return None
-    return Partition(table, interval, Outcome(row["result"]), row["moved"])
+    return TablePartition(table, interval, PartitionOutcome(row["result"]), row["moved"])
 
 
-async def drop(database: Database, interval: Interval, *, over_by: dt.datetime) -> list[Partition]:
+async def drop(database: Database, interval: Interval, *, over_by: dt.datetime) -> list[TablePartition]:
     """Drop the partitions of *interval* with its deliveries, if every event in it was over by *over_by*.
 
-    Nobody waits longer than a moment: where a table is held, the rest is left for another time.
+    Readers and writers wait a moment at most: where a table is held, the rest is left for another time.
 
     Raises:
         Refused: the tables are not this user's to change.
         StoreUnavailable: Postgres cannot be reached; call again.
     """
     if await _has_keeper(database, interval, over_by):
-        return [Partition(TABLES[0], interval, Outcome.KEPT)]
+        return [TablePartition(TABLES[0], interval, PartitionOutcome.KEPT)]
     deliveries = await _remove_deliveries(database, interval, over_by)
     dropped = []
     for table in TABLES:
@@ -171,12 +174,12 @@ async def drop(database: Database, interval: Interval, *, over_by: dt.datetime) 
         if one is None:
             continue
         dropped.append(one)
-        if one.outcome is not Outcome.DROPPED:
+        if one.outcome is not PartitionOutcome.DROPPED:
             break
     return dropped
 
 
-async def _drop(database: Database, table: str, interval: Interval, deliveries: int) -> Partition | None:
+async def _drop(database: Database, table: str, interval: Interval, deliveries: int) -> TablePartition | None:
     row = await _in_turn(
         database,
         "retention/drop_partition",
@@ -186,15 +189,19 @@ async def _drop(database: Database, table: str, interval: Interval, deliveries: 
         to_id=interval.to_id,
     )
     if row is None:
-        return Partition(table, interval, Outcome.BUSY)
-    return None if row["result"] == "gone" else Partition(table, interval, Outcome(row["result"]), deliveries)
+        return TablePartition(table, interval, PartitionOutcome.BUSY)
+    return (
+        None
+        if row["result"] == "gone"
+        else TablePartition(table, interval, PartitionOutcome(row["result"]), deliveries)
+    )
 
 
 async def _in_turn(database: Database, statement: str, **arguments: object) -> asyncpg.Record | None:
-    """Return what *statement* says, or None where somebody else has the turn or the table, several times."""
+    """Return what *statement* says, or None where another process has the turn or the table, several times."""
     for attempt in range(TRIES):
         if attempt:
-            await clock.sleep(TRY_AGAIN * (1 + clock.jitter() / 2))
+            await clock.sleep(pauses.PARTITION * (1 + clock.jitter() / 2))
         with contextlib.suppress(StoreBusy):
             async with database.transaction() as connection:
                 await connection.row(
@@ -228,7 +235,7 @@ async def _remove_deliveries(database: Database, interval: Interval, over_by: dt
         )
         assert row is not None  # noqa: S101 - an aggregate has one row
         removed += row["removed"]
-        if row["removed"] < STEP:
+        if row["seen"] < STEP:
             return removed
         from_id = row["last"]
 

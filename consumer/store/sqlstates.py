@@ -1,4 +1,4 @@
-"""What an error of Postgres, or of its driver, means: an outage, a limit that we set, the data, or nobody knows.
+"""What an error of Postgres, or of its driver, means: an outage, a limit that we set, bad values, or unknown.
 
 An outage is waited out, however long, and nothing that was to be written is given up for it. So only that is one which
 says nothing of the statement's own rows. What is on none of these lists is unknown: it is tried again, and where it
@@ -31,7 +31,7 @@ LOST_RACE: Final[Mapping[str, str]] = {
     "40P01": "one of two that wait for each other is ended",
 }
 OUTAGE: Final[Mapping[str, str]] = {
-    "08": "no connection, or it broke; PgBouncer says 08P01 where it cannot reach the server, or lets nobody in",
+    "08": "no connection, or it broke; PgBouncer says 08P01 where it cannot reach the server, or accepts no clients",
     "25006": "a standby, or a primary on its way to become one: the next connection finds the new primary",
     "25P03": "our process stood still inside a transaction, and its session was ended",
     "53100": "the disk is full: nothing can be written, whatever it is",
@@ -73,7 +73,7 @@ _LISTS: Final = (
     (REFUSED, Meaning.REFUSED),
 )
 _OF_STATE: Final = {state: meaning for states, meaning in _LISTS for state in states}
-# The driver has one class for what it is asked at a bad moment and for what nobody may ask of it. The first is what a
+# The driver has one class for calls at a bad moment and for calls that are never right. The first is what a
 # lost connection looks like from our side.
 _CONNECTION_LOST: Final = re.compile(
     r"is closed|is closing|released back to the pool|another operation(?: \(\d+\))? is"
@@ -82,7 +82,7 @@ _OF_DRIVER: Final = (
     OSError,  # no route, no listener, a reset; TLS as well
     TimeoutError,  # no connection, or no answer, in time: also where a lock is held by others
     asyncpg.TargetServerAttributeNotMatched,  # a URL of several hosts, and none of them is the primary now
-    asyncpg.OutdatedSchemaCacheError,  # a migration has just changed what was planned: the next try plans it anew
+    asyncpg.OutdatedSchemaCacheError,  # a migration has just changed what was planned: the next try plans it again
     asyncpg.InvalidCachedStatementError,  # likewise
 )
 

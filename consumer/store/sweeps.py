@@ -1,18 +1,23 @@
 """What happens to deliveries without an attempt: they end, or become due, as their channel changes or time passes."""
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
 from msgspec import Struct
 
 from consumer.decide.verdict import FREE_INTERRUPTIONS
 from consumer.store.database import Database
+from consumer.store.deliveries import read_record
+from schemas.tracing import Traced
 
 SWEEP_LIMIT: Final = 1000  # rows of one statement of the sweep: short locks
-HOLD_LIMIT: Final = 500  # of those that wait for another, looked at in a second: 2 ms
+HOLD_LIMIT: Final = 500  # of those that wait for another, looked at by one statement: 2 ms
+HELD_SETTLED_AFTER: Final = dt.timedelta(
+    seconds=2
+)  # what is held, and what ends as it is written, is committed by then
 SETTLED_AFTER: Final = dt.timedelta(minutes=1)  # what is written while its channel is disabled is committed by then
 
 
@@ -45,11 +50,39 @@ class Changed:
     may_be_settled: bool
 
 
-class Place(Struct, frozen=True):
-    """How far `hold` has come: the event and the channel of the last one it looked at."""
+class Swept(Struct, frozen=True):
+    """A delivery that was ended.
+
+    Attributes:
+        reason: why, as it is counted: the row says it only where no attempt does.
+    """
+
+    event_id: str
+    rule_id: str
+    rule_key: str | None
+    rule_name: str
+    channel_id: str
+    channel_key: str | None
+    channel_name: str
+    state: str
+    reason: str
+    record: Traced | None
+
+
+class HoldCursor(Struct, frozen=True):
+    """How far `hold` has come.
+
+    Attributes:
+        event: of the last one that its walk looked at; empty: the walk begins.
+        channel: likewise.
+        since: when the newest one was held that was looked at as new; None: none yet.
+        since_id: its id.
+    """
 
     event: str = ""
     channel: str = ""
+    since: dt.datetime | None = None
+    since_id: int = 0
 
 
 async def over(database: Database, ends: Ends, *, but: Sequence[int] = ()) -> list[int]:
@@ -75,9 +108,9 @@ async def sweep(
     *,
     ids: Sequence[int] | None = None,
     but: Sequence[int] = (),
-    counted: Counter[tuple[str, str]] | None = None,
+    swept: list[Swept] | None = None,
 ) -> int:
-    """End what no attempt will end, of *ids* or of some of all but *but*; return how many; count them in *counted*.
+    """End what no attempt will end, of *ids* or of some of all but *but*; return how many; add them to *swept*.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
@@ -93,27 +126,37 @@ async def sweep(
         steps=ends.steps,
         free_interruptions=FREE_INTERRUPTIONS,
     )
-    if counted is not None:
-        counted.update((row["state"], _reason(row["state"], row["reason"])) for row in rows)
+    if swept is not None:
+        swept += [_swept(row) for row in rows]
     return len(rows)
 
 
-def _reason(state: str, reason: str | None) -> str:
-    """Return why it ended, as it is counted: the row says it only where no attempt does."""
-    return "answered" if state == "SUCCESS" else reason or "attempts"
+def _swept(row: asyncpg.Record) -> Swept:
+    reason = "answered" if row["state"] == "SUCCESS" else row["reason"] or "attempts"
+    rule = {name: row[name] or "" for name in ("rule_id", "rule_name")}
+    return Swept(**dict(row) | rule | {"reason": reason, "record": read_record(row["record"])})
 
 
-async def hold(database: Database, after: Place) -> tuple[Place, bool]:
+async def hold(database: Database, after: HoldCursor) -> tuple[HoldCursor, bool]:
     """Look at the deliveries that wait for another, some after *after*: whether each is rightly due, or not.
 
-    Returns where to go on, and whether something is due now that was not.
+    And at what has come to wait since, each once, `HELD_SETTLED_AFTER` later. Returns where to go on, and whether
+    something is due now that was not.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    row = await database.row("sweeps/hold", event=after.event, channel=after.channel, limit=HOLD_LIMIT)
+    row = await database.row(
+        "sweeps/hold",
+        event=after.event,
+        channel=after.channel,
+        since=after.since,
+        since_id=after.since_id,
+        settled=HELD_SETTLED_AFTER,
+        limit=HOLD_LIMIT,
+    )
     assert row is not None  # noqa: S101 - an aggregate has one row
-    return Place(row["event"] or "", row["channel"] or ""), row["is_freeing"]
+    return HoldCursor(row["event"] or "", row["channel"] or "", row["since"], row["since_id"]), row["is_freeing"]
 
 
 async def changed_channels(database: Database) -> list[Changed]:

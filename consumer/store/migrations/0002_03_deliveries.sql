@@ -1,4 +1,4 @@
--- Deliveries: facts of an older address or of the time before a disabling are told apart, what waits for another delivery
+-- Deliveries: facts of an older address or of the time before a disabling are kept apart, what waits for another delivery
 -- is not due, a round sends one format, and a recovery's rounds give way to what is new. Forward only; never edited after a
 -- release.
 
@@ -6,23 +6,6 @@ ALTER TABLE channel
     ADD COLUMN revision          integer NOT NULL DEFAULT 1,     -- grows with each new URL and each enabling
     ADD COLUMN rounds_end_before timestamptz,                    -- when last disabled: open rounds begun before end; NULL: none left
     ADD COLUMN is_hurried        boolean NOT NULL DEFAULT false; -- has a new URL: what waits for its next attempt becomes due
-
--- The database sets them, so they hold for every writer: for Tollbell itself, and for a manual UPDATE.
-CREATE FUNCTION stamp_channel() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF NEW.url <> OLD.url OR (OLD.disabled_by IS NOT NULL AND NEW.disabled_by IS NULL) THEN
-        NEW.revision := OLD.revision + 1;
-    END IF;
-    IF NEW.url <> OLD.url THEN
-        NEW.is_hurried := true;
-    END IF;
-    IF OLD.disabled_by IS NULL AND NEW.disabled_by IS NOT NULL THEN
-        NEW.rounds_end_before := clock_timestamp();
-    END IF;
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER channel_is_stamped BEFORE UPDATE OF url, disabled_by ON channel FOR EACH ROW EXECUTE FUNCTION stamp_channel();
 
 ALTER TABLE delivery
     ADD COLUMN format    text,                            -- that its round sends, from its first attempt on

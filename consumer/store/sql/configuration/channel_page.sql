@@ -1,18 +1,13 @@
--- A page of a namespace's channels, in the order that is asked for; on a tie by id. Of those that have no room in *bytes*,
--- in this order, there are no headers and no metadata; the first one has always room.
-SELECT s.id, s.namespace, s.key, s.type, s.name, s.url, s.format, s.signing_secret, s.disabled_by, s.disabled_reason,
-       s.retry_schedule, s.concurrency, s.expire_after, s.rate_limit, s.created_at, s.updated_at, s.deleted_at,
-       s.paused_until, s.has_room, s.size,
-       CASE WHEN s.has_room THEN s.headers END AS headers,
-       CASE WHEN s.has_room THEN s.metadata END AS metadata
+-- A page of a namespace's channels, in the order that is asked for; on a tie by id. Those that have no room in *bytes*, in
+-- this order, come as their number alone; the first one has always room.
+SELECT w.*, s.has_room, s.size
 FROM (
-    SELECT p.*,
-           coalesce(octet_length(p.headers), 0) + octet_length(p.metadata) AS size,
-           p.n = min(p.n) OVER ()
-               OR sum(coalesce(octet_length(p.headers), 0) + octet_length(p.metadata)) OVER (ORDER BY p.n) <= @bytes::bigint
-               AS has_room
+    SELECT p.id, p.n, p.size,
+           p.n = min(p.n) OVER () OR sum(p.size) OVER (ORDER BY p.n) <= @bytes::bigint AS has_room
     FROM (
-        SELECT c.*,
+        SELECT c.id,
+               coalesce(octet_length(c.headers), 0) + coalesce(octet_length(c.sealed), 0) + octet_length(c.config)
+                   + coalesce(octet_length(c.template), 0) AS size,
                row_number() OVER (
                    ORDER BY
                        CASE WHEN NOT @descending::boolean THEN o.by END,
@@ -33,4 +28,5 @@ FROM (
         ORDER BY n
         LIMIT @limit::int
         OFFSET @offset::bigint) p) s
+LEFT JOIN configured_channel w ON w.id = s.id AND s.has_room
 ORDER BY s.n

@@ -29,7 +29,8 @@ FROM (
           AND (@with_deleted::boolean OR r.deleted_at IS NULL)
           AND (@with_disabled::boolean OR NOT r.disabled)
           AND (@features::text[] IS NULL OR r.spec::jsonb -> 'features' ?| @features::text[])
-          AND (@channels::text[] IS NULL OR r.channels && @channels::text[])
+          AND (@channels::text[] IS NULL
+               OR r.id IN (SELECT rc.rule_id FROM rule_channel rc WHERE rc.channel_id = ANY (@channels::text[])))
         ORDER BY n
         LIMIT @limit::int
         OFFSET @offset::bigint) p) s

@@ -13,11 +13,13 @@
 -- channel was last disabled; one whose senders have died as often as its schedule has steps.
 -- A channel with a rate gives out the slots that are free by now, over all replicas; one whose breaker is open and whose
 -- pause is over gives out one, the probe, until its lease runs out. Their rows are held for that, and theirs alone: a
--- channel whose row somebody else holds is left for the next claim.
+-- channel whose row another transaction holds is left for the next claim.
 -- A body of more than *held_bytes* is not read here, but by `body` when it is sent: its length alone is known without it.
 -- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`; a resend that waited for
 -- its end begins its round here.
--- A round sends one format: its channel's when its first attempt is claimed.
+-- A round sends one format: its channel's when its first attempt is claimed. But a channel that has become one of a target
+-- that understands nothing else, or was one, leads somewhere else: what was made for the one is refused by the other, and a
+-- PagerDuty key, or a template's secret, would be sent to the owner of the new URL. An edited template is the same target.
 -- Returned with what is leased, in the order in which it is to be sent: the channel's revision, and what a hand-back
 -- restores.
 -- Lock order: paces by channel, then deliveries; none is waited for (SKIP LOCKED).
@@ -82,6 +84,10 @@ found AS MATERIALIZED (
                 WHERE d.channel_id = s.channel_id
                   AND NOT d.recovered
                   AND d.due_at <= statement_timestamp()
+                  AND d.id <> ALL (@but::bigint[])        -- nor what the sweep is to end: neither can be claimed
+                  AND (s.expire_after IS NULL OR d.never_expires OR d.resend_asked
+                       OR d.created_at + s.expire_after > clock_timestamp())
+                  AND (s.rounds_end_before IS NULL OR d.resend_asked OR d.round_from >= s.rounds_end_before)
                 LIMIT 1) IS TRUE AS has_new) h
     CROSS JOIN (VALUES (false), (true)) k (recovered)
     CROSS JOIN LATERAL (
@@ -152,7 +158,13 @@ leased AS (
             WHEN d.resend_asked THEN 0
             ELSE d.step + (p.was_lost AND d.interrupted >= @free_interruptions::int)::int
         END,
-        format = CASE WHEN d.resend_asked THEN p.format ELSE coalesce(d.format, p.format) END,
+        format = CASE
+            WHEN d.resend_asked THEN p.format
+            WHEN d.format <> p.format
+                AND split_part(d.format, ':', 1) <> split_part(p.format, ':', 1)
+                AND ARRAY[split_part(d.format, ':', 1), split_part(p.format, ':', 1)]
+                    && ARRAY['slack', 'teams', 'discord', 'pagerduty', 'template'] THEN p.format
+            ELSE coalesce(d.format, p.format) END,
         round = d.round + d.resend_asked::int,
         round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
         recovered = d.recovered AND NOT d.resend_asked,
@@ -160,29 +172,32 @@ leased AS (
         resend_asked = false
     FROM (
         SELECT array_agg(p.id) AS ids, array_agg(p.lease) AS leases, array_agg(p.token IS NOT NULL) AS were_lost,
-               array_agg(p.format) AS formats, array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states
+               array_agg(p.format) AS formats, array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states,
+               array_agg(p.rate_limit) AS rates
         FROM picked p
     ) a
-    CROSS JOIN LATERAL unnest(a.ids, a.leases, a.were_lost, a.formats, a.were_due_at, a.states)
-         AS p (id, lease, was_lost, format, was_due_at, was_state)
+    CROSS JOIN LATERAL unnest(a.ids, a.leases, a.were_lost, a.formats, a.were_due_at, a.states, a.rates)
+         AS p (id, lease, was_lost, format, was_due_at, was_state, rate)
     WHERE d.id = p.id
     RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, d.round, d.format, p.was_lost,
-              d.recovered, p.was_due_at, p.was_state
+              d.recovered, p.was_due_at, p.was_state, clock_timestamp() + interval '1 second' / p.rate AS slot_until
 )
 SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.round, l.was_lost, l.was_due_at,
-       l.was_state, CASE WHEN s.size <= @held_bytes::int THEN e.payload END AS payload, e.recorded_at, s.size, c.revision,
-       c.url, c.key, c.name, e.rule_id, e.record, l.format, c.headers, c.signing_secret,
+       l.was_state, l.slot_until, CASE WHEN s.size <= @held_bytes::int THEN e.payload END AS payload, e.recorded_at, s.size, c.revision,
+       c.url, c.key, c.name, e.rule_id, u.key AS rule_key, u.name AS rule_name, e.record, e.is_test, l.format, c.headers, c.sealed, c.signing_secret,
        (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
         FROM channel_old_secret o
         WHERE o.channel_id = l.channel_id
           AND o.valid_until > clock_timestamp()) AS old_secrets,
-       c.retry_schedule, CASE WHEN s.size <= @held_bytes::int THEN r.body END AS rendered
+       c.retry_schedule, CASE WHEN s.size <= @held_bytes::int THEN r.body END AS rendered,
+       r.holes::text AS holes, c.permanent_statuses, c.request_origin, c.consent_until > clock_timestamp() AS has_consent
 FROM leased l
 -- Each by its own look into one partition: as a plain join the planner reads all of them (tried: 20 ms became 220).
-CROSS JOIN LATERAL (SELECT v.payload, v.recorded_at, v.rule_id, v.record FROM event v WHERE v.id = l.event_id LIMIT 1) e
+CROSS JOIN LATERAL (SELECT v.payload, v.recorded_at, v.rule_id, v.record, v.is_test FROM event v WHERE v.id = l.event_id LIMIT 1) e
+LEFT JOIN LATERAL (SELECT r.key, r.name FROM rule r WHERE r.id = e.rule_id LIMIT 1) u ON true
 JOIN channel c ON c.id = l.channel_id
 LEFT JOIN LATERAL (
-    SELECT v.body FROM rendered v WHERE v.event_id = l.event_id AND v.format = l.format LIMIT 1
+    SELECT v.body, v.holes FROM rendered v WHERE v.event_id = l.event_id AND v.format = l.format LIMIT 1
 ) r ON l.format <> 'openmeter'
 CROSS JOIN LATERAL (SELECT octet_length(e.payload) + coalesce(octet_length(r.body), 0) AS size) s
 ORDER BY l.recovered, l.was_due_at, l.id

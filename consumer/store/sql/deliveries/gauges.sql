@@ -1,5 +1,5 @@
 -- What is open, what is due, and for how long. What waits for another delivery is not due. Counts stop at
--- a million: beyond it the exact number helps nobody.
+-- a million: beyond it the exact number is of no use.
 WITH open AS (
     SELECT state, due_at
     FROM delivery

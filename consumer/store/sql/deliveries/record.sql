@@ -1,6 +1,6 @@
 -- Record ended attempts, many at once.
 --
--- Guarantees. The attempt's row and a 2xx are recorded whoever holds the lease: the receiver has it. Every other change
+-- Guarantees. The attempt's row and a 2xx are recorded with or without the lease: the receiver has it. Every other change
 -- needs the token that the attempt was claimed with. A row `interrupted` gives way to the truth, never the other way.
 -- A 2xx of one whose lease another has taken over ends the delivery, and counts that other attempt, which is still in
 -- flight, as `interrupted` until its answer comes; where a resend waits for that attempt, it goes on waiting.
@@ -15,9 +15,12 @@
 -- which the attempts ended, and a lease's attempt once. An answer closes the breaker; a probe that showed nothing, by
 -- our own fault, is free again.
 -- What waited for a delivery that has ended is due now (one of a recovery in its place).
--- Returns the channels whose runs changed, and on each row whether somebody else may start now, how many deliveries
+-- Returns the channels whose runs changed, and on each row whether another delivery may start now, how many deliveries
 -- succeeded, and for what those failed that ended.
--- Lock order: deliveries by id, then channels by id, then paces by channel, then deliveries that waited.
+-- An edit of a channel waits for what judges it here, or is seen by it: where something failed, or had, the channel's row is
+-- locked before its revision is read. Shared, as many record at once; but by a statement that disables one, all of its
+-- channels are held for it alone: of two that share a row, neither could change it.
+-- Lock order: deliveries by id, then channels by id, then paces by channel, then deliveries that waited by id.
 WITH ended AS MATERIALIZED (
     SELECT *
     FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::int[], @numbers::int[], @revisions::int[],
@@ -35,17 +38,45 @@ locked AS MATERIALIZED (
     ORDER BY d.id
     FOR UPDATE
 ),
+failing AS MATERIALIZED (
+    -- The others have successes alone, and nothing to forget: most, so they cost no lock.
+    SELECT l.channel_id
+    FROM ended a
+    JOIN locked l ON l.id = a.id
+    WHERE NOT a.delivered
+      AND false = ANY (@delivered::boolean[])             -- else not even looked for
+    UNION
+    SELECT q.channel_id
+    FROM (SELECT DISTINCT channel_id FROM locked) q
+    WHERE (SELECT p.downs > 0 OR p.failures > 0 OR p.opened > 0 FROM channel_pace p WHERE p.channel_id = q.channel_id)
+),
+shared AS MATERIALIZED (
+    SELECT c.id, c.revision, c.deleted_at, c.disabled_by, c.rounds_end_before
+    FROM channel c
+    WHERE c.id = ANY (ARRAY(SELECT f.channel_id FROM failing f))
+      AND @disables::text[] IS NULL                       -- none of them
+    ORDER BY c.id
+    FOR SHARE
+),
+held AS MATERIALIZED (
+    SELECT c.id, c.revision, c.deleted_at, c.disabled_by, c.rounds_end_before
+    FROM channel c
+    WHERE c.id = ANY (ARRAY(SELECT f.channel_id FROM failing f))
+      AND @disables::text[] IS NOT NULL
+    ORDER BY c.id
+    FOR NO KEY UPDATE
+),
 decided AS MATERIALIZED (
     SELECT a.id, a.token, a.number, a.started_at, a.url, a.outcome, a.status, a.duration_ms, a.detail, a.body, a.delivered,
            a.answered, a.failed, l.channel_id, l.event_id, l.state AS was, l.token AS held_by, l.attempts, l.resend_asked, l.is_open,
            l.token IS NOT DISTINCT FROM a.token AS is_holder,
            a.delivered AND l.round = a.round AND (l.token = a.token OR NOT l.resend_asked) AS is_done,
            a.started_at + a.duration_ms * interval '1 millisecond' AS finished_at,
-           c.revision = a.revision AS is_current,
-           CASE WHEN c.revision = a.revision THEN a.pause END AS pause,
-           CASE WHEN c.revision = a.revision THEN a.disable END AS disable,
-           CASE WHEN c.revision = a.revision THEN a.delay ELSE interval '0' END AS delay,
-           a.spends_step AND c.revision = a.revision AS spends_step,
+           n.is_current,
+           CASE WHEN n.is_current THEN a.pause END AS pause,
+           CASE WHEN n.is_current THEN a.disable END AS disable,
+           CASE WHEN n.is_current THEN a.delay ELSE interval '0' END AS delay,
+           a.spends_step AND n.is_current AS spends_step,
            l.received OR bool_or(a.delivered) OVER of_delivery AS received,
            max(a.number) OVER of_delivery AS last_number,
            bool_or(l.token = a.token) OVER of_delivery IS TRUE AS has_holder,
@@ -56,7 +87,8 @@ decided AS MATERIALIZED (
            END AS over
     FROM ended a
     JOIN locked l ON l.id = a.id
-    JOIN channel c ON c.id = l.channel_id
+    LEFT JOIN (SELECT * FROM shared UNION ALL SELECT * FROM held) c ON c.id = l.channel_id
+    CROSS JOIN LATERAL (SELECT coalesce(c.revision = a.revision, true) AS is_current) n
     WINDOW of_delivery AS (PARTITION BY a.id)
 ),
 judged AS MATERIALIZED (
@@ -102,19 +134,11 @@ kept AS (
         body = excluded.body
     WHERE k.outcome = 'interrupted'
 ),
-channels AS MATERIALIZED (
-    SELECT c.id
-    FROM channel c
-    WHERE c.id IN (SELECT a.channel_id FROM decided a WHERE a.disable IS NOT NULL)
-    ORDER BY c.id
-    FOR UPDATE
-),
 stopped AS (
     UPDATE channel c
     SET disabled_by = coalesce(c.disabled_by, 'tollbell'),
         disabled_reason = coalesce(c.disabled_reason, q.disable)
-    FROM (SELECT channel_id, min(disable) AS disable FROM decided GROUP BY channel_id) q
-    JOIN channels l ON l.id = q.channel_id
+    FROM (SELECT channel_id, min(disable) AS disable FROM decided WHERE disable IS NOT NULL GROUP BY channel_id) q
     WHERE c.id = q.channel_id
 ),
 timed AS (

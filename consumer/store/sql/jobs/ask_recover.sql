@@ -1,7 +1,7 @@
 -- Ask that everything a channel has not got be sent again, of events created in a span of time: an event's id begins with
 -- it. Made only where the channel is there and neither deleted nor disabled. Returns one row: the job's id or NULL, and
 -- what is wrong.
--- The deliverers are told when it commits; people ask seldom.
+-- The deliverers are notified when it commits; people ask seldom.
 WITH channel_now AS MATERIALIZED (
     SELECT c.id, c.rounds_end_before, CASE WHEN c.disabled_by IS NOT NULL THEN 'is disabled' END AS wrong
     FROM channel c
@@ -23,8 +23,8 @@ asked AS (
               FROM delivery d
               WHERE d.channel_id = c.id
                 AND d.due_at IS NOT NULL
-                AND d.token IS NULL
-                AND (d.round_from < c.rounds_end_before OR (d.state = 'SENDING' AND d.due_at < 'infinity'))
+                AND ((d.round_from < c.rounds_end_before AND NOT d.resend_asked)
+                     OR (d.token IS NULL AND d.state = 'SENDING' AND d.due_at < 'infinity'))
                 AND d.event_id >= @since_id
                 AND (@until_id::text IS NULL OR d.event_id < @until_id))
     FROM channel_now c
@@ -33,4 +33,4 @@ asked AS (
 )
 SELECT (SELECT id FROM asked) AS id,
        coalesce((SELECT c.wrong FROM channel_now c), 'is not there') AS wrong,
-       pg_notify('tollbell_jobs', '')::text AS told
+       pg_notify('tollbell_jobs', '')::text AS notified

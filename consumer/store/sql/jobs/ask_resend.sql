@@ -1,7 +1,7 @@
 -- Ask that an event be sent again: to the channels named, or (NULL) to all that its rule has now and all that got it.
 -- Made only where the event is known, every channel named is one of those, neither deleted nor disabled, and there is one. Returns one
 -- row: the job's id or NULL, whether the event is known, and what is wrong with which channel.
--- The deliverers are told when it commits; people ask seldom.
+-- The deliverers are notified when it commits; people ask seldom.
 WITH known AS MATERIALIZED (
     SELECT e.id, e.rule_id
     FROM event e
@@ -45,4 +45,4 @@ asked AS (
 SELECT (SELECT id FROM asked) AS id,
        EXISTS (SELECT 1 FROM known) AS is_known,
        (SELECT array_agg(w.id || ' ' || w.wrong ORDER BY w.id) FROM wrong w) AS wrong,
-       pg_notify('tollbell_jobs', '')::text AS told
+       pg_notify('tollbell_jobs', '')::text AS notified

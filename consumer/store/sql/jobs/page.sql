@@ -1,5 +1,5 @@
 -- A page of a namespace's jobs, the newest first; people ask for few, and they go a retention after their end.
-SELECT id, kind, state, reason, event_id, channel_id, total, done, created_at, started_at, ended_at
+SELECT id, kind, state, reason, event_id, channel_id, total, done, created_at, started_at, ended_at, filter
 FROM job
 WHERE namespace = @namespace
   AND (@states::text[] IS NULL OR state = ANY (@states::text[]))

@@ -1,4 +1,4 @@
--- Work off the oldest resend, without *but*, that nobody else works on: all of it at once, or nothing.
+-- Work off the oldest resend, without *but*, that no other process works on: all of it at once, or nothing.
 -- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
 -- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
 -- the same event as the others. What is disabled or deleted by now is passed over.
@@ -89,10 +89,12 @@ made AS (
 )
 UPDATE job j
 SET state = 'DONE',
-    done = (SELECT count(*) FROM again) + (SELECT count(*) FROM made),
+    done = n.done,
+    total = greatest(j.total, n.done),                    -- its rule may have got a channel since it was asked for
     started_at = clock_timestamp(),
     ended_at = clock_timestamp()
 FROM work w
+CROSS JOIN (SELECT (SELECT count(*) FROM again)::int + (SELECT count(*) FROM made)::int AS done) n
 WHERE j.id = w.id
 RETURNING j.id, j.kind, j.state, j.reason, j.event_id, j.channel_id, j.total, j.done, j.created_at, j.started_at,
           j.ended_at

@@ -1,4 +1,4 @@
--- Write an entitlement, an event and a delivery that nobody has, to see whether Postgres takes such rows now: in a
+-- Write an entitlement, an event and a delivery that no customer has, to see whether Postgres takes such rows now: in a
 -- transaction that is rolled back. They belong to no namespace, rule or channel there can be.
 WITH entitled AS (
     INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks)

@@ -13,10 +13,11 @@ WITH doc AS MATERIALIZED (
                 @periods_from::timestamptz[], @periods_to::timestamptz[], @begin_at::timestamptz[], @ended::boolean[],
                 @known_at::timestamptz[], @newest_at::timestamptz[], @have_fired::boolean[], @deleted_at::timestamptz[],
                 @active_to::timestamptz[], @abouts::text[], @marks::text[], @resets::text[], @sights::text[],
-                @states::text[], @resets_until::timestamptz[], @feature_ids::text[], @feature_keys::text[])
+                @states::text[], @resets_until::timestamptz[], @feature_ids::text[], @feature_keys::text[],
+                @levels::smallint[], @leveled_at::timestamptz[])
          WITH ORDINALITY AS d (kind, namespace, id, version, as_of, period_from, period_to, begins_at, ended, known_at,
                                newest_at, has_fired, deleted_at, active_to, about, marks, resets, sights, state,
-                               reset_until, feature_id, feature_key, n)
+                               reset_until, feature_id, feature_key, level, level_at, n)
 ),
 fresh AS MATERIALIZED (
     SELECT *
@@ -55,10 +56,10 @@ locked AS MATERIALIZED (
 inserted AS (
     INSERT INTO entitlement (namespace, id, version, period_from, period_to, begins_at, ended, known_at, newest_at,
                              fired_at, as_of, deleted_at, active_to, about, marks, resets, sights, reset_until,
-                             feature_id, feature_key)
+                             feature_id, feature_key, level, level_at)
     SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.begins_at, d.ended, d.known_at, d.newest_at,
            CASE WHEN d.has_fired THEN clock_timestamp() END, d.as_of, d.deleted_at, d.active_to, d.about::json,
-           d.marks::json, d.resets::json, d.sights::json, d.reset_until, d.feature_id, d.feature_key
+           d.marks::json, d.resets::json, d.sights::json, d.reset_until, d.feature_id, d.feature_key, d.level, d.level_at
     FROM doc d
     WHERE d.kind = 'entitlement'
       AND d.version = 0
@@ -107,6 +108,8 @@ updated AS (
         reset_until = d.reset_until,
         feature_id = d.feature_id,
         feature_key = d.feature_key,
+        level = d.level,
+        level_at = d.level_at,
         written_at = clock_timestamp()
     FROM doc d
     WHERE d.kind = 'entitlement'
@@ -187,7 +190,7 @@ made AS (
 ),
 queued AS (
     -- A channel that a person disabled gets none; one that Tollbell disabled gets its delivery, FAILED, to recover.
-    -- The event before it may be an older one, or of this very statement; one never made is waited for by nobody. While that
+    -- The event before it may be an older one, or of this very statement; no delivery waits for one never made. While that
     -- is open on the same channel, it is due at no time.
     -- The first ones of a channel with slots kept for them are leased as they are made, as a claim would lease them.
     INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, format, reason, ended_at)
@@ -242,23 +245,25 @@ SELECT d.n::int AS n,
            WHEN d.n IN (SELECT n FROM won) THEN 'written'
            ELSE 'changed'
        END AS result,
-       -- Of all documents, told with the first one: whose they are, the writer knows.
+       -- Of all documents, in the first row: whose they are, the writer knows.
        CASE WHEN d.n = 1 THEN (SELECT array_agg(id) FROM made) END AS made,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued) END AS queued,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued WHERE state = 'FAILED') END AS failed,
        NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL::int AS attempts,
        NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost,
-       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::int AS revision, NULL AS url, NULL AS key, NULL AS name,
-       NULL AS format, NULL::bytea AS headers, NULL::bytea AS signing_secret, NULL::bytea[] AS old_secrets, NULL::interval[] AS retry_schedule,
-       NULL::bytea AS rendered
+       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::timestamptz AS slot_until, NULL::int AS revision, NULL AS url, NULL AS key, NULL AS name,
+       NULL AS format, NULL::bytea AS headers, NULL::bytea AS sealed, NULL::bytea AS signing_secret,
+       NULL::bytea[] AS old_secrets, NULL::interval[] AS retry_schedule, NULL::bytea AS rendered, NULL AS holes,
+       NULL::int[] AS permanent_statuses, NULL AS request_origin, NULL::boolean AS has_consent
 FROM doc d
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
-       q.created_at, 'PENDING', c.revision, c.url, c.key, c.name, q.format, c.headers, c.signing_secret, c.old_secrets,
-       c.retry_schedule, NULL
+       q.created_at, 'PENDING', NULL, c.revision, c.url, c.key, c.name, q.format, c.headers, c.sealed, c.signing_secret, c.old_secrets,
+       c.retry_schedule, NULL, NULL, c.permanent_statuses, c.request_origin, c.has_consent
 FROM queued q
 CROSS JOIN LATERAL (
-    SELECT c.revision, c.url, c.key, c.name, c.headers, c.signing_secret, c.retry_schedule,
+    SELECT c.revision, c.url, c.key, c.name, c.headers, c.sealed, c.signing_secret, c.retry_schedule,
+           c.permanent_statuses, c.request_origin, c.consent_until > clock_timestamp() AS has_consent,
            (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
             FROM channel_old_secret o
             WHERE o.channel_id = c.id

@@ -1,5 +1,5 @@
--- Open channels' breakers, or open them for longer, where each is still as it was judged: nobody else has opened it
--- meanwhile, and nobody has answered there. Its probe, if any, is over.
+-- Open channels' breakers, or open them for longer, where each is still as it was judged: no other process has
+-- opened it meanwhile, and its receiver has not answered. Its probe, if any, is over.
 -- Lock order: paces by channel.
 WITH judged AS MATERIALIZED (
     SELECT *

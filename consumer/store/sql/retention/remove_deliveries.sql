@@ -1,5 +1,5 @@
 -- Remove the next deliveries of a range of events, in order of the events' ids: those that have ended by *over_by*.
--- Lock order: deliveries by event. Nobody else works on what ended so long ago, but a resend, which is waited for.
+-- Lock order: deliveries by id, as everybody's. A resend that has begun one again meanwhile is waited for, and keeps it.
 WITH over AS MATERIALIZED (
     SELECT d.id, d.event_id
     FROM delivery d
@@ -8,13 +8,19 @@ WITH over AS MATERIALIZED (
       AND d.ended_at <= @over_by::timestamptz
     ORDER BY d.event_id
     LIMIT @limit::int
+),
+locked AS MATERIALIZED (
+    SELECT d.id
+    FROM delivery d
+    WHERE d.id = ANY (ARRAY(SELECT o.id FROM over o))
+      AND d.ended_at <= @over_by::timestamptz             -- read once more at the lock
+    ORDER BY d.id
     FOR UPDATE
 ),
 removed AS (
     DELETE FROM delivery d
-    USING over o
-    WHERE d.id = o.id
-    RETURNING o.event_id
+    WHERE d.id = ANY (ARRAY(SELECT l.id FROM locked l))
+    RETURNING d.id
 )
-SELECT count(*)::int AS removed, max(event_id) AS last
-FROM removed
+SELECT (SELECT count(*)::int FROM removed) AS removed, count(*)::int AS seen, max(o.event_id) AS last
+FROM over o

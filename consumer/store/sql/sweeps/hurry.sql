@@ -1,5 +1,5 @@
 -- Make due now what waits for its next attempt on a channel that has a new URL, *limit* at a time. Where that is all of it,
--- and the channel has still this revision, it is done. Returns how many are due now.
+-- none is held by another transaction, and the channel has still this revision, it is done. Returns how many are due now.
 -- Lock order: deliveries by id, none is waited for (SKIP LOCKED); then the channel.
 WITH waiting AS MATERIALIZED (
     SELECT d.id
@@ -32,6 +32,7 @@ done AS (
     WHERE c.id = @channel
       AND c.revision = @revision
       AND (SELECT count(*) FROM waiting) < @limit::int
+      AND (SELECT count(*) FROM locked) = (SELECT count(*) FROM waiting)
 )
 SELECT count(*)::int AS hurried
 FROM hurried

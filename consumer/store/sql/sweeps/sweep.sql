@@ -1,11 +1,12 @@
 -- End those of these deliveries that no attempt will end: the channel is deleted or disabled, or was disabled after the
 -- round began; it is too late; or the senders died as often as the schedule has steps. What is in flight ends when its
 -- attempt is recorded, or when its lease has run out, which shows as `interrupted`; a resend that waits for that end makes
--- it neither expired nor too old. What its receiver has from a round before is SUCCESS, as it was. Rows that somebody works
--- on are left for the next sweep. What waited for one that ends here is due now (one of a recovery in its place).
--- Lock order: deliveries by id, none is waited for (SKIP LOCKED); then those that waited.
+-- it neither expired nor too old. What its receiver has from a round before is SUCCESS, as it was. Locked rows
+-- are left for the next sweep. What waited for one that ends here is due now (one of a recovery in its place).
+-- But what another transaction holds: another sweep that ends it would wait for what this one ends. `hold` finds it.
+-- Lock order: deliveries by id; then those that waited, by id; none is waited for (SKIP LOCKED).
 WITH over AS MATERIALIZED (
-    SELECT d.id, d.event_id, d.token, d.attempts,
+    SELECT d.id, d.event_id, d.token, d.attempts, c.key AS channel_key, c.name AS channel_name,
            CASE
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL OR d.round_from < c.rounds_end_before THEN 'channel_disabled'
@@ -47,11 +48,11 @@ gone AS (
         reason = CASE WHEN NOT d.received THEN o.reason END
     FROM over o
     WHERE d.id = o.id
-    RETURNING d.id, d.channel_id, d.event_id, d.state, d.reason
+    RETURNING d.channel_id, d.event_id, d.state, d.reason, o.channel_key, o.channel_name
 ),
-freed AS (
-    UPDATE delivery d
-    SET due_at = CASE WHEN d.recovered AND d.state = 'RESENDING' THEN d.round_from ELSE clock_timestamp() END
+free AS MATERIALIZED (
+    SELECT d.id
+    FROM delivery d
     WHERE d.id = ANY (ARRAY(
               SELECT w.id
               FROM gone g
@@ -64,6 +65,17 @@ freed AS (
                   LIMIT 100) w))
       AND d.id NOT IN (SELECT o.id FROM over o)
       AND d.due_at = 'infinity'
+    ORDER BY d.id
+    FOR UPDATE SKIP LOCKED
+),
+freed AS (
+    UPDATE delivery d
+    SET due_at = CASE WHEN d.recovered AND d.state = 'RESENDING' THEN d.round_from ELSE clock_timestamp() END
+    WHERE d.id = ANY (ARRAY(SELECT f.id FROM free f))
 )
-SELECT g.id, g.state, g.reason
+SELECT g.event_id, e.rule_id, u.key AS rule_key, u.name AS rule_name, g.channel_id, g.channel_key, g.channel_name,
+       g.state, g.reason, e.record
 FROM gone g
+-- Each by its own look into one partition, as a claim's.
+LEFT JOIN LATERAL (SELECT v.rule_id, v.record FROM event v WHERE v.id = g.event_id LIMIT 1) e ON true
+LEFT JOIN LATERAL (SELECT r.key, r.name FROM rule r WHERE r.id = e.rule_id LIMIT 1) u ON true

@@ -1,0 +1,3 @@
+-- Take the row of a process away, which has ended as it should.
+DELETE FROM replica
+WHERE id = @id
