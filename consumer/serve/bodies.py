@@ -12,13 +12,14 @@ from urllib.parse import unquote_plus
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from consumer.serve.problems import Fault, Problem, bad_request, invalid
+from consumer.serve.problems import ApiProblem, Fault, bad_request, invalid
 from schemas import events, times
 from schemas.reading import Rejected, check_text
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_BYTES: Final = 1_048_576  # of a body: a channel with 50 headers has 200 KiB
+BODY_SECONDS: Final = 30.0  # for all of it: a megabyte at 35 kB/s
 MAX_PAGE: Final = 1_000_000_000
 IN_A_THREAD_BYTES: Final = 65_536  # of a body; a smaller one is parsed in less than it takes to ask a thread
 PAGE_SIZE: Final = 100
@@ -31,14 +32,26 @@ async def received(request: web.Request) -> bytes:
     """Return what *request* brings.
 
     Raises:
-        Problem: 415, 413: it is something else than JSON, or too large.
+        Problem: 415, 413, 408: it is something else than JSON, or too large, or takes too long.
     """
     if request.content_type != "application/json":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with `Content-Type: application/json`")
+        raise ApiProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with `Content-Type: application/json`")
+    return await whole(request)
+
+
+async def whole(request: web.Request) -> bytes:
+    """Return the body of *request*, whatever its type.
+
+    Raises:
+        Problem: 413, 408: it is too large, or takes too long.
+    """
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise ApiProblem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_SECONDS:g} s") from None
     except web.HTTPRequestEntityTooLarge:
-        raise Problem(
+        raise ApiProblem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BYTES} bytes: send less"
         ) from None
 
@@ -129,20 +142,23 @@ def answer(value: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     return web.Response(status=status, body=events.encode(value), content_type="application/json")
 
 
-class Query:
-    """A request's parameters, each asked for by name; what nobody asked for is refused at the end.
+class QueryParameters:
+    """A request's parameters, each asked for by name; unknown ones are refused at the end.
 
     Read from the raw text: a list's values are separated by commas, and a comma within a value is written `%2C`
-    (RFC 6570, 3.2.8). Decoded, the two could not be told apart, and a feature's key may have a comma.
+    (RFC 6570, 3.2.8). Decoded, the two could not be distinguished, and a feature's key may have a comma.
+
+    Args:
+        known: parameters that are asked for elsewhere.
     """
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, raw: str, known: Collection[str] = ()) -> None:
         self._given: dict[str, list[str]] = {}
-        for pair in request.rel_url.raw_query_string.split("&"):
+        for pair in raw.split("&"):
             name, _, value = pair.partition("=")
             if pair:
                 self._given.setdefault(_decoded(name), []).append(value)
-        self._known: set[str] = set()
+        self._known = set(known)
 
     def all(self, name: str) -> list[str] | None:
         """Return the values of a list, repeated or separated by commas; None where it is not there."""
@@ -192,13 +208,13 @@ class Query:
         """Return a parameter that is a time; None where it is not there."""
         value = self.one(name)
         try:
-            # A plus that nobody has escaped is a space in a query.
+            # A plus that is not escaped is a space in a query.
             return None if value is None else times.parse(value.replace(" ", "+"))
         except ValueError as exc:
             raise _fault(name, str(exc)) from None
 
     def check(self) -> None:
-        """See that nothing was given that nobody asked for.
+        """Check that no unknown parameter was given.
 
         Raises:
             Problem: 400: there is no such parameter.
@@ -213,5 +229,5 @@ def _decoded(text: str) -> str:
     return unquote_plus(text, errors="replace")
 
 
-def _fault(name: str, problem: str) -> Problem:
+def _fault(name: str, problem: str) -> ApiProblem:
     return bad_request(f"{name}: {problem}", [Fault(name, problem)])

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from schemas.model import KEY_PATTERN, MAX_KEY
+
 Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string", "pattern": "^[^\\x00]*$"}  # no table takes a NUL
 
@@ -26,7 +28,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class RequestBody:
     """What is sent.
 
     Attributes:
@@ -47,7 +49,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class Described:
     """What an operation takes and answers.
 
     Attributes:
@@ -60,11 +62,17 @@ class About:
 
     summary: str
     answers: Mapping[HTTPStatus, Any]
-    takes: Body | None = None
+    takes: RequestBody | None = None
     query: tuple[Parameter, ...] = ()
     problems: Mapping[HTTPStatus, str] = field(default_factory=dict)
 
 
+NAMESPACE: Final = Parameter(
+    "namespace",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": KEY_PATTERN},
+    "Which namespace, with a token for all of them (`*`); without it `default`. Any other token has its own alone.",
+)
+"""Of every operation."""
 CLASH: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.CONFLICT: "It is deleted, its key is another's, or its secrets cannot be opened."
 }

@@ -1,7 +1,7 @@
 """What is large: bodies of requests and answers. Bounded each, few worked on at once, and sent piece by piece.
 
-An answer is bounded before what it holds is read, or as it is made; whoever asked for too much is told for what to ask
-instead. So memory is bounded by the number of those that are worked on, not by how many ask.
+An answer is bounded before what it holds is read, or as it is made; a request for too much is answered with what to
+ask for instead. So memory is bounded by the number of those that are worked on, not by how many ask.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ import msgspec
 from aiohttp import web
 
 from consumer import clock
-from consumer.serve.problems import Fault, Problem, bad_request
+from consumer.serve.problems import ApiProblem, Fault, bad_request
 from consumer.store.history import Listed
 from schemas import events
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024  # of what an answer lists; a page of a hundred usual events has 0.3 MiB
 CONFIGURED_BYTES: Final = 4 * 1024 * 1024  # of channels or rules, as stored: of rules an answer repeats each feature
 PART_BYTES: Final = 2 * 1024 * 1024  # of what is read from Postgres at once for it
-SMALL_BYTES: Final = 1024 * 1024  # up to it nobody waits: three times the page of a hundred usual events
+SMALL_BYTES: Final = 1024 * 1024  # up to it no answer waits: three times the page of a hundred usual events
 OF_BODY: Final = 16  # times its bytes a body takes, at least, as Python's objects; sixty times, where they are small
 AT_ONCE: Final = 2  # larger ones: a body of a megabyte takes up to 60 MB, an answer of 16 MiB three times itself
 PATIENCE: Final = 10.0  # seconds that a request waits for its turn
@@ -55,7 +55,7 @@ class Turn:
             async with asyncio.timeout(PATIENCE):
                 await self._free.acquire()
         except TimeoutError:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many large calls at once: try again") from None
+            raise ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, "too many large calls at once: try again") from None
         self._is_taken = True
 
 
@@ -68,7 +68,7 @@ class Items:
     """What an answer lists, encoded one by one, so that nothing else of it is held, and others run in between."""
 
     def __init__(self, most: int | None = None) -> None:
-        """Prepare for a page of *most*, or for a list whose length nobody asks for."""
+        """Prepare for a page of *most*, or for a list whose length is not given."""
         self._most = most
         self.bytes = 0
         self.raws: list[msgspec.Raw] = []
@@ -92,7 +92,7 @@ class Items:
         await clock.sleep(0)
 
 
-def too_large(size: int, fits: int, total: int | None = None) -> Problem:
+def too_large(size: int, fits: int, total: int | None = None) -> ApiProblem:
     """Return 400: a page of *size*, with *total* bytes where that is known, of which *fits* have room in an answer."""
     holds = "more than it may" if total is None else f"{total // 2**20} MiB"
     problem = f"a page of {size} would have {holds} here: ask for a smaller pageSize, at most {fits} on this page"

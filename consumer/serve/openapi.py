@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,16 +11,16 @@ from pydantic import TypeAdapter
 
 from consumer.serve.api.call import PREFIX, Operation
 from consumer.serve.bodies import MAX_VALUES
-from consumer.serve.described import About, Body, Parameter, Schema
+from consumer.serve.described import NAMESPACE, Described, Parameter, RequestBody, Schema
 from consumer.serve.problems import CONTENT_TYPE
 from schemas import answers
+from schemas.json_schema import NULL, Style, tidied, without
 
 VERSION: Final = "1"  # of the API, not of the release
 ID_PATTERN: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"  # a ULID
 KEYED: Final = ("channel", "rule")
 KEYED_PATTERN: Final = f"{ID_PATTERN}|^key:[^\\x00-\\x1f\\x7f-\\x9f]{{1,256}}$"
 _REFERENCE: Final = "#/components/schemas/{}"
-_NULL: Final = {"type": "null"}
 _PART: Final = re.compile(r"\{(\w+)\}")
 _PAGE: Final = re.compile(r"^Page_(\w+)_$")
 _OF_A_LIST: Final = "Repeat it, or separate values by commas; a comma within a value is `%2C`."
@@ -32,6 +32,7 @@ _EVERYWHERE: Final[Mapping[HTTPStatus, str]] = {
 }
 _OF_A_BODY: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.BAD_REQUEST: _BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT: "The body did not come within 30 s: the connection is closed.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not `application/json`.",
 }
@@ -48,7 +49,7 @@ def document(operations: Sequence[Operation]) -> Schema:
         "info": {
             "title": "Tollbell",
             "version": VERSION,
-            "description": "Channels, rules and events: who is told what, when usage, resets and invoices say so.",
+            "description": "Channels, rules and events: webhooks for usage, resets and invoices.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"token": []}],
@@ -62,13 +63,13 @@ def document(operations: Sequence[Operation]) -> Schema:
     }
 
 
-def _operation(operation: Operation, about: About) -> Schema:
+def _operation(operation: Operation, about: Described) -> Schema:
     named = [_named(name) for name in _PART.findall(operation.path)]
     made: Schema = {
         "operationId": operation.name,
         "summary": about.summary,
         "x-scope": "write" if operation.writes else "read",
-        "parameters": named + [_parameter(one) for one in about.query],
+        "parameters": named + [_parameter(one) for one in (*about.query, NAMESPACE)],
         "responses": {str(int(status)): _answer(status, model) for status, model in about.answers.items()}
         | {str(int(status)): _problem(text) for status, text in sorted(_problems(about, is_named=bool(named)).items())},
     }
@@ -81,7 +82,7 @@ def _operation(operation: Operation, about: About) -> Schema:
     return made
 
 
-def _problems(about: About, *, is_named: bool) -> dict[HTTPStatus, str]:
+def _problems(about: Described, *, is_named: bool) -> dict[HTTPStatus, str]:
     return {
         **_EVERYWHERE,
         **(_OF_A_BODY if about.takes else {}),
@@ -117,7 +118,7 @@ def _answer(status: HTTPStatus, model: Any) -> Schema:
     if model is None:
         return {"description": status.phrase}
     (root,), _ = msgspec.json.schema_components([model], ref_template=_REFERENCE.format("{name}"))
-    return {"description": status.phrase, "content": {"application/json": {"schema": _tidied(root, is_output=True)}}}
+    return {"description": status.phrase, "content": {"application/json": {"schema": tidied(root, _ANSWER)}}}
 
 
 def _problem(text: str) -> Schema:
@@ -127,10 +128,10 @@ def _problem(text: str) -> Schema:
     return {"description": text, "content": content}
 
 
-def _schemas(described: Sequence[About]) -> dict[str, Schema]:
+def _schemas(described: Sequence[Described]) -> dict[str, Schema]:
     models = [model for about in described for model in about.answers.values() if model is not None]
     _, parts = msgspec.json.schema_components([answers.Problem, *models], ref_template=_REFERENCE.format("{name}"))
-    made = {_plain(name): _tidied(_undented(part), is_output=True) for name, part in parts.items()}
+    made = {_plain(name): tidied(_undented(part), _ANSWER) for name, part in parts.items()}
     for about in described:
         if about.takes:
             made |= _taken(about.takes)
@@ -142,19 +143,19 @@ def _undented(part: Schema) -> Schema:
     return part | {"description": inspect.cleandoc(part["description"])} if "description" in part else part
 
 
-def _taken(body: Body) -> dict[str, Schema]:
+def _taken(body: RequestBody) -> dict[str, Schema]:
     """Return the schemas of what *body* holds: the model, with what is accepted besides."""
     own = TypeAdapter(body.model).json_schema(by_alias=True, ref_template=_REFERENCE.format("{model}"))
     parts: dict[str, Schema] = own.pop("$defs", {})
-    made = {name: _tidied(part, is_output=False) for name, part in parts.items()}
-    made[body.name] = _tidied(own, is_output=False)
+    made = {name: tidied(part, _BODY) for name, part in parts.items()}
+    made[body.name] = tidied(own, _BODY)
     roots = [own["discriminator"]["mapping"].values()] if "discriminator" in own else [[body.name]]
     for name in (one.rpartition("/")[2] for names in roots for one in names):
         made[name]["properties"] |= dict(_besides(made[name]["properties"], body))
     return made
 
 
-def _besides(properties: Mapping[str, Schema], body: Body) -> Iterator[tuple[str, Schema]]:
+def _besides(properties: Mapping[str, Schema], body: RequestBody) -> Iterator[tuple[str, Schema]]:
     for name in sorted(body.ignored):
         yield name, {"readOnly": True, "description": "Accepted, and ignored: as an answer has it."}
     for name, schema in body.parts.items():
@@ -182,25 +183,15 @@ def _plain(name: str) -> str:
     return _PAGE.sub(r"\1Page", name)
 
 
-def _tidied(node: Any, *, is_output: bool) -> Any:
-    """Return *node* without generated titles; amounts and null as they are written and taken."""
-    if isinstance(node, list):
-        return [_tidied(child, is_output=is_output) for child in node]
-    if not isinstance(node, dict):
-        return node
-    made = {
-        name: {key: _tidied(child, is_output=is_output) for key, child in value.items()}
-        if name == "properties"  # whose keys are names, not keywords
-        else _tidied(value, is_output=is_output)
-        for name, value in node.items()
-        if not (name == "title" and isinstance(value, str)) and not (name == "default" and value is None)
-    }
-    if "$ref" in made:
-        made["$ref"] = _REFERENCE.format(_plain(str(made["$ref"]).rpartition("/")[2]))
-    if made.get("format") == "decimal":
-        made = {name: value for name, value in made.items() if name not in {"format", "pattern"}} | {"type": "number"}
-    if is_output and _NULL in made.get("anyOf", ()):  # what is not known is absent
-        only = [choice for choice in made["anyOf"] if choice != _NULL]
-        rest = {name: value for name, value in made.items() if name != "anyOf"}
-        made = rest | (only[0] if len(only) == 1 else {"anyOf": only})
-    return made
+def _style(null: Callable[[Schema], Schema]) -> Style:
+    return Style(amount={"type": "number"}, reference=lambda name: _REFERENCE.format(_plain(name)), null=null)
+
+
+def _absent(node: Schema) -> Schema:
+    """Return a choice that may be null without that: what is not known is absent."""
+    only = [choice for choice in node["anyOf"] if choice != NULL]
+    return without(node, "anyOf") | (only[0] if len(only) == 1 else {"anyOf": only})
+
+
+_ANSWER: Final = _style(_absent)
+_BODY: Final = _style(dict)  # null is accepted, as it is written

@@ -23,8 +23,8 @@ class Fault:
     problem: str
 
 
-class Problem(Exception):
-    """What can't be done, for whoever asked: a status, one line, the fields at fault. No secret."""
+class ApiProblem(Exception):
+    """Why a request can't be fulfilled: a status, one line, the fields at fault. No secret."""
 
     def __init__(self, status: HTTPStatus, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
@@ -33,29 +33,29 @@ class Problem(Exception):
         self.faults = tuple(faults)
 
 
-def bad_request(detail: str, faults: Sequence[Fault] = ()) -> Problem:
+def bad_request(detail: str, faults: Sequence[Fault] = ()) -> ApiProblem:
     """Return 400: what was sent is wrong."""
-    return Problem(HTTPStatus.BAD_REQUEST, detail, faults)
+    return ApiProblem(HTTPStatus.BAD_REQUEST, detail, faults)
 
 
-def not_found(what: str, which: str) -> Problem:
+def not_found(what: str, which: str) -> ApiProblem:
     """Return 404: there is no such thing in the caller's namespace."""
-    return Problem(HTTPStatus.NOT_FOUND, f"{what} {which}: is not there")
+    return ApiProblem(HTTPStatus.NOT_FOUND, f"{what} {which}: is not there")
 
 
-def conflict(detail: str) -> Problem:
+def conflict(detail: str) -> ApiProblem:
     """Return 409: it is in a state in which that can't be done."""
-    return Problem(HTTPStatus.CONFLICT, detail)
+    return ApiProblem(HTTPStatus.CONFLICT, detail)
 
 
-def invalid(exc: ValidationError) -> Problem:
+def invalid(exc: ValidationError) -> ApiProblem:
     """Return 400 with every field that a model refused."""
     faults = [Fault(written(one.place), one.problem) for one in refusals(exc)[:MAX_FAULTS]]
     first = faults[0]
     return bad_request(f"{first.field}: {first.problem}" if first.field else first.problem, faults)
 
 
-def response(problem: Problem, request_id: str) -> web.Response:
+def response(problem: ApiProblem, request_id: str) -> web.Response:
     """Return the answer that says *problem*."""
     body: dict[str, object] = {
         "type": "about:blank",
@@ -70,4 +70,7 @@ def response(problem: Problem, request_id: str) -> web.Response:
         }
     headers = {"www-authenticate": "Bearer"} if problem.status is HTTPStatus.UNAUTHORIZED else {}
     body_bytes = msgspec.json.encode(body)
-    return web.Response(status=problem.status, body=body_bytes, headers=headers, content_type=CONTENT_TYPE)
+    answer = web.Response(status=problem.status, body=body_bytes, headers=headers, content_type=CONTENT_TYPE)
+    if problem.status is HTTPStatus.REQUEST_TIMEOUT:
+        answer.force_close()  # what is still to come of the request would be taken for the next one
+    return answer

@@ -1,4 +1,4 @@
-"""What a person does with a channel: enable it, recover what it missed, rotate its secret, look at its deliveries."""
+"""What a person does with a channel: enable or disable it, recover, rotate its secret, look at its deliveries."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -9,23 +9,33 @@ from aiohttp import web
 from consumer.errors import Refused
 from consumer.serve import bodies, large
 from consumer.serve.api import channels, events, lists, shown
-from consumer.serve.api.call import PREFIX, Call, Operation
-from consumer.serve.described import CLASH, About, Body
+from consumer.serve.api.call import Call, Operation
+from consumer.serve.described import CLASH, Described, RequestBody
 from consumer.serve.problems import bad_request
 from consumer.store import configuration, history, jobs
-from consumer.store.history import Wanted
+from consumer.store.history import EventFilter
 from schemas import answers, signing_secrets
 from schemas.requests import RecoverRequest, RotateRequest
 
 
 async def enable(call: Call) -> web.Response:
-    """Enable a channel, whoever disabled it; its failures and pauses are forgotten."""
+    """Enable a channel that Tollbell or a person disabled; its failures and pauses are forgotten."""
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         stored = await channels.changeable(edit, call)
-        await edit.put_channel(replace(stored, disabled_by=None))
+        await edit.put_channel(replace(stored, disabled_by=None), before=stored, forgets=True)
         enabled = await edit.channel(stored.id)
     assert enabled is not None  # noqa: S101 - it was there a line above
     return bodies.answer(shown.channel(enabled))
+
+
+async def disable(call: Call) -> web.Response:
+    """Disable a channel: its open deliveries end FAILED, no event makes another. Who disabled it before, stays."""
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await channels.changeable(edit, call)
+        await edit.put_channel(replace(stored, disabled_by=stored.disabled_by or "person"), before=stored)
+        disabled = await edit.channel(stored.id)
+    assert disabled is not None  # noqa: S101 - it was there a line above
+    return bodies.answer(shown.channel(disabled))
 
 
 async def rotate(call: Call) -> web.Response:
@@ -53,7 +63,7 @@ async def recover(call: Call) -> web.Response:
     job = await jobs.get(call.served.database, call.namespace, job_id)
     assert job is not None  # noqa: S101 - it was made a line above
     made = bodies.answer(shown.job(job), HTTPStatus.ACCEPTED)
-    made.headers["location"] = f"{PREFIX}/notification/jobs/{job_id}"
+    made.headers["location"] = call.job_path(job_id)
     return made
 
 
@@ -62,7 +72,7 @@ async def list_deliveries(call: Call) -> web.Response:
     query = call.query()
     page, size = lists.numbers(query)
     channel = await channels.found(call)
-    wanted = Wanted(
+    wanted = EventFilter(
         channels=[channel.id],
         states=events.states(query),
         since=query.time("from"),
@@ -101,9 +111,21 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}/enable",
         enable,
         writes=True,
-        about=About(
-            summary="Enable a channel, whoever disabled it",
-            answers={HTTPStatus.OK: answers.Channel},
+        about=Described(
+            summary="Enable a channel that Tollbell or a person disabled",
+            answers={HTTPStatus.OK: answers.NotificationChannel},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "disable_channel",
+        "POST",
+        "/notification/channels/{channel}/disable",
+        disable,
+        writes=True,
+        about=Described(
+            summary="Disable a channel; its open deliveries end FAILED",
+            answers={HTTPStatus.OK: answers.NotificationChannel},
             problems=CLASH,
         ),
     ),
@@ -113,10 +135,10 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}/secret/rotate",
         rotate,
         writes=True,
-        about=About(
+        about=Described(
             summary="Sign with a new secret, and for a while with the one before as well; the answer has the new one",
-            takes=Body(RotateRequest, "RotateRequest", is_optional=True),
-            answers={HTTPStatus.OK: answers.Channel},
+            takes=RequestBody(RotateRequest, "RotateRequest", is_optional=True),
+            answers={HTTPStatus.OK: answers.NotificationChannel},
             problems=CLASH,
         ),
     ),
@@ -126,9 +148,9 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}/recover",
         recover,
         writes=True,
-        about=About(
+        about=Described(
             summary="Send again what has not succeeded, of events made since a time, and before another",
-            takes=Body(RecoverRequest, "RecoverRequest"),
+            takes=RequestBody(RecoverRequest, "RecoverRequest"),
             answers={HTTPStatus.ACCEPTED: answers.Job},
         ),
     ),
@@ -138,7 +160,7 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}/deliveries",
         list_deliveries,
         writes=False,
-        about=About(
+        about=Described(
             summary="List a channel's deliveries, in the order of their events",
             answers={HTTPStatus.OK: answers.DeliveryPage},
             query=(*lists.parameters(events.ORDER_BY)[:-1], *events.TIMES_AND_STATES),

@@ -2,10 +2,12 @@
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final, TypeVar
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -16,10 +18,12 @@ from consumer.errors import DataRefused, Refused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.serve import bodies, large, problems
 from consumer.serve.access import Access, Gate
-from consumer.serve.bodies import Query
-from consumer.serve.described import About, Body
+from consumer.serve.bodies import QueryParameters
+from consumer.serve.described import NAMESPACE, Described, RequestBody
 from consumer.serve.large import Turn
-from consumer.serve.problems import Problem
+from consumer.serve.problems import ApiProblem
+from consumer.serve.recent import Recent
+from consumer.serve.trials import Trials
 from consumer.store import configured
 from consumer.store.configured import BY_KEY, Kind
 from consumer.store.database import Database
@@ -27,11 +31,12 @@ from consumer.store.database import Database
 PREFIX: Final = "/api/v1"
 MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters
 MAX_KEY_LENGTH: Final = 256 + len(BY_KEY)
+_NAMED: Final = re.compile(r"\{(rule|channel|event)\}")
 _KEYED: Final[tuple[Kind, ...]] = ("channel", "rule")
-FORESEEN: Final = (Problem, Refused, DataRefused, StoreUnavailable)  # what work may raise: each is answered
-AWAY: Final = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
-OURS: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
-STORES: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Postgres fails this: Tollbell's log has it under this id")
+FORESEEN: Final = (ApiProblem, Refused, DataRefused, StoreUnavailable)  # what work may raise: each is answered
+AWAY: Final = ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
+OURS: Final = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
+STORES: Final = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "Postgres fails this: Tollbell's log has it under this id")
 logger = log.get("api")
 T = TypeVar("T")
 
@@ -44,7 +49,10 @@ class Served:
     cipher: Cipher
     future_tolerance: dt.timedelta
     allowed: Sequence[Network]  # special ranges that may be delivered to all the same
+    settings: Mapping[str, str] = field(default_factory=dict)  # by name, without secrets
     turns: asyncio.Semaphore = field(default_factory=large.turns)
+    flags: Recent[bytes] = field(default_factory=Recent)
+    trials: Trials = field(default_factory=Trials)
 
     @property
     def database(self) -> Database:
@@ -57,6 +65,19 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class PageInput:
+    """What a page of the console asks an operation for, in place of its own request's query and body.
+
+    Attributes:
+        query: as it is written in a URL.
+        body: JSON; empty where there is none.
+    """
+
+    query: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A request, and what it may do.
 
@@ -64,6 +85,7 @@ class Call:
         turn: to work on what is large; until it is answered.
         named: the parts of its path that name something; a rule or channel by its id, however it was named.
         takes: the body that it may bring.
+        asked: by a page; None of a call over HTTP.
     """
 
     served: Served
@@ -71,12 +93,18 @@ class Call:
     request: web.Request
     turn: Turn
     named: Mapping[str, str]
-    takes: Body | None
+    takes: RequestBody | None
+    asked: PageInput | None = None
 
     @property
     def namespace(self) -> str:
         """Whose things it sees."""
         return self.access.namespace
+
+    def job_path(self, job_id: str) -> str:
+        """Return where a job of its namespace is found, by the same token."""
+        query = f"?{urlencode({NAMESPACE.name: self.namespace})}" if self.access.spans else ""
+        return f"{PREFIX}/notification/jobs/{job_id}{query}"
 
     async def ids(self, kind: Kind, names: Sequence[str] | None) -> list[str] | None:
         """Return *names*, each an id or `key:NAME`, as ids; one that is not there stays as it is."""
@@ -84,9 +112,11 @@ class Call:
             return None
         return await configured.ids_of(self.served.database, self.namespace, kind, names)
 
-    def query(self) -> Query:
-        """Return its parameters."""
-        return Query(self.request)
+    def query(self) -> QueryParameters:
+        """Return its parameters; which namespace is asked for was looked at before."""
+        return QueryParameters(
+            self.request.rel_url.raw_query_string if self.asked is None else self.asked.query, known={NAMESPACE.name}
+        )
 
     async def body(self) -> dict[str, object]:
         """Return the JSON object that it brings, or an empty one where it may; a large one once it has its turn.
@@ -94,9 +124,10 @@ class Call:
         Raises:
             Problem: it brings none, and has to.
         """
-        if self.takes is not None and self.takes.is_optional and not self.request.can_read_body:
+        is_given = self.request.can_read_body if self.asked is None else bool(self.asked.body)
+        if self.takes is not None and self.takes.is_optional and not is_given:
             return {}
-        raw = await bodies.received(self.request)
+        raw = await bodies.received(self.request) if self.asked is None else self.asked.body
         await self.turn.take(large.OF_BODY * len(raw))
         return await bodies.parsed(raw)
 
@@ -121,7 +152,7 @@ class Operation:
     path: str
     work: Work
     writes: bool
-    about: About | None = None
+    about: Described | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +171,11 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
 
         async def work() -> web.StreamResponse:
             nonlocal namespace
-            access = gate.admit(request.headers)
+            asked = QueryParameters(request.rel_url.raw_query_string).one(NAMESPACE.name)
+            access = gate.admit(request.headers).within(asked)
             namespace = access.namespace
-            if operation.writes:
-                access.check_write()
-            _check_ids(request.match_info)
-            named = await _resolved(request.match_info, served, namespace)
             takes = operation.about.takes if operation.about else None
-            return await operation.work(Call(served, access, request, turn, named, takes))
+            return await perform(operation, Call(served, access, request, turn, request.match_info, takes))
 
         said = {"operation": operation.name, "request_id": request_id}
         try:
@@ -156,7 +184,7 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
             met = exc
             if isinstance(exc, StoreFailed):
                 logger.failed("api.store_failed", exc, **said)
-        answered = met if isinstance(met, web.StreamResponse) else problems.response(_problem(met), request_id)
+        answered = met if isinstance(met, web.StreamResponse) else problems.response(problem_of(met), request_id)
         answered.headers["cache-control"] = "no-store"
         return Answered(answered, namespace)
 
@@ -177,9 +205,22 @@ def route(operation: Operation, served: Served, gate: Gate, metrics: Metrics) ->
         )
         return sent
 
-    # `/rules/preview` is no rule: what it has not is 405 there, as everywhere.
-    path = operation.path.replace("{rule}", "{rule:(?!preview$)[^/]+}")
+    # `/rules/preview` is no rule, `/events/resend` no event: a method that they have not is 405 there, as everywhere.
+    path = _NAMED.sub(r"{\1:(?!(?:preview|resend)$)[^/]+}", operation.path)
     return web.route(operation.method, f"{PREFIX}{path}", handle)
+
+
+async def perform(operation: Operation, call: Call) -> web.StreamResponse:
+    """Do what *call* asks of *operation*, if it may; what its path names may be an id or `key:NAME`.
+
+    Raises:
+        Problem: it may not, or cannot.
+    """
+    if operation.writes:
+        call.access.check_write()
+    _check_ids(call.named)
+    named = await _resolved(call.named, call.served, call.namespace)
+    return await operation.work(replace(call, named=named))
 
 
 def _check_ids(named: Mapping[str, str]) -> None:
@@ -202,10 +243,10 @@ async def _resolved(named: Mapping[str, str], served: Served, namespace: str) ->
     return found
 
 
-def _problem(exc: Exception) -> Problem:
+def problem_of(exc: Exception) -> ApiProblem:
     """Return what is answered to *exc*."""
     match exc:
-        case Problem():
+        case ApiProblem():
             return exc
         case Refused():
             return problems.conflict(str(exc))

@@ -1,6 +1,6 @@
 """/notification/channels: made, read, listed, changed, deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,31 +13,47 @@ from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.alive import alive
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.described import CLASH, About, Body
+from consumer.serve.described import CLASH, Described, RequestBody
 from consumer.serve.problems import Fault, bad_request, invalid, not_found
 from consumer.store import configuration, configured, wanted
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel
-from schemas import answers
+from schemas import answers, refusals
 from schemas.channels import ChannelConfig
-from schemas.secret import Secret
+from schemas.rules import RuleType
 
 # What an answer has and a person does not set: clients put back what they read.
 READ_ONLY: Final = frozenset(
-    {"id", "createdAt", "updatedAt", "deletedAt", "annotations", "disabledBy", "disabledReason", "pausedUntil"}
+    {
+        "id",
+        "createdAt",
+        "updatedAt",
+        "deletedAt",
+        "annotations",
+        "disabledBy",
+        "disabledReason",
+        "pausedUntil",
+        "allowedRate",
+        "warnings",
+    }
 )
+
+_LEFT_OUT: Final = {"custom_headers": "customHeaders", "secrets": "secrets"}  # of a PUT: what is stored stays
 
 
 async def create(call: Call) -> web.Response:
     """Make a channel; the answer is the only one with its signing secret."""
     config = _config(_without_read_only(await call.body()))
     await _check_reach(call, config.url)
+    await call.served.trials.of(config)
+    unmasked = _unmasked(call, config, None)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        planned = wanted.channel(config, call.namespace, None, headers=_headers(config, None))
-        await edit.put_channel(planned.channel)
+        planned = wanted.channel(config, call.namespace, None, unmasked=unmasked)
+        await edit.put_channel(planned.channel, before=None)
         stored = await edit.channel(planned.channel.id)
     assert stored is not None  # noqa: S101 - it was put a line above
-    return bodies.answer(shown.channel(stored, made=stored.signing_secret), HTTPStatus.CREATED)
+    answer = shown.channel(stored, made=stored.signing_secret, warnings=unmasked.warnings)
+    return bodies.answer(answer, HTTPStatus.CREATED)
 
 
 async def get(call: Call) -> web.Response:
@@ -65,15 +81,18 @@ async def update(call: Call) -> web.Response:
     # Before the edit, which other editors wait for. A URL that stays is not looked at: a person must be able to
     # disable a channel whose host has moved to an address that is refused.
     config = _config(body)
-    if config.url != before.url:
+    if config.url not in {before.config.url, before.shown_url}:
         await _check_reach(call, config.url)
+    await call.served.trials.of(config)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         stored = await changeable(edit, call)
-        headers = _headers(config, stored) if "customHeaders" in body else stored.headers
-        await edit.put_channel(wanted.channel(config, call.namespace, stored, headers=headers).channel)
+        keeps = [name for name, alias in _LEFT_OUT.items() if alias not in body]
+        types = await edit.types_of(stored.id) or None
+        unmasked = _unmasked(call, config, stored, keeps=keeps, types=types)
+        await edit.put_channel(wanted.channel(config, call.namespace, stored, unmasked=unmasked).channel, before=stored)
         changed = await edit.channel(stored.id)
     assert changed is not None  # noqa: S101 - it was there a line above
-    return bodies.answer(shown.channel(changed))
+    return bodies.answer(shown.channel(changed, warnings=unmasked.warnings))
 
 
 async def delete(call: Call) -> web.Response:
@@ -118,6 +137,18 @@ async def _check_reach(call: Call, url: str) -> None:
         raise bad_request(f"url: {problem}", [Fault("url", problem)])
 
 
+async def wanted_of(call: Call, body: Mapping[str, Any]) -> tuple[ChannelConfig, wanted.Unmasked]:
+    """Return the channel that *body* asks for, as one that is to be made, and what it has in place of masks.
+
+    Raises:
+        Problem: 400, with every field at fault; 503: too many templates are tried at once.
+    """
+    config = _config(_without_read_only(body))
+    await call.served.trials.of(config)
+    unmasked = _unmasked(call, config, None)
+    return config.model_copy(update={"url": unmasked.url}), unmasked
+
+
 def _without_read_only(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in READ_ONLY}
 
@@ -138,20 +169,27 @@ def _config(body: dict[str, Any]) -> ChannelConfig:
         raise invalid(exc) from None
 
 
-def _headers(config: ChannelConfig, stored: StoredChannel | None) -> Mapping[str, Secret]:
-    """Return the headers to be stored.
+def _unmasked(
+    call: Call,
+    config: ChannelConfig,
+    stored: StoredChannel | None,
+    *,
+    keeps: Collection[str] = (),
+    types: Collection[RuleType] | None = None,
+) -> wanted.Unmasked:
+    """Return what is to be stored in place of masks.
 
     Raises:
-        Problem: 400, one is masked and there is nothing to keep.
+        Problem: 400, one is masked and there is nothing to keep, or something does not fit the format.
     """
-    headers, unkept = wanted.headers(config.custom_headers or {}, stored)
-    if unkept:
-        faults = [Fault(f"customHeaders.{name}", wanted.UNKEPT) for name in unkept]
-        raise bad_request(f"{faults[0].field}: {wanted.UNKEPT}", faults)
-    return headers
+    unmasked, wrong = wanted.unmask(config, stored, keeps=keeps, allowed=call.served.allowed, types=types)
+    if wrong:
+        faults = [Fault(refusals.written(place), problem) for place, problem in wrong]
+        raise bad_request(f"{faults[0].field}: {wrong[0][1]}", faults)
+    return unmasked
 
 
-_BODY: Final = Body(ChannelConfig, "ChannelConfig", ignored=READ_ONLY)
+BODY: Final = RequestBody(ChannelConfig, "ChannelConfig", ignored=READ_ONLY)
 _IN_USE: Final = {HTTPStatus.BAD_REQUEST: "A rule still sends to it."}
 
 OPERATIONS: Final = (
@@ -161,9 +199,9 @@ OPERATIONS: Final = (
         "/notification/channels",
         list_all,
         writes=False,
-        about=About(
+        about=Described(
             summary="List channels",
-            answers={HTTPStatus.OK: answers.Page[answers.Channel]},
+            answers={HTTPStatus.OK: answers.Page[answers.NotificationChannel]},
             query=lists.OF_CONFIGURATION,
         ),
     ),
@@ -173,10 +211,10 @@ OPERATIONS: Final = (
         "/notification/channels",
         create,
         writes=True,
-        about=About(
+        about=Described(
             summary="Make a channel; the answer is the only one with its signing secret",
-            takes=_BODY,
-            answers={HTTPStatus.CREATED: answers.Channel},
+            takes=BODY,
+            answers={HTTPStatus.CREATED: answers.NotificationChannel},
             problems=CLASH,
         ),
     ),
@@ -186,7 +224,7 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}",
         get,
         writes=False,
-        about=About(summary="Read a channel, deleted or not", answers={HTTPStatus.OK: answers.Channel}),
+        about=Described(summary="Read a channel, deleted or not", answers={HTTPStatus.OK: answers.NotificationChannel}),
     ),
     Operation(
         "update_channel",
@@ -194,10 +232,10 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}",
         update,
         writes=True,
-        about=About(
+        about=Described(
             summary="Change all of a channel; a secret that is left out, or ***, stays",
-            takes=_BODY,
-            answers={HTTPStatus.OK: answers.Channel},
+            takes=BODY,
+            answers={HTTPStatus.OK: answers.NotificationChannel},
             problems=CLASH,
         ),
     ),
@@ -207,7 +245,7 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}",
         delete,
         writes=True,
-        about=About(
+        about=Described(
             summary="Delete a channel that no rule sends to",
             answers={HTTPStatus.NO_CONTENT: None},
             problems=_IN_USE,

@@ -10,11 +10,11 @@ from consumer.errors import Refused
 from consumer.serve import bodies, large
 from consumer.serve.api import lists, shown
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.bodies import Query
-from consumer.serve.described import CLASH, TEXT, About, Body, Parameter
+from consumer.serve.bodies import QueryParameters
+from consumer.serve.described import CLASH, TEXT, Described, Parameter, RequestBody
 from consumer.serve.problems import Fault, bad_request, conflict, not_found
 from consumer.store import configured, features, history, jobs
-from consumer.store.history import Event, Wanted
+from consumer.store.history import Event, EventFilter
 from consumer.store.jobs import JobState, NoneLeft
 from schemas import answers
 from schemas.events import DeliveryState
@@ -38,11 +38,11 @@ async def list_all(call: Call) -> web.Response:
         read = await history.read(call.served.database, call.namespace, [one.id for one in part])
         for one in await shown_events(call, read):
             await items.add(one)
-    answer = answers.EventPage(
+    answer = answers.NotificationEventPage(
         total_count=found.total,
         page=page,
         page_size=size,
-        items=cast("list[answers.Event]", items.raws),
+        items=cast("list[answers.NotificationEvent]", items.raws),
         next_cursor=found.parts[-1].id if len(found.parts) == size else None,
     )
     return bodies.answer(answer)
@@ -66,9 +66,7 @@ async def resend(call: Call) -> web.Response:
     except Refused as exc:
         said = str(exc)[:SHOWN]  # it repeats what was asked for
         raise bad_request(said, [Fault("channels", said)]) from None
-    return web.Response(
-        status=HTTPStatus.ACCEPTED, headers={"location": f"{call.request.path.partition('/events/')[0]}/jobs/{job_id}"}
-    )
+    return web.Response(status=HTTPStatus.ACCEPTED, headers={"location": call.job_path(job_id)})
 
 
 async def get_job(call: Call) -> web.Response:
@@ -105,10 +103,10 @@ async def _found(call: Call) -> Event:
     return event
 
 
-async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wanted:
+async def _wanted(call: Call, query: QueryParameters, *, limit: int, offset: int) -> EventFilter:
     query.choice("orderBy", ORDER_BY, "id")
     customers = query.one("customer")
-    return Wanted(
+    return EventFilter(
         rules=await call.ids("rule", query.all("rule")) or (),
         types=_known(query, "type", RuleType),
         subjects=query.all("subject") or (),
@@ -125,7 +123,7 @@ async def _wanted(call: Call, query: Query, *, limit: int, offset: int) -> Wante
     )
 
 
-def states(query: Query) -> Sequence[str]:
+def states(query: QueryParameters) -> Sequence[str]:
     """Return which states of deliveries are asked for.
 
     Raises:
@@ -134,7 +132,9 @@ def states(query: Query) -> Sequence[str]:
     return _known(query, "state", DeliveryState)
 
 
-def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState] | type[JobState]) -> Sequence[str]:
+def _known(
+    query: QueryParameters, name: str, kinds: type[RuleType] | type[DeliveryState] | type[JobState]
+) -> Sequence[str]:
     values = query.all(name) or []
     known = [kind.value for kind in kinds]
     if unknown := [value for value in values if value not in known]:
@@ -143,12 +143,12 @@ def _known(query: Query, name: str, kinds: type[RuleType] | type[DeliveryState] 
     return values
 
 
-async def shown_events(call: Call, events: Sequence[Event]) -> list[answers.Event]:
+async def shown_events(call: Call, events: Sequence[Event]) -> list[answers.NotificationEvent]:
     """Return *events* as the API shows them, each with its rule as it is now."""
     database, namespace = call.served.database, call.namespace
     rules = await configured.rules_of(database, namespace, {event.rule_id for event in events})
     refs = await features.seen(database, namespace, features.named_by(list(rules.values())))
-    by_id: Mapping[str, answers.Rule] = {rule_id: shown.rule(rule, refs) for rule_id, rule in rules.items()}
+    by_id: Mapping[str, answers.NotificationRule] = {rule_id: shown.rule(rule, refs) for rule_id, rule in rules.items()}
     return [shown.event(event, by_id.get(event.rule_id) or shown.sample_rule(event)) for event in events]
 
 
@@ -182,7 +182,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/notification/events",
         list_all,
         writes=False,
-        about=About(summary="List events", answers={HTTPStatus.OK: answers.EventPage}, query=_QUERY),
+        about=Described(summary="List events", answers={HTTPStatus.OK: answers.NotificationEventPage}, query=_QUERY),
     ),
     Operation(
         "get_event",
@@ -190,8 +190,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/notification/events/{event}",
         get,
         writes=False,
-        about=About(
-            summary="Read an event with its deliveries and their attempts", answers={HTTPStatus.OK: answers.Event}
+        about=Described(
+            summary="Read an event with its deliveries and their attempts",
+            answers={HTTPStatus.OK: answers.NotificationEvent},
         ),
     ),
     Operation(
@@ -200,9 +201,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/notification/events/{event}/resend",
         resend,
         writes=True,
-        about=About(
+        about=Described(
             summary="Send an event again; `location` names the job that does it",
-            takes=Body(ResendRequest, "ResendRequest", is_optional=True),
+            takes=RequestBody(ResendRequest, "ResendRequest", is_optional=True),
             answers={HTTPStatus.ACCEPTED: None},
             problems=CLASH,
         ),
@@ -213,7 +214,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/notification/jobs",
         list_jobs,
         writes=False,
-        about=About(
+        about=Described(
             summary="List resends and recoveries, the newest first",
             answers={HTTPStatus.OK: answers.Page[answers.Job]},
             query=(
@@ -231,6 +232,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/notification/jobs/{job}",
         get_job,
         writes=False,
-        about=About(summary="Read a resend or a recovery as it stands", answers={HTTPStatus.OK: answers.Job}),
+        about=Described(summary="Read a resend or a recovery as it stands", answers={HTTPStatus.OK: answers.Job}),
     ),
 )

@@ -10,18 +10,20 @@ from aiohttp import web
 
 from consumer.decide.explain import explain
 from consumer.decide.payloads import payload
+from consumer.decide.rules import features_named, is_about_invoices
 from consumer.serve import bodies, large
 from consumer.serve.api import rules
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.described import About, Body
+from consumer.serve.described import Described, RequestBody
 from consumer.serve.problems import bad_request
+from consumer.store import memory
 from consumer.store.catalog import Catalog
-from consumer.store.memory import Memory, key_of
+from consumer.store.memory import key_of
 from schemas import answers, events, parse
 from schemas.events import threshold_part
 from schemas.parse import Ignored, Reject
 from schemas.requests import ExplainRequest, PreviewRequest
-from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId, Since, ignoring
+from schemas.rules import Rule, RuleId, Since, ignoring
 from schemas.sources import Invoice, SourceEvent
 
 _FREE: Final = ("record",)
@@ -62,12 +64,12 @@ async def _explained(call: Call, rule: Rule, record: Mapping[str, Any]) -> answe
         return answers.Explanation(understood=False, about=False, judgements=[], events=[], rejected=rejected, why=why)
     if isinstance(source, Ignored):
         return answers.Explanation(understood=False, about=False, judgements=[], events=[], why=_passed_over(record))
-    # A record of another namespace is nobody's here: its memory is not this caller's to see.
+    # A record of another namespace is not judged here: its memory is not this caller's to see.
     if source.namespace != call.namespace or not Catalog(0, [rule]).about(source):
         why = _not_about(source, rule)
         return answers.Explanation(understood=True, about=False, judgements=[], events=[], why=why)
     key = key_of(source)
-    document = (await Memory(database, limit=0).load([key]))[key]
+    document = (await memory.load(database, [key]))[key]
     explained = explain(rule, source, document, tolerance=call.served.future_tolerance)
     bodies_made = large.Items()
     for one in explained.judgement.occurrences:
@@ -105,12 +107,12 @@ def _not_about(source: SourceEvent, rule: Rule) -> str:
         return f"the record is not of the namespace {rule.namespace!r}"
     if isinstance(source, Invoice):
         return f"the record is of an invoice, the rule's type is {rule.type}"
-    if not isinstance(rule.spec, BalanceThresholdSpec | ResetSpec):
+    if is_about_invoices(rule.type):
         return f"the record is of an entitlement, the rule's type is {rule.type}"
     feature = (
         source.feature_key if source.feature_key == source.feature_id else f"{source.feature_key} ({source.feature_id})"
     )
-    return f"the rule's features are {', '.join(rule.spec.features or ())[:SHOWN]}, the record's is {feature}"
+    return f"the rule's features are {', '.join(features_named(rule.spec) or ())[:SHOWN]}, the record's is {feature}"
 
 
 _ANSWERS: Final = {HTTPStatus.OK: answers.Explanation}
@@ -122,9 +124,9 @@ OPERATIONS: Final = (
         "/notification/rules/preview",
         preview_rule,
         writes=False,
-        about=About(
+        about=Described(
             summary="What a record would mean to a rule that is not made; nothing is sent",
-            takes=Body(PreviewRequest, "PreviewRequest", parts={"rule": rules.BODY.name}),
+            takes=RequestBody(PreviewRequest, "PreviewRequest", parts={"rule": rules.BODY.name}),
             answers=_ANSWERS,
         ),
     ),
@@ -134,9 +136,9 @@ OPERATIONS: Final = (
         "/notification/rules/{rule}/explain",
         explain_rule,
         writes=False,
-        about=About(
+        about=Described(
             summary="What a record means to a rule now; nothing is sent",
-            takes=Body(ExplainRequest, "ExplainRequest"),
+            takes=RequestBody(ExplainRequest, "ExplainRequest"),
             answers=_ANSWERS,
         ),
     ),

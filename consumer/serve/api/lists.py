@@ -7,7 +7,7 @@ import msgspec
 
 from consumer.serve import large
 from consumer.serve.api.call import Call
-from consumer.serve.bodies import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE, Query
+from consumer.serve.bodies import MAX_PAGE, MAX_PAGE_SIZE, PAGE_SIZE, QueryParameters
 from consumer.serve.described import Parameter, Schema
 from consumer.store.configured import ReadPage, Selection
 from schemas import answers
@@ -45,7 +45,7 @@ OF_CONFIGURATION: Final = (
 )
 
 
-def numbers(query: Query) -> tuple[int, int]:
+def numbers(query: QueryParameters) -> tuple[int, int]:
     """Return the page's number, from 1 on, and its size.
 
     Raises:
@@ -55,13 +55,13 @@ def numbers(query: Query) -> tuple[int, int]:
     return page, query.number("pageSize", PAGE_SIZE, least=1, most=MAX_PAGE_SIZE)
 
 
-def is_descending(query: Query, default: str = "ASC") -> bool:
+def is_descending(query: QueryParameters, default: str = "ASC") -> bool:
     """Return whether the newest, or last, come first."""
     return query.choice("order", ("ASC", "DESC"), default) == "DESC"
 
 
 def selection(
-    query: Query,
+    query: QueryParameters,
     *,
     features: Collection[str] | None = None,
     channels: Collection[str] | None = None,
@@ -69,7 +69,7 @@ def selection(
     """Return which channels or rules are asked for.
 
     Raises:
-        Problem: a parameter is wrong, or nobody knows it.
+        Problem: a parameter is wrong or unknown.
     """
     page, size = numbers(query)
     return Selection(

@@ -1,17 +1,19 @@
 """/notification/rules: made, read, listed, changed, deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from consumer.formats import fitting
 from consumer.serve import bodies
 from consumer.serve.api import lists, shown
 from consumer.serve.api.alive import alive
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.described import CLASH, TEXT, About, Body, Parameter
+from consumer.serve.described import CLASH, TEXT, Described, Parameter, RequestBody
 from consumer.serve.problems import Fault, bad_request, invalid, not_found
 from consumer.store import configuration, configured, features, wanted
 from consumer.store.configuration import Edit
@@ -27,6 +29,7 @@ _rule: Final = TypeAdapter[RuleFields](RuleConfig)
 async def create(call: Call) -> web.Response:
     """Make a rule."""
     config = read_config(await call.body())
+    await _tried(call, config)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         made = wanted.rule(config, call.namespace, None, channels=await _channels(edit, config))
         await edit.put_rule(made)
@@ -59,12 +62,13 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     """Change all of a rule but its type."""
     config = read_config(await call.body())
+    await _tried(call, config)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
         stored = await _changeable(edit, call)
         if config.spec.type is not stored.spec.type:
             fault = Fault("type", f"is {stored.spec.type}, and stays that: make another rule")
             raise bad_request(f"{fault.field}: {fault.problem}", [fault])
-        channels = await _channels(edit, config)
+        channels = await _channels(edit, config, before=stored.channels)
         await edit.put_rule(wanted.rule(config, call.namespace, stored, channels=channels))
         changed = await edit.rule(stored.id)
     assert changed is not None  # noqa: S101 - it was there a line above
@@ -80,6 +84,25 @@ async def delete(call: Call) -> web.Response:
         if not configured.is_deleted(stored):
             await edit.delete_rule(stored)
     return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def enable(call: Call) -> web.Response:
+    """Enable a rule: what its thresholds remember of the period still counts."""
+    return await _switched(call, is_disabled=False)
+
+
+async def disable(call: Call) -> web.Response:
+    """Disable a rule: no record is judged by it."""
+    return await _switched(call, is_disabled=True)
+
+
+async def _switched(call: Call, *, is_disabled: bool) -> web.Response:
+    async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
+        stored = await _changeable(edit, call)
+        await edit.put_rule(replace(stored, disabled=is_disabled))
+        changed = await edit.rule(stored.id)
+    assert changed is not None  # noqa: S101 - it was there a line above
+    return bodies.answer(await _shown(call, changed))
 
 
 async def found(call: Call) -> StoredRule:
@@ -103,11 +126,19 @@ async def _shown(call: Call, stored: StoredRule) -> object:
     return shown.rule(stored, await features.seen(call.served.database, call.namespace, features.named_by([stored])))
 
 
-async def _channels(edit: Edit, config: RuleFields) -> list[str]:
-    """Return the ids of the channels that *config* names, by id or key.
+async def _tried(call: Call, config: RuleFields) -> None:
+    """Try the templates of the channels that *config* names, before the edit that others wait for."""
+    for channel_id in await call.ids("channel", config.channels) or ():
+        channel = await configured.channel(call.served.database, call.served.cipher, call.namespace, channel_id)
+        if channel is not None:
+            await call.served.trials.of(channel.config)
+
+
+async def _channels(edit: Edit, config: RuleFields, before: Collection[str] = ()) -> list[str]:
+    """Return the ids of the channels that *config* names, by id or key; *before* has those that it had.
 
     Raises:
-        Problem: 400, one is not there, or deleted.
+        Problem: 400, one is not there, or deleted, or new and its template does not work for the rule's events.
     """
     faults = []
     channel_ids = await edit.ids_of("channel", config.channels)
@@ -115,6 +146,8 @@ async def _channels(edit: Edit, config: RuleFields) -> list[str]:
         channel = await edit.channel(channel_id)
         if channel is None or configured.is_deleted(channel):
             faults.append(Fault(f"channels[{n}]", "there is no channel of this id or key"))
+        elif channel_id not in before and (problem := fitting.misfit(channel.config, config.spec.type)):
+            faults.append(Fault(f"channels[{n}]", f"the channel can't send this rule's events: {problem}"))
     if faults:
         raise bad_request(f"{faults[0].field}: {faults[0].problem}", faults)
     return channel_ids
@@ -140,7 +173,7 @@ def read_config(body: Mapping[str, Any]) -> RuleFields:
         raise invalid(exc) from None
 
 
-BODY: Final = Body(RuleConfig, "RuleConfig", ignored=READ_ONLY, references=frozenset({"channels", "features"}))
+BODY: Final = RequestBody(RuleConfig, "RuleConfig", ignored=READ_ONLY, references=frozenset({"channels", "features"}))
 _QUERY: Final = (
     *lists.OF_CONFIGURATION,
     Parameter("feature", TEXT, "Rules that name one of these, by id or key.", is_list=True),
@@ -154,7 +187,9 @@ OPERATIONS: Final = (
         "/notification/rules",
         list_all,
         writes=False,
-        about=About(summary="List rules", answers={HTTPStatus.OK: answers.Page[answers.Rule]}, query=_QUERY),
+        about=Described(
+            summary="List rules", answers={HTTPStatus.OK: answers.Page[answers.NotificationRule]}, query=_QUERY
+        ),
     ),
     Operation(
         "create_rule",
@@ -162,7 +197,9 @@ OPERATIONS: Final = (
         "/notification/rules",
         create,
         writes=True,
-        about=About(summary="Make a rule", takes=BODY, answers={HTTPStatus.CREATED: answers.Rule}, problems=CLASH),
+        about=Described(
+            summary="Make a rule", takes=BODY, answers={HTTPStatus.CREATED: answers.NotificationRule}, problems=CLASH
+        ),
     ),
     Operation(
         "get_rule",
@@ -170,7 +207,7 @@ OPERATIONS: Final = (
         "/notification/rules/{rule}",
         get,
         writes=False,
-        about=About(summary="Read a rule, deleted or not", answers={HTTPStatus.OK: answers.Rule}),
+        about=Described(summary="Read a rule, deleted or not", answers={HTTPStatus.OK: answers.NotificationRule}),
     ),
     Operation(
         "update_rule",
@@ -178,10 +215,30 @@ OPERATIONS: Final = (
         "/notification/rules/{rule}",
         update,
         writes=True,
-        about=About(
+        about=Described(
             summary="Change all of a rule but its type",
             takes=BODY,
-            answers={HTTPStatus.OK: answers.Rule},
+            answers={HTTPStatus.OK: answers.NotificationRule},
+            problems=CLASH,
+        ),
+    ),
+    Operation(
+        "enable_rule",
+        "POST",
+        "/notification/rules/{rule}/enable",
+        enable,
+        writes=True,
+        about=Described(summary="Enable a rule", answers={HTTPStatus.OK: answers.NotificationRule}, problems=CLASH),
+    ),
+    Operation(
+        "disable_rule",
+        "POST",
+        "/notification/rules/{rule}/disable",
+        disable,
+        writes=True,
+        about=Described(
+            summary="Disable a rule: no record is judged by it",
+            answers={HTTPStatus.OK: answers.NotificationRule},
             problems=CLASH,
         ),
     ),
@@ -191,7 +248,7 @@ OPERATIONS: Final = (
         "/notification/rules/{rule}",
         delete,
         writes=True,
-        about=About(
+        about=Described(
             summary="Delete a rule; its events stay, and are still sent", answers={HTTPStatus.NO_CONTENT: None}
         ),
     ),

@@ -6,24 +6,25 @@ from typing import Final
 from aiohttp import web
 
 from consumer import ids
-from consumer.decide.payloads import freeze, occurred_at
-from consumer.decide.samples import UNNAMED, sample
+from consumer.decide.payloads import freeze
+from consumer.decide.rules import features_named, sample
+from consumer.decide.sample_records import UNNAMED
 from consumer.serve import bodies
 from consumer.serve.api import channels, events, rules
 from consumer.serve.api.alive import alive
 from consumer.serve.api.call import Call, Operation
-from consumer.serve.described import About
+from consumer.serve.described import Described
 from consumer.serve.problems import bad_request, conflict
 from consumer.store import configured, features, history, outbox
 from consumer.store.configured import Selection, StoredChannel, StoredRule
 from consumer.store.outbox import NewSample
 from schemas import answers
 from schemas.events import FeatureRef
-from schemas.rules import BalanceThresholdSpec, ResetSpec, Rule, RuleId
+from schemas.rules import BalanceThresholdSpec, Rule, RuleId
 
 
 async def test_rule(call: Call) -> web.Response:
-    """Send a sample of what the rule tells, to its channels."""
+    """Send a sample of the rule's events to its channels."""
     stored = await rules.found(call)
     _check(stored, "rule", is_disabled=stored.disabled)
     return await _sent(call, stored.judged, await _feature(call, stored))
@@ -53,7 +54,7 @@ def _check(stored: StoredChannel | StoredRule, what: str, *, is_disabled: bool) 
 
 async def _feature(call: Call, stored: StoredRule) -> FeatureRef:
     """Return the first feature that the rule names, as records have shown it."""
-    names = stored.spec.features if isinstance(stored.spec, BalanceThresholdSpec | ResetSpec) else None
+    names = features_named(stored.spec)
     if not names:
         return UNNAMED
     seen = await features.seen(call.served.database, call.namespace, [names[0]])
@@ -71,7 +72,7 @@ async def _sent(call: Call, rule: Rule, feature: FeatureRef, channel_id: str | N
         type=rule.type,
         payload=frozen.body,
         parties=frozen.parties,
-        occurred_at=occurred_at(occurrence),
+        occurred_at=occurrence.occurred_at,
     )
     if not await outbox.write_sample(database, call.namespace, made):
         raise conflict("it was disabled or deleted a moment ago")
@@ -90,9 +91,9 @@ OPERATIONS: Final = (
         "/notification/rules/{rule}/test",
         test_rule,
         writes=True,
-        about=About(
+        about=Described(
             summary="Send a sample event to a rule's channels",
-            answers={HTTPStatus.CREATED: answers.Event},
+            answers={HTTPStatus.CREATED: answers.NotificationEvent},
             problems=_NOT_NOW,
         ),
     ),
@@ -102,9 +103,9 @@ OPERATIONS: Final = (
         "/notification/channels/{channel}/test",
         test_channel,
         writes=True,
-        about=About(
+        about=Described(
             summary="Send a sample event to a channel alone",
-            answers={HTTPStatus.CREATED: answers.Event},
+            answers={HTTPStatus.CREATED: answers.NotificationEvent},
             problems=_NOT_NOW,
         ),
     ),

@@ -1,58 +1,70 @@
 """What is stored → what the API answers. Pure. No secret passes here but the one that was made a moment ago."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from consumer.decide.rules import features_named
 from consumer.store.configured import StoredChannel, StoredRule
-from consumer.store.history import Attempt, Delivery, Event
-from consumer.store.jobs import Job
-from schemas import answers, durations, times
+from consumer.store.history import Delivery, Event, StoredAttempt
+from consumer.store.jobs import StoredJob
+from schemas import answers, refusals, times
+from schemas.channels import HIDDEN
 from schemas.events import DeliveryState, FeatureRef, ThresholdPart, threshold_part
 from schemas.reading import read_all
-from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec, RuleType
+from schemas.refusals import Place
+from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, RuleType
 from schemas.secret import MASK, Secret
 
 TEST: Final = "notification.rule.test"  # the reference product's annotation
 
 
-def channel(stored: StoredChannel, *, made: Secret | None = None) -> answers.Channel:
-    """Return *stored* as the API shows it; *made* is its signing secret, shown in this answer alone."""
+def channel(
+    stored: StoredChannel, *, made: Secret | None = None, warnings: Sequence[tuple[Place, str]] = ()
+) -> answers.NotificationChannel:
+    """Return *stored* as the API shows it; *made* is its signing secret, in this answer alone, as *warnings* are."""
     assert stored.life is not None  # noqa: S101 - what is shown has been stored
-    return answers.Channel(
+    config = stored.config.model_dump(exclude=set(HIDDEN))
+    return answers.NotificationChannel(
+        **config
+        | {
+            "url": stored.shown_url,
+            "metadata": config["metadata"] or None,
+            "secret_url": config["secret_url"] or None,
+            "content_type": config["content_type"] if stored.config.template is not None else None,
+            "content_mode": config["content_mode"] if stored.config.format == "cloudevents" else None,
+        },
         id=stored.id,
-        type="WEBHOOK",
-        name=stored.name,
-        url=stored.url,
         disabled=stored.disabled_by is not None,
         created_at=times.text(stored.life.created_at),
         updated_at=times.text(stored.life.updated_at),
         deleted_at=_time(stored.life.deleted_at),
-        format=stored.format,
-        key=stored.key,
-        metadata=dict(stored.metadata) or None,
         custom_headers=dict.fromkeys(stored.headers, MASK) if stored.headers else None,
+        secrets=dict.fromkeys(stored.secrets, MASK) if stored.secrets else None,
         signing_secret=made.reveal() if made else None,
-        retry_schedule=[durations.text(delay) for delay in stored.retry_schedule] if stored.retry_schedule else None,
-        concurrency=stored.concurrency,
-        rate_limit=stored.rate_limit,
-        expire_after=durations.text(stored.expire_after) if stored.expire_after else None,
         disabled_by=stored.disabled_by,
         disabled_reason=stored.disabled_reason,
         paused_until=_time(stored.paused_until),
+        allowed_rate=stored.allowed_rate,
+        warnings=oddities(warnings),
     )
 
 
-def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.Rule:
+def oddities(warnings: Sequence[tuple[Place, str]]) -> list[answers.Oddity] | None:
+    """Return *warnings* as the API shows them; None where there are none."""
+    return [answers.Oddity(field=refusals.written(place), problem=text) for place, text in warnings] or None
+
+
+def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.NotificationRule:
     """Return *stored* as the API shows it; *features* are those that records have shown, by id and by key."""
     assert stored.life is not None  # noqa: S101 - what is shown has been stored
     spec = stored.spec
     levels = spec if isinstance(spec, BalanceThresholdSpec) else None
-    names = spec.features if isinstance(spec, BalanceThresholdSpec | ResetSpec) else None
+    names = features_named(spec)
     statuses = spec.statuses if isinstance(spec, InvoiceUpdatedSpec) else None
-    return answers.Rule(
+    return answers.NotificationRule(
         id=stored.id,
         type=spec.type,
         name=stored.name,
@@ -73,11 +85,11 @@ def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.Rule
     )
 
 
-def sample_rule(stored: Event) -> answers.Rule:
+def sample_rule(stored: Event) -> answers.NotificationRule:
     """Return the rule of a test event of a channel that no rule sends to: the one that its payload names."""
     named = read_all(stored.payload)["data"]["rule"]
     made = times.text(stored.created_at)
-    return answers.Rule(
+    return answers.NotificationRule(
         id=stored.rule_id,
         type=RuleType(stored.type),
         name=named["name"],
@@ -89,9 +101,9 @@ def sample_rule(stored: Event) -> answers.Rule:
     )
 
 
-def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
+def event(stored: Event, of_rule: answers.NotificationRule) -> answers.NotificationEvent:
     """Return *stored* as the API shows it, with its rule as that is now."""
-    return answers.Event(
+    return answers.NotificationEvent(
         id=stored.id,
         type=RuleType(stored.type),
         created_at=times.text(stored.created_at),
@@ -103,7 +115,7 @@ def event(stored: Event, of_rule: answers.Rule) -> answers.Event:
     )
 
 
-def job(stored: Job) -> answers.Job:
+def job(stored: StoredJob) -> answers.Job:
     """Return *stored* as the API shows it."""
     return answers.Job(
         id=stored.id,
@@ -117,6 +129,7 @@ def job(stored: Job) -> answers.Job:
         reason=stored.reason,
         event_id=stored.event_id,
         channel_id=stored.channel_id,
+        filter=None if stored.filter is None else msgspec.json.decode(stored.filter),
     )
 
 
@@ -134,8 +147,9 @@ def delivery(stored: Delivery) -> answers.DeliveryStatus:
     )
 
 
-def _attempt(stored: Attempt) -> answers.Attempt:
-    is_taken = stored.status is not None and 200 <= stored.status <= 299  # noqa: PLR2004 - the status class itself
+def _attempt(stored: StoredAttempt) -> answers.Attempt:
+    is_2xx = stored.status is not None and 200 <= stored.status <= 299  # noqa: PLR2004 - the status class itself
+    is_taken = is_2xx and not stored.detail  # which says what its format reads of it: Slack's 200 without ok
     return answers.Attempt(
         state="SUCCESS" if is_taken else "FAILED",
         response=answers.AttemptResponse(

@@ -1,7 +1,7 @@
-"""/notification/rules/{id}/state: which thresholds have fired in the current period, for whom, when and at what level.
+"""/notification/rules/{id}/state: which thresholds have fired in the current period: subject, time and level.
 
 Found by the rule's events, newest first, each held against what is remembered now: a mark knows its threshold, its
-event knows for whom it was.
+event knows the customer and subject.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from consumer.serve import bodies, large
 from consumer.serve.api import rules
 from consumer.serve.api.call import Call, Operation
 from consumer.serve.bodies import PAGE_SIZE
-from consumer.serve.described import TEXT, About, Parameter
+from consumer.serve.described import TEXT, Described, Parameter
 from consumer.serve.problems import bad_request
-from consumer.store import history
+from consumer.store import history, memory
 from consumer.store.configured import StoredRule
-from consumer.store.history import Event, Wanted
-from consumer.store.memory import EntitlementKey, Memory
+from consumer.store.history import Event, EventFilter
+from consumer.store.memory import EntitlementKey
 from schemas import answers, times
 from schemas.events import threshold_part
 from schemas.rules import BalanceThresholdSpec, RuleId
@@ -78,7 +78,7 @@ async def get_state(call: Call) -> web.Response:
     items = large.Items()
     looked_at, read, is_last = 0, 0, False
     while not is_last and len(items.raws) < PAGE_SIZE and looked_at < MOST_LOOKED_AT and _has_room(items, read):
-        wanted = Wanted(rules=[stored.id], after=cursor, descending=True, limit=PAGE_SIZE)
+        wanted = EventFilter(rules=[stored.id], after=cursor, descending=True, limit=PAGE_SIZE)
         listed = await history.some(call.served.database, call.namespace, wanted)
         is_last = len(listed) < PAGE_SIZE
         for part in large.parts(listed):
@@ -98,10 +98,10 @@ def _has_room(items: large.Items, read: int) -> bool:
 
 async def _add_fired(call: Call, stored: StoredRule, ids: Sequence[str], items: large.Items) -> None:
     events = await history.read(call.served.database, call.namespace, ids)
-    told = [(event, _payload.decode(event.payload).data) for event in events]
-    keys = [EntitlementKey(call.namespace, data.entitlement.id) for _, data in told]
-    documents = await Memory(call.served.database, limit=0).load(keys)
-    for key, (event, data) in zip(keys, told, strict=True):
+    fired = [(event, _payload.decode(event.payload).data) for event in events]
+    keys = [EntitlementKey(call.namespace, data.entitlement.id) for _, data in fired]
+    documents = await memory.load(call.served.database, keys)
+    for key, (event, data) in zip(keys, fired, strict=True):
         if data.action == "triggered":
             for item in _of_event(stored, event, data, documents[key]):
                 await items.add(item)
@@ -110,7 +110,7 @@ async def _add_fired(call: Call, stored: StoredRule, ids: Sequence[str], items: 
 
 
 def _of_event(stored: StoredRule, event: Event, data: _Data, document: object) -> Iterator[answers.FiredThreshold]:
-    """Give the thresholds that *event* told of and that are still marked by it."""
+    """Give the thresholds that *event* notified of and that are still marked by it."""
     assert isinstance(document, Document)  # noqa: S101 - found by an entitlement's key
     start, begins = (
         _period.decode(data.entitlement.current_usage_period).from_,
@@ -120,8 +120,8 @@ def _of_event(stored: StoredRule, event: Event, data: _Data, document: object) -
         return
     assert isinstance(stored.spec, BalanceThresholdSpec)  # noqa: S101 - looked at before
     marks = document.marks.get(RuleId(stored.id), {})
-    for told in (data.threshold, *data.crossing.also_crossed):
-        threshold = Threshold.model_validate(told)
+    for part in (data.threshold, *data.crossing.also_crossed):
+        threshold = Threshold.model_validate(part)
         mark = marks.get(threshold.identity)
         if mark is not None and mark.episode == data.crossing.episode:
             yield _item(stored.spec, event, data, threshold, mark)
@@ -152,8 +152,8 @@ OPERATIONS: Final = (
         "/notification/rules/{rule}/state",
         get_state,
         writes=False,
-        about=About(
-            summary="What has fired in current periods, for whom, when and at what level, newest first",
+        about=Described(
+            summary="What has fired in current periods, of which subject, when and at what level, newest first",
             answers={HTTPStatus.OK: answers.RuleState},
             query=(Parameter("cursor", TEXT, "`nextCursor` of the answer before."),),
             problems={HTTPStatus.BAD_REQUEST: "It has no thresholds."},
