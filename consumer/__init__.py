@@ -5,11 +5,23 @@ The file for each arrow:
 ```
 record ─► parse ─► judge ─► write ─────────► claim ─► send ─► verdict ─► record the attempt
 consume/  schemas/ decide/  store/outbox.py  store/   deliver/ decide/    store/deliveries.py
-fetch.py  parse.py judge.py                  deliveries webhook verdict
+fetch.py  parse.py judge.py       │          deliveries webhook verdict
+                                  └─► handoff.py: what is written is leased at once to a deliverer
+                                      of the same process, in slots that it has reserved
 ```
 
-Start reading at `consume/ingest.py`; then `decide/judge.py`, `decide/levels.py`, `store/outbox.py`,
-`deliver/attempt.py`. What changes nothing, and nearly all does, is passed over at a glance: `consume/sift.py`.
-A process that does both leases what it writes as it writes it, while it has slots free (`deliver/dispatch.py`: keep).
-Stages never import each other: the outbox table is their interface, so each role runs alone (`run --only …`).
+The first hour, one record's whole way:
+
+1. `schemas/parse.py`: bytes become a source event, or a reject.
+2. `consumer/consume/ingest.py`: a batch becomes effects, in order, before its offsets are committed.
+3. `consumer/decide/judge.py`: the pure judgement; each rule type is a module of `decide/rules`.
+4. `consumer/decide/levels.py`: the only definition of "reached".
+5. `consumer/handoff.py`: from the consumer to the deliverer.
+6. `consumer/deliver/attempt.py`: one request.
+7. `consumer/decide/verdict.py`: what its outcome means.
+8. `consumer/deliver/recorder.py`: attempts are recorded, many in one statement.
+
+Nearly all records change nothing, and are passed over at a glance: `consume/fast_path/`.
+Stages never import each other: the outbox tables and `handoff.py` are their interfaces, so each role runs alone
+(`run --only …`).
 """

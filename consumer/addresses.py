@@ -50,7 +50,7 @@ _DENIED_V6: Final = tuple(
     IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "2620:4f:8000::/48")
 )
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-# They hand a machine's credentials to whoever asks from it: AWS (also ECS, EKS), GCP, Azure, Alibaba.
+# They hand a machine's credentials to any process on it that asks: AWS (also ECS, EKS), GCP, Azure, Alibaba.
 _METADATA: Final = frozenset(
     ip_address(text)
     for text in (
@@ -83,7 +83,7 @@ def refusal(address: str, allowed: Sequence[Network]) -> str | None:
     """Return why no webhook may go to *address* (an IP address; a zone is ignored), or None.
 
     Whatever can't be read is refused. A range in *allowed* opens what is special; a metadata service opens only
-    to a range of that one address, since nobody who allows 169.254.0.0/16 means to give credentials away.
+    to a range of that one address, since allowing 169.254.0.0/16 is not meant to expose credentials.
     """
     read = _read(address)
     if read is None:

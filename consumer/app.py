@@ -10,36 +10,36 @@ import importlib.metadata
 import platform
 import signal
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Final
 
-from consumer import clock, descriptors, encryption, ids, log, loop, patience
+from consumer import clock, descriptors, encryption, ids, log, loop, patience, pauses
 from consumer.config import Settings
-from consumer.consume.ingest import Recipients, keep_nothing
 from consumer.consume.kafka import Kafka
 from consumer.consume.role import Consume, Reading
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.role import Deliver, Terms
 from consumer.deliver.slots import Limits
 from consumer.errors import Refused, TollbellError, Unavailable
+from consumer.handoff import Handoff
 from consumer.metrics import Metrics
-from consumer.patience import RETRY_PAUSE, Patience, Stopped
+from consumer.patience import Patience, Stopped
+from consumer.presence import Presence
 from consumer.retention import Retention
 from consumer.serve import health
 from consumer.serve.access import ApiToken
 from consumer.serve.connections import Connections
-from consumer.serve.role import Api
+from consumer.serve.role import Api, ForConsole
 from consumer.store import migrate, outbox, queries
 from consumer.store.database import Database
 from consumer.store.listen import Settable, listen
-from consumer.store.outbox import Kept
 
 LOOK_EVERY: Final = 2.0
 ANNOUNCE_EVERY: Final = 0.005  # seconds: at most one NOTIFY in as long
 # The same where the process delivers itself: others need but help. Each of them would look for what it has taken.
 ASK_FOR_HELP_EVERY: Final = 0.05
 GC_THRESHOLDS: Final = (50_000, 20, 20)  # by default thousands of young objects are looked through for each batch
+VERSION: Final = importlib.metadata.version("tollbell")
 logger = log.get("app")
 
 
@@ -97,8 +97,8 @@ class App:
         self._patience = Patience(self._stop)
         self._stop_at = float("inf")
         self._due = asyncio.Event()  # something may be due: wakes this process' deliverer
-        self._announced = asyncio.Event()  # something is due: other processes' deliverers are to be told
-        self._deliverer: Deliver | None = None
+        self._announced = asyncio.Event()  # something is due: other processes' deliverers are to be notified
+        self._handoff = Handoff()
         self._files = descriptors.budget(descriptors.raised(), settings.delivery_concurrency)
         self._id = ids.new()  # by which it knows its own notifications
 
@@ -117,6 +117,7 @@ class App:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        loop.say_unhandled(asyncio.get_running_loop())
         queries.load_all()
         self._say_files()
         async with contextlib.AsyncExitStack() as stack:
@@ -135,12 +136,22 @@ class App:
         roles = {Role.CONSUME: self._consume, Role.DELIVER: self._deliver, Role.SERVE: self._serve}
         keep, longest = self._settings.retention, self._settings.delivery_longest_round
         retention = Retention(database, self._metrics, keep=keep, longest_round=longest)
+        presence = Presence(
+            database,
+            self._metrics,
+            replica_id=self._id,
+            version=VERSION,
+            roles=self._roles,
+            consumes=Role.CONSUME in self._roles,
+            failing=lambda: patience.failing(self._patience.checks),
+        )
         try:
             async with (
                 loop.beside(
                     loop.every(lambda: self._look(database), LOOK_EVERY, name="postgres"),
-                    loop.every(lambda: self._tell(database), self._announce_every, name="announce"),
+                    loop.every(lambda: self._notify(database), self._announce_every, name="announce"),
                     retention.run(),
+                    presence.run(),
                 ),
                 asyncio.TaskGroup() as tasks,
             ):
@@ -150,6 +161,8 @@ class App:
             pass
         except* TollbellError as group:
             raise _first(group) from group
+        finally:
+            await presence.leave()
 
     async def _connect(self) -> Database:
         settings = self._settings
@@ -185,7 +198,7 @@ class App:
     def _describe(self) -> None:
         """Let the metrics say which release this is, and what it is ready for."""
         self._metrics.build(
-            version=importlib.metadata.version("tollbell"),
+            version=VERSION,
             schema=migrate.migrations()[-1].name,
             python=platform.python_version(),
         )
@@ -210,6 +223,7 @@ class App:
             host=settings.http_listen.host,
             future_tolerance=settings.consume_future_tolerance,
             allowed=settings.delivery_allow_cidrs,
+            console=ForConsole(settings.console_prefix or "", settings.shown()) if settings.console == "on" else None,
         )
 
     async def _serve(self, database: Database) -> None:
@@ -232,9 +246,9 @@ class App:
 
     async def _consume(self, database: Database) -> None:
         consume = Consume(
-            database, self._metrics, self._reading(), self._patience, announce=self._announce, keep=self._keep
+            database, self._metrics, self._reading(), self._patience, announce=self._announce, handoff=self._handoff
         )
-        async with loop.beside(loop.every(self._listener(consume.wakes), RETRY_PAUSE, name="listen-catalog")):
+        async with loop.beside(loop.every(self._listener(consume.wakes), pauses.SERVER, name="listen-catalog")):
             await consume.run(self._stop, lambda: self._is_ready(Role.CONSUME), lambda: self._stop_at)
 
     def _reading(self) -> Reading:
@@ -254,11 +268,7 @@ class App:
         self._due.set()
         self._announced.set()
 
-    def _keep(self, recipients: Recipients) -> AbstractContextManager[Kept]:
-        """Keep slots of the deliverer, where this process is one."""
-        return self._deliverer.dispatch.keep(recipients) if self._deliverer else keep_nothing(recipients)
-
-    async def _tell(self, database: Database) -> None:
+    async def _notify(self, database: Database) -> None:
         """Notify other processes once, of however many batches were announced."""
         await self._announced.wait()
         self._announced.clear()
@@ -274,12 +284,11 @@ class App:
     # --- deliver -------------------------------------------------------------------------------------------------
 
     async def _deliver(self, database: Database) -> None:
-        deliver = self._deliverer = Deliver(
-            database, self._cipher, self._metrics, self._terms(), due=self._due, announce=self._announce
-        )
+        deliver = Deliver(database, self._cipher, self._metrics, self._terms(), due=self._due, announce=self._announce)
+        self._handoff.joined(deliver.dispatch)
         self._patience.checks["deliver"] = lambda: deliver.waiting_for
         self._is_ready(Role.DELIVER)
-        async with loop.beside(loop.every(self._listener(deliver.wakes), RETRY_PAUSE, name="listen-outbox")):
+        async with loop.beside(loop.every(self._listener(deliver.wakes), pauses.SERVER, name="listen-outbox")):
             await deliver.run(self._stop, lambda: self._stop_at)
 
     def _terms(self) -> Terms:

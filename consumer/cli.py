@@ -9,7 +9,7 @@ import click
 
 from consumer.errors import ConfigInvalid, TollbellError
 
-COMMANDS: Final = ("run", "check", "migrate", "apply", "export", "keygen", "dlq", "demo")
+COMMANDS: Final = ("run", "check", "migrate", "apply", "render", "export", "keygen", "dlq", "demo")
 
 
 class Commands(click.Group):
@@ -33,7 +33,7 @@ class Commands(click.Group):
 def tollbell() -> None:
     """Turns metering and billing event streams on Kafka into webhook notifications.
 
-    Settings come from the environment (TOLLBELL_*); the README lists them.
+    Settings come from the environment (TOLLBELL_*); docs/settings.md lists them.
     """
 
 

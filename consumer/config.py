@@ -18,14 +18,16 @@ from pydantic_core import PydanticUndefined
 from consumer import database_url, encryption, tls
 from consumer.errors import ConfigInvalid
 from schemas.durations import parse as parse_duration
+from schemas.durations import text as duration_text
 from schemas.model import Key
-from schemas.secret import Secret
+from schemas.secret import MASK, Secret
 
 PREFIX: Final = "TOLLBELL_"
 # Not ours, and not unknown: the tests' servers, and what Kubernetes injects for a Service named "tollbell".
 _FOREIGN: Final = re.compile(r"TOLLBELL_(TEST_.*|SERVICE_.*|PORT(_.*)?)")
 _HOST_PORT: Final = re.compile(r"(?:[^\s:,/\[\]]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")  # what Kafka takes for a name
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,10}/?")  # no segment is `..`
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{43}=")  # 32 bytes as base64, which may begin with a slash
 _SECRETS: Final = frozenset({"database_url", "encryption_keys", "kafka_sasl_password", "api_tokens"})
 _URL_OF_NOTHING: Final = "postgresql://localhost/"  # takes the place of a wrong one while the others are checked
@@ -80,6 +82,12 @@ def _bootstrap(text: str) -> str:
     if not parts:
         raise ValueError("must be host:port[,host:port]")
     return ",".join(parts)
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIX.fullmatch(text):
+        raise ValueError("must be a path such as /tollbell: segments of letters, digits, dots, underscores, hyphens")
+    return text.rstrip("/")
 
 
 def _topic(name: str) -> str:
@@ -176,6 +184,9 @@ class Settings(BaseModel):
     api_tokens: Annotated[tuple[Token, ...], BeforeValidator(_tokens)] = ()
     http_listen: Annotated[Listen, BeforeValidator(_listen)] = Listen(host="127.0.0.1", port=8080)
 
+    console: Literal["on", "off"] = "on"
+    console_prefix: Annotated[str, AfterValidator(_prefix)] | None = None
+
     delivery_allow_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_listed)] = ()
     delivery_ca_file: Path | None = None
     delivery_timeout: Annotated[Duration, _between("100ms", "5m")] = dt.timedelta(seconds=15)
@@ -203,6 +214,10 @@ class Settings(BaseModel):
         """Every topic that is read, once."""
         return tuple(dict.fromkeys((*self.topics_usage, *self.topics_resets, *self.topics_invoices)))
 
+    def shown(self) -> dict[str, str]:
+        """Return every setting's name and its value as it is written; secrets masked, what is not set empty."""
+        return {_name(name): _shown(name, getattr(self, name)) for name in Settings.model_fields}
+
     def needed(self, name: str) -> Any:
         """Return the setting *name*, needed for what is to be done.
 
@@ -223,8 +238,8 @@ def read(environment: Mapping[str, str], needed: Collection[str] = ()) -> Settin
         needed: fields that may be absent in general, and not for what is to be done.
 
     Raises:
-        ConfigInvalid: some are unknown, missing or wrong: a line for each that names it, in the order of the README's
-            table, unknown ones last; never a secret.
+        ConfigInvalid: some are unknown, missing or wrong: a line for each that names it, in the order of the table in
+            docs/settings.md, unknown ones last; never a secret.
     """
     given, wrong, unknown = _given(environment)
     settings, refused = _validated(given, but=wrong)
@@ -275,10 +290,26 @@ def _path(field: str, text: str) -> str:
     return f"{text[:300]}: " if looks_like_a_path or field not in _SECRETS else ""
 
 
+def _shown(field: str, value: object) -> str:
+    if field in _SECRETS:
+        return MASK if value else ""
+    match value:
+        case None:
+            return ""
+        case dt.timedelta():
+            return duration_text(value)
+        case tuple():
+            return ",".join(_shown(field, one) for one in value)
+        case Listen():
+            return f"[{value.host}]:{value.port}" if ":" in value.host else f"{value.host}:{value.port}"
+        case _:
+            return str(value)
+
+
 def _meant(field: str) -> str:
     names = [*Settings.model_fields, *(f"{name}_file" for name in Settings.model_fields)]
     close = difflib.get_close_matches(field, names, n=1, cutoff=0.75)
-    return f": did you mean {_name(close[0])}?" if close else "; the README's table lists them all"
+    return f": did you mean {_name(close[0])}?" if close else "; docs/settings.md lists them all"
 
 
 def _name(field: str) -> str:
@@ -344,7 +375,7 @@ def _checked(field: str, check: Callable[[], None], *, of_key: str = "") -> Iter
 
 
 def defaults() -> dict[str, object]:
-    """Return every setting's name and its default; `...` for a required one: what the README's table must show."""
+    """Return every setting's name and its default; `...` for a required one: what docs/settings.md must show."""
     return {
         f"{PREFIX}{name.upper()}": ... if field.default is PydanticUndefined else field.default
         for name, field in Settings.model_fields.items()

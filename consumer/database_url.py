@@ -21,15 +21,18 @@ _SCHEMES: Final = ("postgresql", "postgres")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,30}")
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.%]+\]|[^\[\]:]*)(?::(?P<port>[^:\[\]]*))?")
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "sslmode": _SSL_MODES,
     "sslnegotiation": ("postgres", "direct"),
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
     "target_session_attrs": ("any", "primary", "read-write"),  # Tollbell writes: it takes no other server anyway
 }
 _TAKEN: Final = (
     *_CHOICES, "host", "port", "dbname", "database", "user", "password", "passfile", "service", "krbsrvname", "gsslib",
-    "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version",
-    "application_name", "options", "search_path", "client_encoding",
+    "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword", "application_name", "options", "search_path",
+    "client_encoding",
 )  # fmt: skip
 # Of libpq, and not of the driver, which would send them to the server as if they were settings of the session.
 _NOT_OURS: Final[Mapping[str, str]] = {
@@ -108,7 +111,12 @@ def hosts(url: str) -> list[Host]:
     return found
 
 
-_ESCAPE: Final = "in the user name and the password, write : / ? # [ ] @ as %3A %2F %3F %23 %5B %5D %40"
+def has_escapes(url: str) -> bool:
+    """Return whether the user name or the password has a %, which may have been meant as itself."""
+    return "%" in urlsplit(url).netloc.rpartition("@")[0]
+
+
+_ESCAPE: Final = "in the user name and the password, write : / ? # [ ] @ % as %3A %2F %3F %23 %5B %5D %40 %25"
 
 
 def _unescaped(character: str) -> str:
@@ -164,6 +172,11 @@ def _check_tls(parameters: Mapping[str, str]) -> None:
             tls.check_authorities(files["sslrootcert"])
     except tls.Unusable as exc:
         raise ValueError(f"sslrootcert {exc}") from None
+    try:
+        if "sslcrl" in parameters:
+            tls.check_revoked(Path(parameters["sslcrl"]))
+    except tls.Unusable as exc:
+        raise ValueError(f"sslcrl {exc}") from None
     try:
         if "sslcert" in files:
             tls.check_pair(files["sslcert"], files.get("sslkey"), password=parameters.get("sslpassword"))

@@ -21,7 +21,7 @@ class Budget:
     Attributes:
         limit: files that the process may open (`ulimit -n`).
         served: connections to the HTTP server.
-        sent: connections to receivers, in use or waiting for their next request.
+        sent: connections to receivers, in use, being made, or waiting for their next request.
     """
 
     limit: int

@@ -58,7 +58,7 @@ class Cipher:
         try:
             return Secret(cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], row.encode()).decode())
         except (InvalidTag, ValueError):  # ValueError: cut short
-            raise Refused(f"{row}: the stored secret was changed or belongs elsewhere: set it anew") from None
+            raise Refused(f"{row}: the stored secret was changed or belongs elsewhere: set it again") from None
 
 
 def parse_keys(text: str) -> Cipher:

@@ -47,7 +47,7 @@ class StoreBusy(StoreUnavailable):
 class StoreFailed(StoreUnavailable):
     """Postgres fails a statement, and it is not known for what: a damaged row, a trigger; nothing took effect.
 
-    It may be one row's fault, or nobody's, and pass: so it counts as unavailable at first. Where it stays, the row is
+    It may be one row's fault, or no row's, and pass: so it counts as unavailable at first. Where it stays, the row is
     found by halving, as for data that is refused, provided that others can still be written.
     """
 

@@ -13,7 +13,7 @@ from consumer import clock
 Value = float | Callable[[], float]
 
 
-class Fact(Collector):
+class FactGauge(Collector):
     """A gauge, whose series come and go.
 
     Args:

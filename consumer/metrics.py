@@ -2,7 +2,8 @@
 
 Labels are finite. A counter's series exist at zero, so that a rate is right from the first one on; but for those that
 name an operation of the API or a statement: of more than a hundred, a replica has those that it has run. A gauge that
-can't be known is absent. An idle replica shows at most 250 series (`tests/integration/test_metrics.py` counts them).
+can't be known is absent. An idle replica shows at most 250 series; `tests/integration/serve/test_metrics.py` counts
+them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,15 +12,14 @@ from typing import Final
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
-from consumer import clock, log
+from consumer import clock
+from consumer.collectors import Errors, Ready
 from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.decide.reasons import ACTIONS, REASONS
-from consumer.facts import Fact
+from consumer.decide.rules import ACTIONS, REASONS
+from consumer.facts import FactGauge
 from schemas.events import DeliveryState
 from schemas.reading import RejectReason
 
@@ -29,8 +29,11 @@ RECORD_RESULTS: Final = ("judged", "no_rule", "ignored", "dead_letter")
 OPEN_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RESENDING)
 CHANNEL_STATES: Final = ("enabled", "paused", "disabled_by_person", "disabled_by_tollbell")
 ROWS: Final = ("period_end", "delivery", "delivery_end", "job")  # what is set aside where Postgres fails it
-REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity", "job")
+SIGN_INS: Final = ("accepted", "wrong", "refused")
+REMOVED: Final = ("partition", "delivery", "event", "entitlement", "invoice", "identity", "job", "replica", "template")
 ATTEMPT_OUTCOMES: Final = ("success", *(kind.value for kind in OutcomeClass))
+# Of each question for a receiver's consent: it consents, answers without consenting, or cannot be asked.
+CONSENTS: Final = ("granted", "refused", "unanswered")
 STATUS_CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 # How deliveries end, and why: `answered` and `attempts` say that an attempt ended them, which its outcome explains.
 ENDS: Final = (
@@ -50,36 +53,6 @@ _LOOK_LASTS: Final = 20.0  # seconds; each look is one of every 5: three are mis
 _RETENTION_LASTS: Final = 1000.0  # likewise of every 300
 
 
-class _Errors(Collector):
-    """Counts what was logged for a person to act on: an alert that no new kind of error passes by."""
-
-    _name: Final = "tollbell_errors_total"
-
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        """Return the one series; the log says which error, and of what."""
-        text = "Errors in this process' log; each line says what is wrong, and needs a person"
-        yield CounterMetricFamily(self._name, text, value=log.ERRORS.total())
-
-
-class _Ready(Collector):
-    """Shows the checks of /readyz: those that are expected, and any other that fails."""
-
-    _name: Final = "tollbell_ready"
-    _labelnames: Final = ("check",)
-
-    def __init__(self) -> None:
-        self.names: frozenset[str] = frozenset()
-        self.failing: Callable[[], Mapping[str, str]] = dict
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Ask each check now."""
-        text = "1 while this check of /readyz passes, 0 while it fails (/readyz says why)"
-        family, failing = GaugeMetricFamily(self._name, text, labels=self._labelnames), self.failing()
-        for name in sorted({*self.names, *failing}):
-            family.add_metric([name], float(name not in failing))
-        yield family
-
-
 class Metrics:
     """One process's metrics, in a registry of their own."""
 
@@ -87,8 +60,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._ready = _Ready()
-        self.registry.register(_Errors())
+        self._ready = Ready()
+        self.registry.register(Errors())
         self.registry.register(self._ready)
         self._of_the_process()
         self._of_records()
@@ -111,6 +84,11 @@ class Metrics:
             "tollbell_api_requests",
             "Requests that this process' API has answered, by operation and class of the HTTP status",
             ["operation", "status"],
+        )
+        self._sign_ins = self._counter(
+            "tollbell_console_sign_ins",
+            "Attempts to sign in to this process' console: accepted, wrong, or refused as too many were wrong at once",
+            ["result"],
         )
 
     def _of_records(self) -> None:
@@ -169,6 +147,12 @@ class Metrics:
         )
         self._answers = self._counter(
             "tollbell_answers", "Answers of receivers, by class of their HTTP status", ["status_class"]
+        )
+        self._consents = self._counter(
+            "tollbell_consents_asked",
+            "Receivers asked whether they may be sent to (requestOrigin): granted, refused, or unanswered, by an"
+            " error, a 429 or a 5xx",
+            ["result"],
         )
         self._ended = self._counter(
             "tollbell_deliveries_ended",
@@ -255,8 +239,8 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)
 
-    def _fact(self, name: str, text: str, labels: Iterable[str] = (), *, lasts: float = float("inf")) -> Fact:
-        return Fact(name, text, tuple(labels), registry=self.registry, lasts=lasts)
+    def _fact(self, name: str, text: str, labels: Iterable[str] = (), *, lasts: float = float("inf")) -> FactGauge:
+        return FactGauge(name, text, tuple(labels), registry=self.registry, lasts=lasts)
 
     def _zero(self) -> None:
         for counter, values in (
@@ -264,11 +248,16 @@ class Metrics:
             (self._dead_letters, tuple(reason.value for reason in RejectReason)),
             (self._attempts, ATTEMPT_OUTCOMES),
             (self._answers, STATUS_CLASSES),
+            (self._consents, CONSENTS),
             (self._rows_failed, ROWS),
+            (self._sign_ins, SIGN_INS),
             (self._removed, REMOVED),
         ):
             for value in values:
                 counter.labels(value)
+        # Looked up once: it is done for every attempt.
+        self._of_outcome = {outcome: self._attempts.labels(outcome) for outcome in ATTEMPT_OUTCOMES}
+        self._of_class = [self._answers.labels(status_class) for status_class in STATUS_CLASSES]
         for state, why in ENDS:
             self._ended.labels(state.value, why)
         for rule_type, reasons in REASONS.items():
@@ -318,11 +307,11 @@ class Metrics:
             round: of the delivery; what a person had sent again has no way from its record.
             recorded_at: Kafka's timestamp of the record.
         """
-        self._attempts.labels("success" if outcome.is_success else outcome.kind.value).inc()
+        self._of_outcome["success" if outcome.is_success else outcome.kind.value].inc()
         seconds = outcome.duration_ms / 1000
         self._attempt_seconds.observe(seconds)
         if outcome.status is not None:
-            self._answers.labels(f"{outcome.status // 100}xx").inc()
+            self._of_class[outcome.status // 100 - 1].inc()
         began = max((outcome.started_at - recorded_at).total_seconds(), 0.0)
         if number == 1:
             self._first_attempt_seconds.observe(began)
@@ -333,6 +322,10 @@ class Metrics:
         """Count attempts whose sender died: how long they took is unknown."""
         self._attempts.labels(OutcomeClass.INTERRUPTED.value).inc(count)
 
+    def consent(self, result: str) -> None:
+        """Count a question for a receiver's consent, by how it ended."""
+        self._consents.labels(result).inc()
+
     def ended(self, state: str, reason: str, count: int) -> None:
         """Count deliveries that ended."""
         self._ended.labels(state, reason).inc(count)
@@ -340,6 +333,10 @@ class Metrics:
     def api(self, operation: str, status: int) -> None:
         """Count a request of the API, by the class of its status."""
         self._api.labels(operation, f"{status // 100}xx").inc()
+
+    def signed_in(self, result: str) -> None:
+        """Count an attempt to sign in to the console."""
+        self._sign_ins.labels(result).inc()
 
     def lag(self, topic: str, partition: int, records: int, seconds: float | None) -> None:
         """Set a partition's lag in records and, where that is known, the age of the oldest of them."""

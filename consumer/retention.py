@@ -1,6 +1,6 @@
 """The duty of retention: partitions ahead, and away with what is over. Any process may do it, whatever its roles.
 
-Ends nobody's work: each step takes few rows, or gives up where somebody holds what it needs, and comes again.
+Never blocks other work: each step takes few rows, or gives up where others lock what it needs, and tries again.
 """
 
 import datetime as dt
@@ -13,9 +13,10 @@ from consumer.metrics import Metrics
 from consumer.store import retention
 from consumer.store.database import Database
 from consumer.store.intervals import containing
-from consumer.store.retention import Outcome, Partition, Removable
+from consumer.store.retention import PartitionOutcome, Removable, TablePartition
 
 EVERY: Final = 300.0  # seconds: a retention is days, and two intervals ahead are weeks
+SILENT_KEPT: Final = dt.timedelta(days=1)  # a process that died: for people to see that, not for ever
 logger = log.get("retention")
 
 
@@ -54,8 +55,9 @@ class Retention:
         await self._step("make", self._make(now, over_by))
         await self._step("drop", self._drop(over_by))
         await self._step("measure", self._measure(now))
-        for what in (Removable.EVENTS, Removable.JOBS):
+        for what in (Removable.EVENTS, Removable.JOBS, Removable.TEMPLATES):
             await self._step(what.value, self._remove(what, over_by))
+        await self._step("replica", self._remove(Removable.REPLICAS, now - SILENT_KEPT))
         for what in (Removable.ENTITLEMENTS, Removable.INVOICES, Removable.IDENTITIES):
             await self._step(what.value, self._remove_guards(what, now, over_by))
 
@@ -92,22 +94,22 @@ class Retention:
         if rows:
             logger.info("rows.removed", what=what.value, rows=rows, over_by=over_by)
 
-    def _say(self, one: Partition) -> None:
+    def _say(self, one: TablePartition) -> None:
         fields = {"table": one.table, "from": one.interval.start.date(), "until": one.interval.end.date()}
         match one.outcome:
-            case Outcome.MADE:
+            case PartitionOutcome.MADE:
                 logger.info("partition.made", **fields, moved=one.rows)
-            case Outcome.DROPPED:
+            case PartitionOutcome.DROPPED:
                 self._metrics.removed("partition", 1)
                 self._metrics.removed("delivery", one.rows)
                 logger.info("partition.dropped", **fields, deliveries=one.rows)
-            case Outcome.TOO_MANY:
+            case PartitionOutcome.TOO_MANY:
                 logger.warning(
                     "partition.not_made", **fields, why="more rows wait in the default partition than may move"
                 )
-            case Outcome.BUSY:
+            case PartitionOutcome.BUSY:
                 logger.info("partition.busy", **fields)
-            case Outcome.KEPT:
+            case PartitionOutcome.KEPT:
                 logger.debug("partition.kept", **fields)
 
     async def _measure(self, now: dt.datetime) -> None:

@@ -1,6 +1,6 @@
 """One row that Postgres fails a statement for must not stop the others: it is found, set aside, and tried again later.
 
-Unlike a record's, such a row's data is lost by nobody: it stays in its table. So no more is given up than time.
+Unlike a record's, such a row's data is not lost: it stays in its table. So no more is given up than time.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -8,15 +8,13 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from consumer import clock, log
+from consumer import clock, log, pauses
 from consumer.errors import DataRefused, StoreFailed
 from consumer.metrics import Metrics
 
 Key = TypeVar("Key")
 Failure = DataRefused | StoreFailed
 FAILURES: Final = (DataRefused, StoreFailed)
-FIRST_PAUSE: Final = 5.0  # seconds; doubled with each further failure of the same row
-LONGEST_PAUSE: Final = 300.0
 # Of one search, before anything else has worked: so many rows in a row are no row's fault, and the search ends.
 MOST_IN_A_ROW: Final = 8
 MOST: Final = 1_000  # set aside at once; beyond it, it is no row's fault either
@@ -47,7 +45,7 @@ class SetAside(Generic[Key]):
     def keys(self) -> list[Key]:
         """Return the rows that are not to be tried now."""
         now = clock.monotonic()
-        self._waiting = {key: one for key, one in self._waiting.items() if one.until + LONGEST_PAUSE > now}
+        self._waiting = {key: one for key, one in self._waiting.items() if one.until + pauses.ROW.longest > now}
         return [key for key, one in self._waiting.items() if one.until > now]
 
     def put(self, key: Key, exc: Exception) -> None:
@@ -60,7 +58,7 @@ class SetAside(Generic[Key]):
         failures = self._waiting[key].failures + 1 if key in self._waiting else 1
         if failures == 1 and len(self._waiting) >= MOST:
             raise exc
-        pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+        pause = pauses.ROW.after(failures)
         self._waiting[key] = _Waiting(now + pause, failures)
         self._metrics.row_failed(self._what)
         error = str(exc) if isinstance(exc, FAILURES) else type(exc).__name__

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
+_REVOKED: Final = b"-----BEGIN X509 CRL-----"
 _KEY: Final = b"PRIVATE KEY-----"
 _DECRYPT: Final = "decrypt it with `openssl pkey`"
 
@@ -23,6 +24,15 @@ class Unusable(ValueError):
 
 class _Encrypted(Exception):
     """A key asks for a password."""
+
+
+def check_revoked(path: Path) -> None:
+    """See that the PEM file at *path* has a list of revoked certificates.
+
+    Raises:
+        Unusable: it has none, or cannot be read.
+    """
+    _read(path, _REVOKED, "list of revoked certificates")
 
 
 def check_authorities(path: Path) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
@@ -15,12 +17,14 @@ from consumer import encryption
 from consumer.commands import hints, plan, rules_files
 from consumer.commands.common import collection_paused, open_database
 from consumer.commands.plan import KEPT, Step
-from consumer.commands.rules_files import STDIN, At, Wanted
+from consumer.commands.rules_files import STDIN, At, WantedConfiguration
 from consumer.errors import ConfigInvalid
 from consumer.store import configuration, configured, migrate
 from consumer.store import wanted as wanted_of
 from consumer.store.configuration import Edit
 from consumer.store.configured import StoredChannel, StoredRule
+from consumer.store.wanted import Unmasked
+from schemas.rules import RuleType
 from schemas.secret import Secret
 
 Network = IPv4Network | IPv6Network
@@ -73,12 +77,13 @@ async def _apply(
         await _check_reach(wanted, stored, settings.delivery_allow_cidrs)
         warnings = await hints.of(wanted, database)
         async with configuration.edit(database, cipher, wanted.namespace) as edit:
-            steps = await change(edit, wanted, prune=prune)
+            steps = await change(edit, wanted, prune=prune, allowed=settings.delivery_allow_cidrs)
             made = {step.key: step.made_secret for step in steps if step.made_secret is not None}
             if made and not dry_run:
                 _keep(made, secrets_file, is_seen=output == "text" and sys.stdout.isatty())
             # Without a change there is no new revision for the replicas to load.
             edit.keep = not dry_run and any(step.is_change for step in steps)
+    warnings += [said for step in steps for said in step.warnings]
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     if output == "json":
@@ -139,9 +144,11 @@ def _say_json(steps: Sequence[Step], warnings: Sequence[str], namespace: str, *,
     )
 
 
-async def _check_reach(wanted: Wanted, stored: Sequence[StoredChannel], allowed: Sequence[Network]) -> None:
+async def _check_reach(
+    wanted: WantedConfiguration, stored: Sequence[StoredChannel], allowed: Sequence[Network]
+) -> None:
     """See that the deliverer would go to every URL that is new, as the API does."""
-    known = {channel.url for channel in stored}
+    known = {url for one in stored for url in (one.config.url, one.shown_url)}
     new = [(channel.url, at) for channel, at in wanted.channels if channel.url not in known]
     if not new:
         return
@@ -159,33 +166,41 @@ async def _check_reach(wanted: Wanted, stored: Sequence[StoredChannel], allowed:
         raise wanted.refusal(wrong)
 
 
-async def change(edit: Edit, wanted: Wanted, *, prune: bool) -> list[Step]:
+async def change(
+    edit: Edit, wanted: WantedConfiguration, *, prune: bool, allowed: Sequence[Network] = ()
+) -> list[Step]:
     """Make the namespace's configuration what *wanted* says; return what that took.
 
     Raises:
         ConfigInvalid: masked headers have no stored value.
         Refused: a channel to be deleted is in use by a rule that stays.
     """
-    channels = {channel.key or channel.id: channel for channel in await edit.channels()}
+    channels = {channel.called: channel for channel in await edit.channels()}
     rules = {rule.key or rule.id: rule for rule in await edit.rules()}
-    headers = _headers(wanted, channels)
+    listed = {str(config.key) for config, _ in wanted.rules}
+    staying = [rule for name, rule in rules.items() if name not in listed and not (prune and rule.key)]
+    unmasked = _unmasked(wanted, channels, staying, allowed)
     steps: list[Step] = []
     ids: dict[str, str] = {}
-    for config, _ in wanted.channels:
+    for config, at in wanted.channels:
         key = str(config.key)
-        planned = wanted_of.channel(config, wanted.namespace, channels.get(key), headers=headers[key])
-        step = plan.of_channel(channels.get(key), planned.channel, planned.made)
+        before = channels.get(key)
+        planned = wanted_of.channel(config, wanted.namespace, before, unmasked=unmasked[key])
+        step = plan.of_channel(before, planned.channel, planned.made)
+        said = [wanted.line(_in(at, *place), text) for place, text in unmasked[key].warnings]
+        step = replace(step, warnings=said)
         if step.is_change:
-            await edit.put_channel(planned.channel)
+            await edit.put_channel(planned.channel, before=before)
         steps.append(step)
         ids[key] = planned.channel.id
-    kept_rules = {str(config.key) for config, _ in wanted.rules}
-    gone = [
-        rule for rule in sorted(rules.values(), key=lambda rule: rule.id) if rule.key and rule.key not in kept_rules
-    ]
-    steps += await _put_rules(edit, wanted, rules, ids, gone if prune else [])
+    gone = [rule for rule in sorted(rules.values(), key=lambda rule: rule.id) if rule.key and rule.key not in listed]
+    urls = {one.id: one.config.url for one in channels.values()}
+    called = {one.id: one.called for one in channels.values()} | {channel: key for key, channel in ids.items()}
+    steps += await _put_rules(edit, wanted, rules, called, gone if prune else [])
     steps += [
-        Step("-", "rule", str(rule.key)) if prune else Step("!", "rule", str(rule.key), note=_kept(rule, wanted, ids))
+        Step("-", "rule", str(rule.key))
+        if prune
+        else Step("!", "rule", str(rule.key), note=_kept(rule, wanted, ids, urls))
         for rule in gone
     ]
     for channel in channels.values():
@@ -196,33 +211,51 @@ async def change(edit: Edit, wanted: Wanted, *, prune: bool) -> list[Step]:
     return steps
 
 
-def _headers(wanted: Wanted, stored: Mapping[str, StoredChannel]) -> dict[str, dict[str, Secret]]:
-    """Return the headers to be stored, by the channel's key.
+def _unmasked(
+    wanted: WantedConfiguration,
+    stored: Mapping[str, StoredChannel],
+    staying: Sequence[StoredRule],
+    allowed: Sequence[Network],
+) -> dict[str, Unmasked]:
+    """Return what is to be stored in place of masks, by the channel's key; *staying* are rules that no file has.
 
     Raises:
-        ConfigInvalid: some are masked, and there is nothing to keep.
+        ConfigInvalid: something is masked, and there is nothing to keep; or does not fit its format.
     """
-    found: dict[str, dict[str, Secret]] = {}
+    found: dict[str, Unmasked] = {}
     wrong: list[tuple[At, str]] = []
+    keys = {channel.id: key for key, channel in stored.items()}
+    types: defaultdict[str, set[RuleType]] = defaultdict(set)
+    for rule, _ in wanted.rules:
+        for name in rule.channels:
+            types[name].add(rule.spec.type)
+    for kept in staying:
+        for channel_id in kept.channels:
+            types[keys.get(channel_id, "")].add(kept.spec.type)
     for config, at in wanted.channels:
         key = str(config.key)
-        found[key], unkept = wanted_of.headers(config.custom_headers or {}, stored.get(key))
-        wrong += [(_in(at, "customHeaders", name), wanted_of.UNKEPT) for name in unkept]
+        found[key], problems = wanted_of.unmask(config, stored.get(key), allowed=allowed, types=types.get(key))
+        wrong += [(_in(at, *place), problem) for place, problem in problems]
     if wrong:
         raise wanted.refusal(wrong)
     return found
 
 
 async def _put_rules(
-    edit: Edit, wanted: Wanted, stored: Mapping[str, StoredRule], ids: Mapping[str, str], gone: Sequence[StoredRule]
+    edit: Edit,
+    wanted: WantedConfiguration,
+    stored: Mapping[str, StoredRule],
+    called: Mapping[str, str],
+    gone: Sequence[StoredRule],
 ) -> list[Step]:
+    """Change rules; *called* has what each channel is called, by its id: the file's, and what else is stored."""
     steps: list[Step] = []
     put: list[StoredRule] = []
-    keys = {channel_id: key for key, channel_id in ids.items()}
+    ids = {key: channel_id for channel_id, key in called.items()}
     for config, _ in wanted.rules:
         before = stored.get(str(config.key))
         rule = wanted_of.rule(config, wanted.namespace, before, channels=[ids[key] for key in config.channels])
-        step = plan.of_rule(before, rule, keys)
+        step = plan.of_rule(before, rule, called)
         if step.is_change:
             put.append(rule)
         steps.append(step)
@@ -230,13 +263,24 @@ async def _put_rules(
     return steps
 
 
-def _kept(gone: StoredRule, wanted: Wanted, ids: Mapping[str, str]) -> str:
-    """Return what to say of a rule that is in none of the files; a renamed key would double all of its events."""
+def _kept(gone: StoredRule, wanted: WantedConfiguration, ids: Mapping[str, str], urls: Mapping[str, str]) -> str:
+    """Return what to say of a rule that is in none of the files; a renamed key would double all of its events.
+
+    Likewise where its channel's key was renamed as well: then the URL is the same. *urls* are those of stored channels.
+    """
+    sent_to = {str(channel.key): channel.url for channel, _ in wanted.channels}
     for config, _ in wanted.rules:
-        if config.spec == gone.spec and {ids[key] for key in config.channels} & set(gone.channels):
-            return f"{KEPT}; rule {config.key} says the same to the same channel, so each event would come twice"
+        if config.spec != gone.spec:
+            continue
+        if {ids[key] for key in config.channels} & set(gone.channels):
+            same = "channel"
+        elif {sent_to[key] for key in config.channels} & {urls.get(channel) for channel in gone.channels}:
+            same = "url"
+        else:
+            continue
+        return f"{KEPT}; rule {config.key} says the same to the same {same}, so each event would come twice"
     return KEPT
 
 
-def _in(at: At, *names: str) -> At:
+def _in(at: At, *names: int | str) -> At:
     return At(at.file, (*at.place, *names))

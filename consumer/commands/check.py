@@ -56,8 +56,9 @@ class Looked:
 def check(only: str | None) -> None:
     """Try what `run` will do here: settings, port, Postgres, stored secrets, channels, Kafka. Changes nothing.
 
-    Prints a line for each: `ok`; `warn`, where it runs and something is risky; `FAIL` with what to do. Status 1 where
-    one fails. What is written on the way is undone: a transaction is rolled back in Postgres and aborted in Kafka.
+    Prints a line for each: `ok`; `warn`, where it runs and something is risky; `FAIL` with what to do; and a `note` for
+    producers. Status 1 where one fails. What is written on the way is undone: a transaction is rolled back in Postgres
+    and aborted in Kafka.
     """
     roles = roles_of(only)
     failed = asyncio.run(_check(settings(*needed(roles)), roles))
@@ -150,7 +151,7 @@ async def _stored(database: Database, cipher: Cipher) -> list[StoredChannel]:
 
 async def _secrets(channels: Sequence[StoredChannel]) -> Looked:
     """See that every channel's secrets open."""
-    if lost := [one for one in channels if one.headers is None or one.signing_secret is None]:
+    if lost := [one for one in channels if not one.opens]:
         raise Refused(f"{_named(lost)}: encrypted with a key that TOLLBELL_ENCRYPTION_KEYS does not hold: add it")
     return Looked(f"those of {len(channels)} channels open")
 
@@ -162,13 +163,15 @@ async def _channels(channels: Sequence[StoredChannel], allowed: Sequence[Network
 
     async def looked_up(channel: StoredChannel) -> tuple[str | None, bool]:
         async with at_once:
-            return await addresses.url_refusal(channel.url, allowed), await addresses.is_found(channel.url)
+            return await addresses.url_refusal(channel.config.url, allowed), await addresses.is_found(
+                channel.config.url
+            )
 
     answers = await asyncio.gather(*(looked_up(one) for one in enabled))
     if refused := [f"{_named([one])}: {why}" for one, (why, _) in zip(enabled, answers, strict=True) if why]:
         raise Refused("; ".join(refused))
     lost = [one for one, (_, is_found) in zip(enabled, answers, strict=True) if not is_found]
-    hosts = ", ".join(sorted({urls.host(one.url) for one in lost})[:MOST_NAMED])
+    hosts = ", ".join(sorted({urls.host(one.config.url) for one in lost})[:MOST_NAMED])
     risks = [f"{_named(lost)}: cannot be resolved now: {hosts}: correct the url, or the name servers of this machine"]
     return Looked(f"{len(enabled)} are enabled, and none goes to a refused address", risks if lost else ())
 
@@ -198,6 +201,6 @@ async def _kafka(read: Settings) -> Looked:
 
 
 def _named(channels: Sequence[StoredChannel]) -> str:
-    named = [f"channel {one.key or one.id} of {one.namespace}" for one in channels]
+    named = [f"channel {one.called} of {one.namespace}" for one in channels]
     more = f", and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     return ", ".join(named[:MOST_NAMED]) + more

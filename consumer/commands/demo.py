@@ -21,7 +21,7 @@ def demo(*, keep: bool, kafka: str | None, postgres: str | None, docker: bool) -
     """Show usage records become signed webhooks.
 
     Starts PostgreSQL, Kafka and Tollbell, produces a small story, receives the webhooks itself, and compares them with
-    what was to come: status 0 if all was as told, 1 if anything differed. Then all of it is stopped and removed. On
+    what was to come: status 0 if all was as announced, else 1. Then all of it is stopped and removed. On
     servers that you gave, its topics, its events and the schema stay.
     """
     started_at = clock.monotonic()
@@ -30,6 +30,6 @@ def demo(*, keep: bool, kafka: str | None, postgres: str | None, docker: bool) -
     # The extra's packages are imported below here alone: every other command works without them.
     from consumer.demo import stage  # noqa: PLC0415
 
-    options = stage.Options(kafka=kafka, postgres=postgres, docker=docker, keep=keep, started_at=started_at)
+    options = stage.DemoOptions(kafka=kafka, postgres=postgres, docker=docker, keep=keep, started_at=started_at)
     if not stage.run(options):
         sys.exit(1)

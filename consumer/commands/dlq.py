@@ -14,18 +14,18 @@ from aiokafka import TopicPartition
 from consumer.app import kafka
 from consumer.commands.common import open_database, settings
 from consumer.config import Settings
+from consumer.consume.aiokafka_patch.records import UnreadableBatch
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.dead_letters import OWN_PREFIX, DeadLetter
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import partitions, translated
-from consumer.consume.records import Unreadable
+from consumer.consume.memory import Memory
 from consumer.consume.rulebook import Rulebook
 from consumer.errors import Refused
 from consumer.metrics import Metrics
 from consumer.store import migrate, outbox
-from consumer.store.memory import Memory
 
-SHOWN_BYTES: Final = 200  # of a value: enough to tell what it is
+SHOWN_BYTES: Final = 200  # of a value: enough to recognise it
 POLL_MS: Final = 1000
 BATCH_RECORDS: Final = 500
 _NUMBER: Final = re.compile("-?[0-9]{1,18}")  # Kafka's have 64 bits
@@ -129,7 +129,7 @@ async def _dead_letters(read: Settings) -> AsyncIterator[Sequence[KafkaRecord]]:
                 consumer.seek(tp, begins[tp])
             while left:
                 for tp, records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)).items():
-                    if any(isinstance(record.value, Unreadable) for record in records):
+                    if any(isinstance(record.value, UnreadableBatch) for record in records):
                         raise Refused(f"Kafka: {tp.topic}/{tp.partition} has records that cannot be read")
                     yield [record for record in records if record.offset < ends[tp]]
                 left = {tp for tp in left if await consumer.position(tp) < ends[tp]}

@@ -4,10 +4,11 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from consumer.commands.rules_files import At, Wanted
+from consumer.commands.rules_files import At, WantedConfiguration
+from consumer.decide.rules import features_named
 from consumer.store import features
 from consumer.store.database import Database
-from schemas.rules import BalanceThresholdSpec, InvoiceUpdatedSpec, ResetSpec
+from schemas.rules import InvoiceUpdatedSpec
 
 _STEPS: Final = {
     "draft": (
@@ -29,19 +30,19 @@ STATUSES: Final = frozenset(
 )
 
 
-async def of(wanted: Wanted, database: Database) -> list[str]:
+async def of(wanted: WantedConfiguration, database: Database) -> list[str]:
     """Return a line for each feature or status that looks misspelt.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    named = list(_features(wanted))
+    named = {name for config, _ in wanted.rules for name in features_named(config.spec) or ()}
     seen = await features.some_keys(database, wanted.namespace) if named else []
-    known = await features.seen(database, wanted.namespace, {name for name, _ in named}) if seen else {}
+    unknown = named - (await features.seen(database, wanted.namespace, named)).keys() if seen else set[str]()
     said = [
         wanted.line(at, f"no record of this namespace has had the feature {name!r}{_meant(name, seen)}")
-        for name, at in named
-        if seen and name not in known
+        for name, at in (_features(wanted) if unknown else ())
+        if name in unknown
     ]
     return said + [
         wanted.line(at, f"{name!r} is not a status of OpenMeter's invoices{_meant(name, sorted(STATUSES))}")
@@ -50,14 +51,13 @@ async def of(wanted: Wanted, database: Database) -> list[str]:
     ]
 
 
-def _features(wanted: Wanted) -> Iterator[tuple[str, At]]:
+def _features(wanted: WantedConfiguration) -> Iterator[tuple[str, At]]:
     for config, at in wanted.rules:
-        if isinstance(config.spec, BalanceThresholdSpec | ResetSpec):
-            for n, name in enumerate(config.spec.features or ()):
-                yield name, At(at.file, (*at.place, "features", n))
+        for n, name in enumerate(features_named(config.spec) or ()):
+            yield name, At(at.file, (*at.place, "features", n))
 
 
-def _statuses(wanted: Wanted) -> Iterator[tuple[str, At]]:
+def _statuses(wanted: WantedConfiguration) -> Iterator[tuple[str, At]]:
     for config, at in wanted.rules:
         if isinstance(config.spec, InvoiceUpdatedSpec):
             for n, name in enumerate(config.spec.statuses or ()):

@@ -1,11 +1,12 @@
 """What `tollbell apply` does, or would do: step by step, with the values before and after; never a secret."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from consumer.store.configured import StoredChannel, StoredRule
-from schemas import durations, events, urls
+from schemas import events, urls
+from schemas.channels import HIDDEN
 from schemas.secret import Secret
 
 Sign = Literal["+", "~", "-", "=", "!"]
@@ -21,7 +22,7 @@ KEPT: Final = "is stored and not in the file: it stays; --prune deletes it"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FieldChange:
     """A field that changes; without values where they are secret."""
 
     field: str
@@ -41,9 +42,10 @@ class Step:
     sign: Sign
     what: Literal["channel", "rule"]
     key: str
-    changes: Sequence[Change] = ()
+    changes: Sequence[FieldChange] = ()
     note: str = ""
     made_secret: Secret | None = None
+    warnings: Sequence[str] = ()
 
     def __str__(self) -> str:
         head = f"{self.sign} {self.what} {self.key}{': ' if self.note else ''}{self.note}"
@@ -71,13 +73,18 @@ def of_channel(stored: StoredChannel | None, wanted: StoredChannel, made: Secret
     key = str(wanted.key)
     if stored is None:
         return Step("+", "channel", key, made_secret=made)
-    if not _differ(stored, wanted):
+    if stored == wanted:
         return Step("=", "channel", key)
-    changes = [*_headers(stored, wanted), *_differences(_channel(stored), _channel(wanted))]
-    if stored.url != wanted.url and urls.redacted(stored.url) == urls.redacted(wanted.url):
-        changes.append(Change("url (path or query)"))
+    changes = [
+        *_secrets("customHeaders", stored.headers or {}, wanted.headers or {}),
+        *_secrets("secrets", stored.secrets or {}, wanted.secrets or {}),
+        *_differences(_channel(stored), _channel(wanted)),
+    ]
+    before, after = stored.config.url, wanted.config.url
+    if before != after and urls.redacted(before) == urls.redacted(after):
+        changes.append(FieldChange("url (path or query)"))
     if stored.signing_secret != wanted.signing_secret:
-        changes.append(Change("signingSecret"))
+        changes.append(FieldChange("signingSecret"))
     return Step("~", "channel", key, sorted(changes, key=lambda change: change.field))
 
 
@@ -86,19 +93,15 @@ def of_rule(stored: StoredRule | None, wanted: StoredRule, channels: Mapping[str
     key = str(wanted.key)
     if stored is None:
         return Step("+", "rule", key)
-    if not _differ(stored, wanted):
+    if stored == wanted:
         return Step("=", "rule", key)
     return Step("~", "rule", key, _differences(_rule(stored, channels), _rule(wanted, channels)))
 
 
-def _differ(stored: StoredChannel | StoredRule, wanted: StoredChannel | StoredRule) -> bool:
-    return any(getattr(stored, one.name) != getattr(wanted, one.name) for one in fields(wanted) if one.compare)
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
     names = [*before, *(name for name in after if name not in before)]
     return [
-        Change(name, _shown(before.get(name)), _shown(after.get(name)))
+        FieldChange(name, _shown(before.get(name)), _shown(after.get(name)))
         for name in names
         if before.get(name) != after.get(name)
     ]
@@ -111,31 +114,18 @@ def _shown(value: Any) -> str:
 
 def _channel(one: StoredChannel) -> dict[str, Any]:
     """Return what may be seen of a channel; of its URL neither path nor query: they may be secrets."""
-    return {
-        "key": one.key,
-        "name": one.name,
-        "url": urls.redacted(one.url),
-        "format": one.format,
-        "disabled": one.disabled_by is not None,
-        "retrySchedule": None
-        if one.retry_schedule is None
-        else [durations.text(delay) for delay in one.retry_schedule],
-        "concurrency": one.concurrency,
-        "rateLimit": one.rate_limit,
-        "expireAfter": None if one.expire_after is None else durations.text(one.expire_after),
-        "metadata": dict(one.metadata),
-    }
+    seen = one.config.model_dump(by_alias=True, exclude={"type", *HIDDEN})
+    return seen | {"url": urls.redacted(one.config.url), "disabled": one.disabled_by is not None}
 
 
-def _headers(stored: StoredChannel, wanted: StoredChannel) -> Iterator[Change]:
-    before, after = stored.headers or {}, wanted.headers or {}
+def _secrets(field: str, before: Mapping[str, Secret], after: Mapping[str, Secret]) -> Iterator[FieldChange]:
     for name in sorted(before.keys() | after.keys()):
         if name not in before:
-            yield Change(f"customHeaders.{name}", "none", "***")
+            yield FieldChange(f"{field}.{name}", "none", "***")
         elif name not in after:
-            yield Change(f"customHeaders.{name}", "***", "none")
+            yield FieldChange(f"{field}.{name}", "***", "none")
         elif before[name] != after[name]:
-            yield Change(f"customHeaders.{name}")
+            yield FieldChange(f"{field}.{name}")
 
 
 def _rule(one: StoredRule, channels: Mapping[str, str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedConfiguration:
     """What all files together want: every channel and rule once, in the order of the files.
 
     Attributes:
@@ -51,7 +51,7 @@ class Wanted:
         return self.files[at.file].complaint(at.place, problem).text
 
 
-def read(paths: Sequence[Path], environment: Mapping[str, str]) -> Wanted:
+def read(paths: Sequence[Path], environment: Mapping[str, str]) -> WantedConfiguration:
     """Return what the files at *paths* want; of a folder, all of its files with one of `SUFFIXES`; `-` is stdin.
 
     Raises:
@@ -68,9 +68,9 @@ def read(paths: Sequence[Path], environment: Mapping[str, str]) -> Wanted:
     return merged([one.file for one in loaded if one.file is not None])
 
 
-def merged(files: Sequence[YamlFile[RulesFile]]) -> Wanted:
+def merged(files: Sequence[YamlFile[RulesFile]]) -> WantedConfiguration:
     """Return *files*, which fit together, as one."""
-    return Wanted(
+    return WantedConfiguration(
         namespace=files[0].model.namespace if files else DEFAULT_NAMESPACE,
         channels=[
             (one, At(n, ("channels", m))) for n, file in enumerate(files) for m, one in enumerate(file.model.channels)

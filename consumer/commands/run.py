@@ -1,14 +1,18 @@
 """`tollbell run`."""
 
 import asyncio
+import sys
 from collections.abc import Collection
 from typing import Final
 
 import click
 
+from consumer import log
 from consumer.app import App, Role
 from consumer.commands.common import settings
-from consumer.errors import ConfigInvalid
+from consumer.errors import ConfigInvalid, TollbellError
+
+logger = log.get("app")
 
 
 def roles_of(text: str | None) -> list[Role]:
@@ -45,4 +49,10 @@ def run(only: str | None) -> None:
     async def start() -> None:
         await App(read, roles).run()
 
-    asyncio.run(start())
+    try:
+        asyncio.run(start())
+    except ConfigInvalid:
+        raise
+    except TollbellError as exc:  # said where what reads the log of a service looks, and in its format
+        logger.failed("app.failed", exc)
+        sys.exit(1)

@@ -1,4 +1,4 @@
-"""Each step gets its own webhooks, also where the clock's come while another one is told."""
+"""Each step gets its own webhooks, also where the clock's come while another one is played."""
 
 import asyncio
 from collections.abc import Collection
@@ -14,7 +14,7 @@ class Arrivals:
 
     Attributes:
         news: the receiver's.
-        clocks: webhooks that no record brings about: on a slow machine they come before their act is told.
+        clocks: webhooks that no record brings about: on a slow machine they come before their act is played.
     """
 
     news: asyncio.Queue[Arrival]
@@ -22,7 +22,7 @@ class Arrivals:
     _early: list[Arrival] = field(default_factory=list)
 
     async def next(self, wanted: Collection[Webhook]) -> Arrival:
-        """Return the next one of *wanted*; or one that nobody waits for, for people to see that it came."""
+        """Return the next one of *wanted*; or one that no step expects, for people to see that it came."""
         for early in self._early:
             if early.webhook in wanted:
                 self._early.remove(early)

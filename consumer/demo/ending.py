@@ -28,13 +28,13 @@ class Counts:
 
 @dataclass(slots=True)
 class Happened:
-    """What was seen while the story was told.
+    """What was seen while the story was played.
 
     Attributes:
         judged: each record that was produced, with the reasons of each rule that judged it, by the rule's type.
         clocked: how many events the clock made.
         dead_letters: the reasons of what lies in the dead-letter topic.
-        counts: None where nobody asked.
+        counts: None where the service was not asked.
     """
 
     judged: Sequence[tuple[Record, Mapping[str, tuple[str, ...]]]] = ()
@@ -47,7 +47,7 @@ class Happened:
 
 
 def expected_counts(steps: Sequence[Step]) -> Counts:
-    """Return what the service must have counted when *steps* have been told."""
+    """Return what the service must have counted when *steps* have been played."""
     statuses = [status for step in steps for each in answers(step).values() for status in each]
     return Counts(
         records=len(_records(steps)),
@@ -59,7 +59,7 @@ def expected_counts(steps: Sequence[Step]) -> Counts:
 
 
 def differences(steps: Sequence[Step], happened: Happened) -> list[str]:
-    """Return in what *happened* differs from what *steps* tell; nothing where all is as told."""
+    """Return in what *happened* differs from what *steps* expect; nothing where all is as expected."""
     return [
         *_judgements(steps, happened),
         *_clock(steps, happened.clocked),
@@ -72,7 +72,7 @@ def differences(steps: Sequence[Step], happened: Happened) -> list[str]:
 
 
 def expected_access(steps: Sequence[Step]) -> dict[str, bool]:
-    """Return who must have access when *steps* have been told, of those who lost it at some time."""
+    """Return who must have access when *steps* have been played, of those who lost it at some time."""
     access: dict[str, bool] = {}
     for webhook in (webhook for step in steps for webhook in step.webhooks):
         if webhook.gives_access is False or (webhook.gives_access and webhook.customer in access):
@@ -89,21 +89,21 @@ def _rejects(steps: Sequence[Step]) -> list[str]:
 
 
 def _judgements(steps: Sequence[Step], happened: Happened) -> Iterator[str]:
-    told = len(_records(steps))
-    if told != len(happened.judged):
-        yield f"{len(happened.judged)} records were produced, not {told}"
+    expected = len(_records(steps))
+    if expected != len(happened.judged):
+        yield f"{len(happened.judged)} records were produced, not {expected}"
     for step, judged in happened.judged:
         wanted = {rule_type.value: reasons for rule_type, reasons in step.reasons.items()}
         for rule_type in dict.fromkeys([*wanted, *judged]):
-            seen, told_of = judged.get(rule_type, ()), wanted.get(rule_type, ())
-            if seen != told_of:
-                yield f"{step} was judged {_listed(seen)}, not {_listed(told_of)}, by {rule_type}"
+            seen, expected_of = judged.get(rule_type, ()), wanted.get(rule_type, ())
+            if seen != expected_of:
+                yield f"{step} was judged {_listed(seen)}, not {_listed(expected_of)}, by {rule_type}"
 
 
 def _clock(steps: Sequence[Step], clocked: int) -> Iterator[str]:
-    told = sum(len(step.webhooks) for step in steps if isinstance(step, Clock))
-    if clocked != told:
-        yield f"the clock made {clocked} events, not {told}"
+    expected = sum(len(step.webhooks) for step in steps if isinstance(step, Clock))
+    if clocked != expected:
+        yield f"the clock made {clocked} events, not {expected}"
 
 
 def _webhooks(steps: Sequence[Step], arrivals: Sequence[Arrival]) -> Iterator[str]:
@@ -156,9 +156,9 @@ def _counts(steps: Sequence[Step], counts: Counts | None) -> Iterator[str]:
         return
     wanted = expected_counts(steps)
     for name in Counts.__slots__:
-        seen, told = getattr(counts, name), getattr(wanted, name)
-        if seen != told:
-            yield f"the service counted {seen} {name.replace('_', ' ')}, not {told}"
+        seen, expected = getattr(counts, name), getattr(wanted, name)
+        if seen != expected:
+            yield f"the service counted {seen} {name.replace('_', ' ')}, not {expected}"
 
 
 def _listed(words: Sequence[object]) -> str:

@@ -6,8 +6,8 @@ import sys
 from typing import Final
 
 from consumer.demo.interrupt import Interrupt
-from consumer.demo.place import Place
-from consumer.demo.play import Player, is_telling, show_judgement
+from consumer.demo.place import DemoPlace
+from consumer.demo.play import Player, is_worth_showing, show_judgement
 from consumer.demo.steps import REQUESTS, Topic, Usage
 
 YOURS: Final = Usage(customer="you", usage=95)
@@ -17,7 +17,7 @@ PRODUCE: Final = (
 )
 
 
-async def going(player: Player, place: Place, interrupt: Interrupt) -> None:
+async def going(player: Player, place: DemoPlace, interrupt: Interrupt) -> None:
     """Say where everything is, show what happens, and return at Ctrl-C or when the service ends."""
     with interrupt.noted() as came:
         _say_where(player, place)
@@ -25,10 +25,11 @@ async def going(player: Player, place: Place, interrupt: Interrupt) -> None:
     player.screen.title("Stopping. What is in hand is finished first.")
 
 
-def _say_where(player: Player, place: Place) -> None:
+def _say_where(player: Player, place: DemoPlace) -> None:
     screen = player.screen
     screen.title("It goes on running, until Ctrl-C")
     screen.text("", room=True)
+    screen.fact("API", f"{player.service.url}api/v1, with the token below")
     screen.fact("Kafka", f"{place.kafka.bootstrap}, topic {place.topic(Topic.USAGE)}")
     screen.fact("PostgreSQL", place.database.url if place.database.is_ours else place.database.description)
     screen.fact("metrics", player.service.metrics_url)
@@ -43,6 +44,13 @@ def _say_where(player: Player, place: Place) -> None:
         PRODUCE.format(
             python=sys.executable, bootstrap=place.kafka.bootstrap, topic=place.topic(Topic.USAGE), file=file
         )
+    )
+    screen.title("Open the console: everything of the story is in it, and what you produce appears as you watch")
+    screen.text("", room=True)
+    screen.fact("console", player.service.url)
+    screen.fact("sign in with", place.api_token.reveal())
+    screen.fact(
+        "then", "Events, and one of them: its record, why it fired, each attempt. Or Explain, with your record."
     )
 
 
@@ -60,7 +68,7 @@ async def _show(player: Player, *, until: asyncio.Event) -> None:
 
 async def _show_judgements(player: Player) -> None:
     async for line in player.service.follow():
-        if is_telling(line):
+        if is_worth_showing(line):
             player.screen.text("", room=True)
             show_judgement(player.screen, line, REQUESTS, str(line.get("about", "")).partition("-")[0])
 

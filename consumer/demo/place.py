@@ -1,36 +1,42 @@
 """Where the demo runs: its servers, the names it uses there, and the settings that lead Tollbell to them."""
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from consumer import encryption, errors
-from consumer.demo.service import Tollbell
+from consumer.demo.servers.contracts import Broker, PostgresServer
+from consumer.demo.servers.topics import create_topics
+from consumer.demo.service import TollbellCommands
 from consumer.demo.steps import Topic
-from consumer.servers.contracts import Broker, Database
-from consumer.servers.topics import create_topics
 from schemas.secret import Secret
 
-SCHEDULE: Final = "0s,500ms,1s,2s,5s"  # of retries: nobody wants to watch the default's hours
+SCHEDULE: Final = "0s,500ms,1s,2s,5s"  # of retries: the default's hours are too long to watch
 CLOCK_DELAY: Final = "0s"  # after a period's end: no record of the story is late there
 PACKAGE: Final = Path(__file__).parent
 CHECKOUT: Final = PACKAGE.parents[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Servers, an empty directory, and a name for this telling of the story, which no other has."""
+class DemoPlace:
+    """Servers, an empty directory, and a name for this run of the story, which no other has.
+
+    Attributes:
+        api_token: opens the demo's namespace, to read and write, and nothing else that the database holds.
+    """
 
     kafka: Broker
-    database: Database
+    database: PostgresServer
     directory: Path
     run: str
+    api_token: Secret = field(default_factory=lambda: Secret(secrets.token_hex(16)))
 
     @property
     def namespace(self) -> str:
-        """Of the rules and the records: what an earlier telling left in somebody else's database is none of ours."""
+        """Of the rules and the records: what an earlier run left in a database of yours is not counted."""
         return "demo" if self.database.is_ours else f"demo-{self.run}"
 
     def topic(self, topic: Topic) -> str:
@@ -56,7 +62,7 @@ class Place:
         """
         await create_topics(self.kafka, dict.fromkeys(self.topics.values(), 1))
 
-    def tollbell(self, *, url: str, token: Secret, signing_secret: Secret) -> Tollbell:
+    def tollbell(self, *, url: str, token: Secret, signing_secret: Secret) -> TollbellCommands:
         """Return Tollbell with settings for this place, and with what the rules file takes from its environment."""
         settings = {
             **self.topics,
@@ -67,6 +73,7 @@ class Place:
             "TOLLBELL_ENCRYPTION_KEYS": encryption.new_key(),
             "TOLLBELL_DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
             "TOLLBELL_HTTP_LISTEN": "127.0.0.1:0",
+            "TOLLBELL_API_TOKENS": f"{self.namespace}:write:{self.api_token.reveal()}",
             "TOLLBELL_RETRY_SCHEDULE": SCHEDULE,
             "TOLLBELL_CONSUME_PERIOD_END_DELAY": CLOCK_DELAY,
             "TOLLBELL_DRAIN_TIMEOUT": "10s",
@@ -77,10 +84,10 @@ class Place:
             "HOOK_TOKEN": token.reveal(),
             "HOOK_SIGNING_SECRET": signing_secret.reveal(),
         }
-        return Tollbell(settings, self.directory)
+        return TollbellCommands(settings, self.directory)
 
     @contextlib.asynccontextmanager
-    async def rules(self, tollbell: Tollbell) -> AsyncIterator[list[str]]:
+    async def rules(self, tollbell: TollbellCommands) -> AsyncIterator[list[str]]:
         """Apply the demo's rules for the body; give what `apply` says. They leave a database that is not ours.
 
         Raises:
@@ -97,7 +104,7 @@ class Place:
                     await tollbell.command("apply", "--prune", str(nothing))
 
     def _name(self, stem: str) -> str:
-        # On somebody else's Kafka: names that nobody there has.
+        # On a Kafka of yours: names that are not in use there.
         return stem if self.kafka.is_ours else f"{stem}.demo-{self.run}"
 
 

@@ -1,4 +1,4 @@
-"""Tells the story, a record at a time: produce it, see it judged, see its webhooks come."""
+"""Plays the story, a record at a time: produce it, see it judged, see its webhooks come."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from consumer import clock
 from consumer.consume.kafka import translated
 from consumer.demo.arrivals import Arrivals
 from consumer.demo.receiver import Arrival, Receiver
-from consumer.demo.records import Records
+from consumer.demo.records import StoryRecords
 from consumer.demo.screen import Screen
 from consumer.demo.service import LINE_LIMIT, Line, Service
-from consumer.demo.steps import Act, Clock, Feature, Record, Step, Topic, Usage, answers
+from consumer.demo.steps import Act, Clock, Record, Step, StoryFeature, Topic, Usage, answers
 from schemas.rules import RuleType
 
 USUAL: Final = ["same_period"]  # of nearly every record, says a rule about resets: no news for anybody
@@ -23,7 +23,7 @@ USUAL: Final = ["same_period"]  # of nearly every record, says a rule about rese
 
 @dataclass(slots=True)
 class Player:
-    """Whoever tells the story.
+    """Plays the story.
 
     Attributes:
         topic: names a topic as it is called here.
@@ -32,7 +32,7 @@ class Player:
     """
 
     screen: Screen
-    records: Records
+    records: StoryRecords
     producer: AIOKafkaProducer
     topic: Callable[[Topic], str]
     service: Service
@@ -43,7 +43,7 @@ class Player:
     _produced: list[tuple[Record, RecordMetadata]] = field(default_factory=list)
 
     async def play(self, acts: Sequence[Act]) -> None:
-        """Tell *acts*.
+        """Play *acts*.
 
         Raises:
             Unavailable: something that must come did not come in time: what, and the end of the service's log.
@@ -54,7 +54,7 @@ class Player:
         for number, act in enumerate(acts, 1):
             self.screen.act(number, act)
             for step in act.steps:
-                await self._tell(step, arrivals)
+                await self._play(step, arrivals)
 
     def judged(self) -> list[tuple[Record, dict[str, tuple[str, ...]]]]:
         """Return each record that was produced, with the reasons of all rules that have judged it, by their type."""
@@ -64,7 +64,7 @@ class Player:
             for step, at in self._produced
         ]
 
-    async def _tell(self, step: Step, arrivals: Arrivals) -> None:
+    async def _play(self, step: Step, arrivals: Arrivals) -> None:
         for webhook, statuses in answers(step).items():
             if len(statuses) > 1:
                 self.receiver.be_busy_for(webhook)
@@ -95,7 +95,7 @@ class Player:
         shown: list[object] = []  # what all rules say alike is said once
         for rule_type in step.reasons:
             line = await self.service.line("record.judged", **_place(at), rule_type=rule_type.value)
-            if is_telling(line) and line["reasons"] not in shown:
+            if is_worth_showing(line) and line["reasons"] not in shown:
                 show_judgement(self.screen, line, step.feature if isinstance(step, Usage) else None)
             shown.append(line["reasons"])
         return produced_at
@@ -121,7 +121,7 @@ class Player:
         self.screen.webhook(arrival, delay)
 
 
-def is_telling(line: Line) -> bool:
+def is_worth_showing(line: Line) -> bool:
     """Whether a log line of the service says something of a record that a person should see."""
     match line["event"]:
         case "record.judged":
@@ -132,8 +132,8 @@ def is_telling(line: Line) -> bool:
             return False
 
 
-def show_judgement(screen: Screen, line: Line, feature: Feature | None, customer: str = "") -> None:
-    """Show what a log line that is telling says of a record, by the thresholds of *feature* where it has some."""
+def show_judgement(screen: Screen, line: Line, feature: StoryFeature | None, customer: str = "") -> None:
+    """Show what a log line worth showing says of a record, by the thresholds of *feature* where it has some."""
     if line["event"] == "record.dead_lettered":
         screen.dead_letter(line["reason"], line["error"])
     else:

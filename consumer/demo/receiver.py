@@ -1,9 +1,14 @@
-"""The demo's receiver, as a customer's engineer would write one: verify, take each webhook once, act on it."""
+"""The demo's receiver, as a customer's engineer would write one: verify, take each webhook once, act on it.
+
+Acting is done by the handler that the repository has for customers, deploy/enforcement/.
+"""
 
 import asyncio
+import datetime as dt
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,6 +18,7 @@ from aiohttp import web
 
 from consumer import clock
 from consumer.demo import webhooks
+from consumer.demo.enforcing import Enforcer, Place, Refusals
 from consumer.demo.steps import BUSY, OK
 from consumer.demo.webhooks import Webhook
 from schemas.secret import Secret
@@ -42,14 +48,34 @@ class Arrival:
     at: float
 
 
+class _Access(Refusals):
+    """Who is cut off, and who was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut_off_now: set[str] = set()
+        self.given_back: set[str] = set()
+
+    async def cut_off(self, place: Place, until: dt.datetime | None) -> None:
+        """Take access away."""
+        await super().cut_off(place, until)
+        self.cut_off_now.add(place.customer)
+        self.given_back.discard(place.customer)
+
+    async def give_back(self, place: Place) -> None:
+        """Give access, where it was taken away."""
+        await super().give_back(place)
+        if place.customer in self.cut_off_now:
+            self.cut_off_now.remove(place.customer)
+            self.given_back.add(place.customer)
+
+
 class Receiver:
     """An HTTP server with a URL of its own.
 
     Attributes:
         arrivals: all requests so far.
-        news: each of them, for whoever waits.
-        cut_off: the customers whose access was taken away.
-        given_back: those who have it again.
+        news: each of them, to wait for.
     """
 
     def __init__(self, signing_secret: Secret, token: Secret, period_number: Callable[[str], int]) -> None:
@@ -61,8 +87,8 @@ class Receiver:
         self._runner: web.AppRunner | None = None
         self.arrivals: list[Arrival] = []
         self.news: asyncio.Queue[Arrival] = asyncio.Queue()
-        self.cut_off: set[str] = set()
-        self.given_back: set[str] = set()
+        self._access = _Access()
+        self._enforcer = Enforcer(self._access, [signing_secret.reveal()])
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -84,17 +110,27 @@ class Receiver:
         port = self._runner.addresses[0][1] if self._runner else 0
         return f"http://{HOST}:{port}{PATH}"
 
+    @property
+    def cut_off(self) -> set[str]:
+        """The customers whose access was taken away."""
+        return self._access.cut_off_now
+
+    @property
+    def given_back(self) -> set[str]:
+        """Those who have it again."""
+        return self._access.given_back
+
     def be_busy_for(self, webhook: Webhook) -> None:
         """Answer the next attempt of *webhook* with 503."""
         self._busy_for.add(webhook)
 
     async def _receive(self, request: web.Request) -> web.Response:
-        arrival = self._take(dict(request.headers), await request.read())
+        arrival = await self._take(dict(request.headers), await request.read())
         self.arrivals.append(arrival)
         self.news.put_nowait(arrival)
         return web.Response(status=arrival.status)
 
-    def _take(self, headers: dict[str, str], body: bytes) -> Arrival:
+    async def _take(self, headers: dict[str, str], body: bytes) -> Arrival:
         at = clock.monotonic()
         webhook_id = headers.get("webhook-id", "")
         is_again = any(arrival.webhook_id == webhook_id for arrival in self.arrivals)
@@ -104,20 +140,14 @@ class Receiver:
         if webhook in self._busy_for:
             self._busy_for.remove(webhook)
             return Arrival(webhook, webhook_id, BUSY, None, is_again=is_again, is_taken=False, at=at)
+        status = await self._enforcer.receive(headers, body)
+        if status is not HTTPStatus.NO_CONTENT:
+            problem = "the handler refuses it"
+            return Arrival(None, webhook_id, status, problem, is_again=is_again, is_taken=False, at=at)
         # At least once, says Standard Webhooks: what has been taken is answered well, and not acted upon again.
         is_new = webhook_id not in self._taken
-        if is_new:
-            self._taken.add(webhook_id)
-            self._act(webhook)
+        self._taken.add(webhook_id)
         return Arrival(webhook, webhook_id, OK, None, is_again=is_again, is_taken=is_new, at=at)
-
-    def _act(self, webhook: Webhook) -> None:
-        if webhook.gives_access is False:
-            self.cut_off.add(webhook.customer)
-            self.given_back.discard(webhook.customer)
-        elif webhook.gives_access and webhook.customer in self.cut_off:
-            self.cut_off.remove(webhook.customer)
-            self.given_back.add(webhook.customer)
 
     def _read(self, headers: dict[str, str], body: bytes) -> tuple[Webhook | None, str | None]:
         """Return the webhook of a request that may be trusted; else why it may not, or can't be read."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from consumer import clock, ids
-from consumer.demo.steps import Invoice, Record, Usage
+from consumer.demo.steps import InvoiceStep, Record, Usage
 from schemas import times
 from schemas.native import RESET_TYPE, SNAPSHOT_TYPE
 from schemas.native_invoices import CREATED_TYPE, UPDATED_TYPE
@@ -16,13 +16,13 @@ DAY: Final = dt.timedelta(days=1)
 
 
 @dataclass(slots=True)
-class Records:
+class StoryRecords:
     """Makes records.
 
     Attributes:
-        run: a name for this telling: its entitlements and invoices are its own, whatever the database remembers of
+        run: a name for this run: its entitlements and invoices are its own, whatever the database remembers of
             others.
-        namespace: what deploy/demo/rules.yaml is about in this telling.
+        namespace: what deploy/demo/rules.yaml is about in this run.
         opened: when it began; the first period holds it, the second one begins there.
         ends: by customer, when a short first period ends: there its second one begins.
     """
@@ -75,7 +75,7 @@ class Records:
             "value": {"usage": step.usage, "allowance": step.allowance},
         } | ({"resetAt": times.text(start)} if step.is_reset else {})
 
-    def _invoice(self, step: Invoice) -> dict[str, Any]:
+    def _invoice(self, step: InvoiceStep) -> dict[str, Any]:
         invoice = {
             "id": self._invoice_id(step),
             "number": step.number,
@@ -89,7 +89,7 @@ class Records:
     def _entitlement(self, step: Usage) -> str:
         return f"{step.customer}-{self.run}"
 
-    def _invoice_id(self, step: Invoice) -> str:
+    def _invoice_id(self, step: InvoiceStep) -> str:
         return f"{step.customer}-{step.number}-{self.run}"
 
     def _start(self, number: int) -> dt.datetime:

@@ -10,13 +10,13 @@ from typing import Any, Final
 import click
 
 from consumer.demo.receiver import Arrival
-from consumer.demo.steps import BUSY, OK, STORAGE, Act, Feature, Record, Usage
+from consumer.demo.steps import BUSY, OK, STORAGE, Act, Record, StoryFeature, Usage
 
 INDENT: Final = "   "
 LABEL: Final = 13
 CUSTOMER: Final = 9
 REASON: Final = 17
-TOLD: Final = 17
+SUMMARY: Final = 17
 FACT: Final = 17
 WIDTH: Final = 100
 FIRES: Final = frozenset(  # what makes an event
@@ -29,7 +29,7 @@ class Screen:
     """Prints the demo, a line at a time."""
 
     def __init__(self) -> None:
-        # None: click takes colours away where nobody would see them.
+        # None: click takes colours away where no terminal would show them.
         self._color = False if os.environ.get("NO_COLOR") else None
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace", line_buffering=True)
@@ -79,9 +79,9 @@ class Screen:
         """Show that there is nothing to be produced, and what is waited for."""
         self._print("")
         when = f"ends in {in_seconds:.1f} s" if in_seconds > 0 else "has ended"
-        self._labelled("clock", customer, f"its period {when}, and nobody produces a record")
+        self._labelled("clock", customer, f"its period {when}, and no record is produced")
 
-    def judged(self, reasons: Sequence[str], feature: Feature | None, customer: str = "") -> None:
+    def judged(self, reasons: Sequence[str], feature: StoryFeature | None, customer: str = "") -> None:
         """Show how a rule judged a record: a reason for each threshold of *feature*, or one for all of it."""
         if feature and len(reasons) == len(feature.percents):
             pairs = zip(feature.percents, reasons, strict=True)
@@ -93,9 +93,9 @@ class Screen:
         """Show a webhook, how it was answered, and how long after its record it came."""
         webhook = arrival.webhook
         after = "" if after_seconds is None else f"+{1000 * after_seconds:.0f} ms"
-        told = webhook.told if webhook else "not trusted"
+        summary = webhook.summary if webhook else "not trusted"
         customer = webhook.customer if webhook else "?"
-        self._labelled("webhook", customer, f"{told:<{TOLD}}{_answer(arrival)}{after:>9}   {_remark(arrival)}")
+        self._labelled("webhook", customer, f"{summary:<{SUMMARY}}{_answer(arrival)}{after:>9}   {_remark(arrival)}")
 
     def dead_letter(self, reason: str, error: str) -> None:
         """Show why a record could not be understood."""

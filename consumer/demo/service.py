@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumer import errors
 from consumer.demo.ending import Counts
-from consumer.servers.process import TAIL_LINES, WATCHDOG
+from consumer.demo.servers.process import TAIL_LINES, WATCHDOG
 
 COMMAND_LIMIT: Final = timedelta(seconds=60)
 LINE_LIMIT: Final = timedelta(seconds=30)
@@ -31,7 +31,7 @@ Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tollbell:
+class TollbellCommands:
     """The commands, with *settings* for their environment, in *directory*."""
 
     settings: Mapping[str, str]
@@ -100,9 +100,14 @@ class Service:
         return "\n".join(self._tail) or "(its log is empty)"
 
     @property
+    def url(self) -> str:
+        """Where its console is, and below that its API and metrics, once it is ready."""
+        return f"http://{self._address}/"
+
+    @property
     def metrics_url(self) -> str:
         """Where its metrics are, once it is ready."""
-        return f"http://{self._address}/metrics"
+        return f"{self.url}metrics"
 
     async def read(self) -> None:
         """Read its log until it ends."""
@@ -110,9 +115,9 @@ class Service:
             async for raw in self._process.stderr:
                 self._tail.append(raw.decode(errors="replace").rstrip())
                 with contextlib.suppress(ValueError):
-                    await self._tell(json.loads(raw))
+                    await self._publish(json.loads(raw))
         self._has_ended = True
-        await self._tell()
+        await self._publish()
 
     async def line(self, event: str, **fields: object) -> Line:
         """Return the first log line called *event* with these *fields*, now or when it comes.
@@ -195,14 +200,14 @@ class Service:
             self._process.kill()
             await self._process.wait()
 
-    async def _tell(self, *lines: Line) -> None:
+    async def _publish(self, *lines: Line) -> None:
         async with self._grew:
             self._lines.extend(lines)
             self._grew.notify_all()
 
 
 @contextlib.asynccontextmanager
-async def running(tollbell: Tollbell) -> AsyncIterator[Service]:
+async def running(tollbell: TollbellCommands) -> AsyncIterator[Service]:
     """Run the service for the body; it drains at the end, and dies with us however we die."""
     process = await tollbell.start("run")
     service = Service(process)

@@ -14,21 +14,21 @@ from consumer import clock, log
 from consumer.consume.kafka import translated
 from consumer.demo import keep, service, story, summary
 from consumer.demo.interrupt import Interrupt
-from consumer.demo.place import Place
+from consumer.demo.place import DemoPlace
 from consumer.demo.play import Player
 from consumer.demo.receiver import Receiver
-from consumer.demo.records import Records
+from consumer.demo.records import StoryRecords
 from consumer.demo.screen import Screen
-from consumer.demo.service import Service, Tollbell
+from consumer.demo.servers import account, choose
+from consumer.demo.servers.contracts import Broker, PostgresServer
+from consumer.demo.service import Service, TollbellCommands
 from consumer.demo.steps import Topic
-from consumer.servers import account, choose
-from consumer.servers.contracts import Broker, Database
 from schemas import signing_secrets
 from schemas.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class DemoOptions:
     """What the command line says, and when that was (monotonic seconds)."""
 
     kafka: str | None
@@ -38,12 +38,12 @@ class Options:
     started_at: float
 
 
-def run(options: Options) -> bool:
-    """Run the demo on servers of its own or on those given; return whether all was as told.
+def run(options: DemoOptions) -> bool:
+    """Run the demo on servers of its own or on those given; return whether all was as expected.
 
     Raises:
-        Refused, Unavailable: it could not be told to its end.
-        Abort: somebody stopped it.
+        Refused, Unavailable: it could not be played to its end.
+        Abort: it was interrupted.
     """
     log.configure("error")  # of our own Kafka clients; the service has a log of its own
     screen = Screen()
@@ -59,7 +59,7 @@ def run(options: Options) -> bool:
             interrupt.spend()
 
 
-def _put_up_servers(options: Options, screen: Screen, stack: contextlib.ExitStack) -> Place:
+def _put_up_servers(options: DemoOptions, screen: Screen, stack: contextlib.ExitStack) -> DemoPlace:
     directory = stack.enter_context(account.scratch())
     for part in ("kafka", "postgres", "tollbell"):
         (directory / part).mkdir()
@@ -74,22 +74,24 @@ def _put_up_servers(options: Options, screen: Screen, stack: contextlib.ExitStac
     screen.fact("PostgreSQL", postgres.description)
     if not postgres.is_ours:
         screen.fact("", "It gets Tollbell's schema. The demo's rules are taken out again at the end.")
-    place = Place(kafka, postgres, directory / "tollbell", secrets.token_hex(4))
+    place = DemoPlace(kafka, postgres, directory / "tollbell", secrets.token_hex(4))
     screen.facts("topics", [place.topic(topic) for topic in Topic])
     return place
 
 
-def _kafka(options: Options, screen: Screen, directory: Path) -> contextlib.AbstractContextManager[Broker]:
+def _kafka(options: DemoOptions, screen: Screen, directory: Path) -> contextlib.AbstractContextManager[Broker]:
     return choose.kafka_for_demo(directory, screen.aside, address=options.kafka, in_docker=options.docker)
 
 
-def _postgres(options: Options, screen: Screen, directory: Path) -> contextlib.AbstractContextManager[Database]:
+def _postgres(
+    options: DemoOptions, screen: Screen, directory: Path
+) -> contextlib.AbstractContextManager[PostgresServer]:
     return choose.postgres_for_demo(directory, screen.aside, url=options.postgres, in_docker=options.docker)
 
 
-async def _perform(place: Place, screen: Screen, interrupt: Interrupt, options: Options) -> bool:
+async def _perform(place: DemoPlace, screen: Screen, interrupt: Interrupt, options: DemoOptions) -> bool:
     signing_secret, token = signing_secrets.generate(), Secret(secrets.token_urlsafe())
-    records = Records(place.run, place.namespace, clock.now())
+    records = StoryRecords(place.run, place.namespace, clock.now())
     with interrupt.cancelling():
         await place.make_topics()
         async with Receiver(signing_secret, token, records.period_number) as receiver, _producer(place) as producer:
@@ -97,14 +99,14 @@ async def _perform(place: Place, screen: Screen, interrupt: Interrupt, options: 
             async with _service(place, tollbell, screen) as running:
                 player = Player(screen, records, producer, place.topic, running, receiver)
                 await player.play(story.ACTS)
-                is_as_told = await summary.end(player, tollbell, options.started_at)
+                is_as_expected = await summary.end(player, tollbell, options.started_at)
                 if options.keep:
                     await keep.going(player, place, interrupt)
-    return is_as_told
+    return is_as_expected
 
 
 @contextlib.asynccontextmanager
-async def _producer(place: Place) -> AsyncIterator[AIOKafkaProducer]:
+async def _producer(place: DemoPlace) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(bootstrap_servers=place.kafka.bootstrap)
     try:
         with translated("connecting to produce the story's records"):
@@ -115,7 +117,7 @@ async def _producer(place: Place) -> AsyncIterator[AIOKafkaProducer]:
 
 
 @contextlib.asynccontextmanager
-async def _service(place: Place, tollbell: Tollbell, screen: Screen) -> AsyncIterator[Service]:
+async def _service(place: DemoPlace, tollbell: TollbellCommands, screen: Screen) -> AsyncIterator[Service]:
     """Migrate, apply and run, as one would by hand."""
     migrated = await tollbell.command("migrate")
     screen.fact("migrate", f"{len(migrated)} migrations applied" if len(migrated) > 1 else ", ".join(migrated))

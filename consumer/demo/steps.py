@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from consumer.decide.model import Reason
-from consumer.demo.webhooks import Crossing, InvoiceIs, NewPeriod, Webhook
+from consumer.demo.webhooks import InvoiceIs, NewPeriod, StoryCrossing, Webhook
 from schemas.reading import RejectReason
 from schemas.rules import RuleType
 
@@ -32,21 +32,21 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class StoryFeature:
     """What is used, and which rules of deploy/demo/rules.yaml are about it.
 
     Attributes:
         percents: the thresholds of its rule.
-        tells_resets: whether a rule tells of its new periods as well.
+        notifies_of_resets: whether a rule notifies of its new periods as well.
     """
 
     key: str
     percents: tuple[Decimal, ...]
-    tells_resets: bool
+    notifies_of_resets: bool
 
 
-REQUESTS: Final = Feature("api_requests", (Decimal(80), Decimal(100), Decimal(120)), tells_resets=True)
-STORAGE: Final = Feature("storage", (Decimal(100),), tells_resets=False)
+REQUESTS: Final = StoryFeature("api_requests", (Decimal(80), Decimal(100), Decimal(120)), notifies_of_resets=True)
+STORAGE: Final = StoryFeature("storage", (Decimal(100),), notifies_of_resets=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Usage:
     customer: str
     usage: int | str
     allowance: int = 100
-    feature: Feature = REQUESTS
+    feature: StoryFeature = REQUESTS
     period: int = 1
     lasts: dt.timedelta | None = None
     is_reset: bool = False
@@ -90,14 +90,16 @@ class Usage:
         """How each rule must judge it."""
         if self.reject:
             return {}
-        renewal = {RuleType.ENTITLEMENT_RESET: (self.renewal,)} if self.feature.tells_resets else {}
+        renewal = {RuleType.ENTITLEMENT_RESET: (self.renewal,)} if self.feature.notifies_of_resets else {}
         return {RuleType.BALANCE_THRESHOLD: self.levels} | renewal
 
     @property
     def webhooks(self) -> tuple[Webhook, ...]:
         """What must come of it."""
         crossed = [
-            Crossing(self.customer, percent, self.period, _EPISODES[reason], is_recovery=reason is Reason.RECOVERED)
+            StoryCrossing(
+                self.customer, percent, self.period, _EPISODES[reason], is_recovery=reason is Reason.RECOVERED
+            )
             for percent, reason in zip(self.feature.percents, self.levels, strict=False)
             if reason in _EPISODES
         ]
@@ -109,7 +111,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invoice:
+class InvoiceStep:
     """A record of an invoice to produce, and how the rule about its kind must judge it."""
 
     customer: str
@@ -152,7 +154,7 @@ class Clock:
         return (NewPeriod(self.customer, "automatic", 2),)
 
 
-Record = Usage | Invoice
+Record = Usage | InvoiceStep
 Step = Record | Clock
 
 

@@ -1,23 +1,23 @@
-"""The story: records, and what must come of each. Data alone; `play` tells it, `ending` compares."""
+"""The story: records, and what must come of each. No logic: `play` plays it, `ending` compares."""
 
 import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
 from consumer.decide.model import Reason
-from consumer.demo.steps import STORAGE, Act, Clock, Invoice, Step, Usage
+from consumer.demo.steps import STORAGE, Act, Clock, InvoiceStep, Step, Usage
 from schemas.reading import RejectReason
 
 BELOW: Final = Reason.BELOW
 FIRST: Final = Reason.FIRST_CROSSING
 ALREADY: Final = Reason.ALREADY_FIRED
-# A record must be judged before its period ends, also where a machine has much to do; and nobody wants to wait for
-# long. The acts between are told meanwhile.
+# A record must be judged before its period ends, also where a machine has much to do; and the wait should be short.
+# The acts between are played meanwhile.
 SHORT_PERIOD: Final = dt.timedelta(seconds=5)
 
 _CLIMB: Final = Act(
     "Usage climbs: 10 → 85 → 100 → 130 %",
-    "Each threshold rings once, when it is reached. At 100 % the receiver cuts off access.",
+    "Each threshold fires once, when it is reached. At 100 % the receiver cuts off access.",
     (
         Usage(customer="acme", usage=10, levels=(BELOW, BELOW, BELOW)),
         Usage(customer="acme", usage=85, levels=(FIRST, BELOW, BELOW)),
@@ -33,7 +33,7 @@ _CLIMB: Final = Act(
 )
 _JUMP: Final = Act(
     "Usage jumps: 10 → 110 %",
-    "What lies between is not lost: each threshold is an event of its own. And none comes twice.",
+    "What lies between is not lost: each threshold makes its own event. And none comes twice.",
     (
         Usage(customer="globex", usage=10, levels=(BELOW, BELOW, BELOW)),
         Usage(customer="globex", usage=110, levels=(FIRST, FIRST, BELOW)),
@@ -55,7 +55,7 @@ _JUMP: Final = Act(
 )
 _TOP_UP: Final = Act(
     "A top-up: the allowance grows from 100 to 200",
-    "Nothing rings on the way down, nor for what has rung in this period already.",
+    "Nothing fires on the way down, nor what has fired in this period already.",
     (
         Usage(customer="acme", usage=130, allowance=200, levels=(BELOW, BELOW, BELOW)),
         Usage(customer="acme", usage=170, allowance=200, levels=(ALREADY, BELOW, BELOW)),
@@ -63,7 +63,7 @@ _TOP_UP: Final = Act(
 )
 _NEW_PERIOD: Final = Act(
     "A new period",
-    "It gives access back, and arms every threshold anew. A late record of the old one makes nothing.",
+    "It gives access back and re-arms every threshold. A late record of the old period makes nothing.",
     (
         Usage(
             customer="acme",
@@ -84,7 +84,7 @@ _NEW_PERIOD: Final = Act(
     ),
 )
 _DEAD_LETTER: Final = Act(
-    "A record that nobody understands",
+    "A record that can't be understood",
     "It goes to the dead letters with its reason, and the next one is judged.",
     (
         Usage(customer="globex", usage="a lot", reject=RejectReason.INVALID),
@@ -92,8 +92,8 @@ _DEAD_LETTER: Final = Act(
     ),
 )
 _RESET: Final = Act(
-    "A reset by hand",
-    "Somebody renews the quota: a reset record says so, and access is given back. Once.",
+    "A manual reset",
+    "The quota is renewed: a reset record says so, and access is given back. Once.",
     (
         Usage(
             customer="globex",
@@ -117,7 +117,7 @@ _RESET: Final = Act(
 )
 _REARM: Final = Act(
     "A level that falls and rises again: 100 → 60 → 100 %",
-    "Storage is cleared. A rule with re-arm and recovery tells that too, and rings again: episode 2.",
+    "Storage is cleared. A rule with re-arm and recovery notifies of that, and fires again: episode 2.",
     (
         Usage(customer="hooli", feature=STORAGE, usage=100, levels=(FIRST,)),
         Usage(customer="hooli", feature=STORAGE, usage=60, levels=(Reason.RECOVERED,)),
@@ -126,13 +126,13 @@ _REARM: Final = Act(
 )
 _INVOICE: Final = Act(
     "An invoice: draft → issued → paid",
-    "It rings when it is made, and for the states that a rule wants. One that still gathers is silent.",
+    "Notified when created, and in the states that a rule names. One that still gathers is silent.",
     (
-        Invoice(customer="acme", number="A-1", state="draft", is_created=True, reason=Reason.INVOICE_CREATED),
-        Invoice(customer="acme", number="A-1", state="issuing.syncing", reason=Reason.STATUS_NOT_WANTED),
-        Invoice(customer="acme", number="A-1", state="issued", reason=Reason.STATE_CHANGED),
-        Invoice(customer="acme", number="A-1", state="paid", reason=Reason.STATE_CHANGED),
-        Invoice(
+        InvoiceStep(customer="acme", number="A-1", state="draft", is_created=True, reason=Reason.INVOICE_CREATED),
+        InvoiceStep(customer="acme", number="A-1", state="issuing.syncing", reason=Reason.STATUS_NOT_WANTED),
+        InvoiceStep(customer="acme", number="A-1", state="issued", reason=Reason.STATE_CHANGED),
+        InvoiceStep(customer="acme", number="A-1", state="paid", reason=Reason.STATE_CHANGED),
+        InvoiceStep(
             customer="acme",
             number="A-2",
             state="gathering",

@@ -1,4 +1,4 @@
-"""How it went: what the service counted, how long it took, and whether all was as told."""
+"""How it went: what the service counted, how long it took, and whether all was as expected."""
 
 import json
 import statistics
@@ -7,11 +7,11 @@ from consumer import clock
 from consumer.demo import story
 from consumer.demo.ending import Happened, differences
 from consumer.demo.play import Player
-from consumer.demo.service import Tollbell
+from consumer.demo.service import TollbellCommands
 
 
-async def end(player: Player, tollbell: Tollbell, started_at: float) -> bool:
-    """Look at what became of the story, show it, and return whether it ended as told."""
+async def end(player: Player, tollbell: TollbellCommands, started_at: float) -> bool:
+    """Look at what became of the story, show it, and return whether it ended as expected."""
     happened = Happened(counts=await player.service.counts())
     happened.dead_letters = [json.loads(line)["reason"] for line in await tollbell.command("dlq", "list")]
     happened.judged = player.judged()
@@ -20,17 +20,17 @@ async def end(player: Player, tollbell: Tollbell, started_at: float) -> bool:
     happened.cut_off = frozenset(player.receiver.cut_off)
     happened.given_back = frozenset(player.receiver.given_back)
     found = differences(list(story.steps()), happened)
-    player.screen.title("It ended differently from the story:" if found else "All as told.")
+    player.screen.title("It ended differently from the story:" if found else "All as expected.")
     for difference in found:
         player.screen.difference(difference)
     player.screen.text("", room=True)
-    _show(player, happened, started_at, is_as_told=not found)
+    _show(player, happened, started_at, is_as_expected=not found)
     return not found
 
 
-def _show(player: Player, happened: Happened, started_at: float, *, is_as_told: bool) -> None:
+def _show(player: Player, happened: Happened, started_at: float, *, is_as_expected: bool) -> None:
     fact, counts, delays = player.screen.fact, happened.counts, player.delays
-    verified = " (each taken once, with its signature and shared secret verified)" if is_as_told else ""
+    verified = " (each taken once, with its signature and shared secret verified)" if is_as_expected else ""
     if counts:
         fact("records", str(counts.records))
         fact("events", str(counts.events))

@@ -1,4 +1,4 @@
-"""The webhooks of the story: what tells one from the others, and what each means for a customer's access."""
+"""The webhooks of the story: what identifies one, and what each means for a customer's access."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CUTS_OFF: Final = Decimal(100)  # percent: reached, access is taken away; no lon
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class StoryCrossing:
     """A level that was reached, or is reached no more. *period*: 1 for the first one, 0 for none of the story's."""
 
     customer: str
@@ -23,7 +23,7 @@ class Crossing:
     is_recovery: bool = False
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it says, short."""
         verb = "recovered" if self.is_recovery else "reached"
         return f"{self.percent:f} % {verb}" + (f" #{self.episode}" if self.episode > 1 else "")
@@ -47,17 +47,17 @@ class NewPeriod:
     period: int
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it says, short."""
         return f"{self.kind} reset"
 
     @property
     def gives_access(self) -> bool | None:
-        """As of a `Crossing`: always given back."""
+        """As of a `StoryCrossing`: always given back."""
         return True
 
     def __str__(self) -> str:
-        return f"{self.customer} {self.told} (period {self.period})"
+        return f"{self.customer} {self.summary} (period {self.period})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,20 @@ class InvoiceIs:
     is_created: bool
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it says, short."""
         return f"invoice {'created' if self.is_created else self.state}"
 
     @property
     def gives_access(self) -> bool | None:
-        """As of a `Crossing`: neither."""
+        """As of a `StoryCrossing`: neither."""
         return None
 
     def __str__(self) -> str:
         return f"{self.customer} {self.number} {'created, ' if self.is_created else ''}{self.state}"
 
 
-Webhook = Crossing | NewPeriod | InvoiceIs
+Webhook = StoryCrossing | NewPeriod | InvoiceIs
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ def read(body: bytes, period_number: Callable[[str], int]) -> Body:
             return Body(event.id, _invoice_is(event.data, is_created=kind == "invoice.created"))
         case _:
             crossed = _crossing.decode(body)
-            crossing = Crossing(
+            crossing = StoryCrossing(
                 customer=_key(crossed.data.customer),
                 percent=crossed.data.threshold.value,
                 period=period_number(str(crossed.data.entitlement["currentUsagePeriod"]["from"])),

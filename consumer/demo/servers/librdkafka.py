@@ -1,7 +1,7 @@
 """librdkafka's mock broker as a program of its own: `mock` starts it by its path, nothing imports it.
 
 It runs on the library that the confluent-kafka wheel brings, through ctypes, and imports nothing of ours. It says its
-address on a line, then answers each line it reads: `topic NAME PARTITIONS`, `down`, `up`. It ends when nobody can write
+address on a line, then answers each line it reads: `topic NAME PARTITIONS`, `down`, `up`. It ends when none can write
 to it any more, that is, with its parent, however that ends.
 """
 

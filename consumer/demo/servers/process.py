@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from consumer import clock, errors
-from consumer.servers.account import Account
+from consumer.demo.servers.account import Account
 
 PAUSE_SECONDS = 0.02  # between two looks at whether it answers
 STOP_LIMIT = timedelta(seconds=30)  # for an end in good order; then it is killed

@@ -44,7 +44,7 @@ class Broker(Server, Protocol):
         """Its address: `host:port`."""
 
 
-class Database(Server, Protocol):
+class PostgresServer(Server, Protocol):
     """A Postgres server."""
 
     @property

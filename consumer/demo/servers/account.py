@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-NOBODY = "nobody"  # there on every Unix; making a user of our own would outlive us
+UNPRIVILEGED = "nobody"  # there on every Unix; making a user of our own would outlive us
 COMMAND_LIMIT_SECONDS = 60
 
 
@@ -27,7 +27,7 @@ def unprivileged() -> Account | None:
     """Return who runs what refuses root; None where we are not root and may run it ourselves."""
     if os.geteuid() != 0:
         return None
-    entry = pwd.getpwnam(NOBODY)
+    entry = pwd.getpwnam(UNPRIVILEGED)
     return Account(entry.pw_uid, entry.pw_gid)
 
 
@@ -69,7 +69,7 @@ def is_open(directory: Path) -> bool:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Make a new directory that servers can reach whoever runs them; it goes with all its content at the end.
+    """Make a new directory that servers can reach under any account; it goes with all its content at the end.
 
     Only for what may be thrown away: others may pass through it, not list it.
     """

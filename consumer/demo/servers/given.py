@@ -1,4 +1,4 @@
-"""Servers that somebody else runs, by their address: not ours to start or stop."""
+"""Servers that run already, by their address: not ours to start or stop."""
 
 from dataclasses import dataclass
 

@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from consumer import clock, errors
-from consumer.servers import network
-from consumer.servers.kafka import SETTINGS
+from consumer.demo.servers import network
+from consumer.demo.servers.kafka import SETTINGS
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 ENGINE_LIMIT_SECONDS = 2  # for the engine to answer at all

@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from consumer import clock, errors
-from consumer.servers.contracts import Broker
-from consumer.servers.mock import Mock
+from consumer.demo.servers.contracts import Broker
+from consumer.demo.servers.mock import Mock
 
 SOUND = 0
 TOPIC_ALREADY_EXISTS = 36

@@ -2,7 +2,7 @@
 
 It speaks the protocol, and serves producing, consuming, groups of one member and commits. What it distorts:
 
-* Groups: rebalances take a session time-out; a member that joins beside others may be told `INVALID_REQUEST`.
+* Groups: rebalances take a session time-out; a member that joins beside others may get `INVALID_REQUEST`.
 * Latency: an empty fetch waits its full `fetch_max_wait_ms`, new records do not end it.
 * Topics: made by us on its own line, a missing one at the first ask for it; their configuration is not kept.
 * Memory: it keeps 5 MiB a partition, and nothing of it survives the process. `stop`, `kill` and `start` therefore only
@@ -52,15 +52,15 @@ class Mock:
 
     def create_topic(self, name: str, partitions: int) -> None:
         """Make topic *name*; what is there already stays as it is."""
-        self._tell(f"topic {name} {partitions}")
+        self._command(f"topic {name} {partitions}")
 
     def start(self) -> None:
         """Take connections again."""
-        self._tell("up")
+        self._command("up")
 
     def stop(self) -> None:
         """End its connections and refuse others; the records stay."""
-        self._tell("down")
+        self._command("down")
 
     def kill(self) -> None:
         """Do the same as `stop`: its records live in its process."""
@@ -72,9 +72,9 @@ class Mock:
         self._process.communicate()
         self._complaints.close()
 
-    def _tell(self, line: str) -> None:
+    def _command(self, line: str) -> None:
         if self._process.stdin is None:
-            raise errors.Unavailable("the mock broker cannot be told anything")
+            raise errors.Unavailable("the mock broker has no settings")
         try:
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()

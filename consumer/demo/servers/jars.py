@@ -50,7 +50,7 @@ def java() -> str:
 def directory() -> Path:
     """Return the directory of the jars, fetching them where this user has none yet.
 
-    Any number of processes may ask at once: a directory is moved into place whole, by whoever is first.
+    Any number of processes may ask at once: a directory is moved into place whole, by the first of them.
 
     Raises:
         Unavailable: Maven is missing, or could not fetch them.

@@ -12,8 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from consumer import clock, errors
-from consumer.servers import account, network
-from consumer.servers.process import Process, tail
+from consumer.demo.servers import account, network
+from consumer.demo.servers.process import Process, tail
 
 OLDEST = 15
 START_LIMIT = timedelta(seconds=60)

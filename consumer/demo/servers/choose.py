@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from consumer import errors
-from consumer.servers import docker, given, kafka, mock, postgres
-from consumer.servers.contracts import Broker, Database, Server
+from consumer.demo.servers import docker, given, kafka, mock, postgres
+from consumer.demo.servers.contracts import Broker, PostgresServer, Server
 
 KAFKA_VARIABLE = "TOLLBELL_TEST_KAFKA"
 POSTGRES_VARIABLE = "TOLLBELL_TEST_POSTGRES"
@@ -42,7 +42,7 @@ def kafka_for_tests(directory: Path, say: Say) -> AbstractContextManager[Broker]
     return _first([*real, mock.mock()], say, f"{KAFKA_ADVICE} in {KAFKA_VARIABLE}")
 
 
-def postgres_for_tests(directory: Path, say: Say) -> AbstractContextManager[Database]:
+def postgres_for_tests(directory: Path, say: Say) -> AbstractContextManager[PostgresServer]:
     """Run the tests' Postgres, or take the one of `TOLLBELL_TEST_POSTGRES`; *directory* is empty.
 
     Raises:
@@ -70,7 +70,7 @@ def kafka_for_demo(
 
 def postgres_for_demo(
     directory: Path, say: Say, *, url: str | None = None, in_docker: bool = False
-) -> AbstractContextManager[Database]:
+) -> AbstractContextManager[PostgresServer]:
     """Take the Postgres at *url*, or run one that keeps its data in *directory*.
 
     Raises:
@@ -78,7 +78,7 @@ def postgres_for_demo(
     """
     if url:
         return contextlib.nullcontext(given.postgres(url))
-    own: list[AbstractContextManager[Database]] = [postgres.embedded(directory)]
+    own: list[AbstractContextManager[PostgresServer]] = [postgres.embedded(directory)]
     return _first([docker.postgres(), *own] if in_docker else own, say, POSTGRES_ADVICE)
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from consumer import errors
-from consumer.servers import account, jars, network
-from consumer.servers.process import Process
+from consumer.demo.servers import account, jars, network
+from consumer.demo.servers.process import Process
 
 START_LIMIT = timedelta(seconds=60)
 # The serial collector and the first compiler alone: up in 1.4 s instead of 1.9 s, and one thread instead of many.
@@ -33,7 +33,7 @@ SETTINGS = {
 }
 
 
-class Kafka:
+class ApacheKafka:
     """A broker with its logs in one directory, at one port for its whole life."""
 
     is_real = True
@@ -42,7 +42,7 @@ class Kafka:
     def __init__(self, java: str, libs: Path, directory: Path, *, behind: Sequence[int] = ()) -> None:
         """Make one of what is in *directory*, or of nothing yet. It is not started.
 
-        For each port *behind*, a proxy's, it has one (`ports_behind`) at which it tells clients to come through that
+        For each port *behind*, a proxy's, it has one (`ports_behind`) at which it directs clients through that
         proxy; they would pass by it otherwise.
         """
         self._command = [java, *JVM, "-cp", f"{libs}/*"]
@@ -96,12 +96,12 @@ class Kafka:
     def _write_properties(self) -> None:
         controller = f"{network.LOOPBACK}:{self._controller_port}"
         names = [f"PROXY{n}" for n in range(len(self._behind))]
-        told = _listeners([("PLAINTEXT", self._port), *zip(names, self._behind, strict=True)])
+        advertised = _listeners([("PLAINTEXT", self._port), *zip(names, self._behind, strict=True)])
         bound = _listeners([("PLAINTEXT", self._port), *zip(names, self.ports_behind, strict=True)])
         protocols = [SETTINGS["listener.security.protocol.map"], *(f"{name}:PLAINTEXT" for name in names)]
         settings = {
             **SETTINGS,
-            "advertised.listeners": told,
+            "advertised.listeners": advertised,
             "controller.quorum.voters": f"1@{controller}",
             "listener.security.protocol.map": ",".join(protocols),
             "listeners": f"{bound},CONTROLLER://{controller}",
@@ -123,15 +123,15 @@ def _listeners(ports: Sequence[tuple[str, int]]) -> str:
 
 
 @contextlib.contextmanager
-def local(directory: Path, *, behind: Sequence[int] = ()) -> Iterator[Kafka]:
+def local(directory: Path, *, behind: Sequence[int] = ()) -> Iterator[ApacheKafka]:
     """Run a broker on what is in *directory*, a new one where that is empty; it is ended at the end.
 
-    Clients may also come through proxies at the ports *behind*, see `Kafka`.
+    Clients may also come through proxies at the ports *behind*, see `ApacheKafka`.
 
     Raises:
         Unavailable: no Java, no jars and no way to fetch them, or it does not start.
     """
-    server = Kafka(jars.java(), jars.directory(), directory, behind=behind)
+    server = ApacheKafka(jars.java(), jars.directory(), directory, behind=behind)
     try:
         server.start()
         yield server
