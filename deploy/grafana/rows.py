@@ -234,6 +234,12 @@ OVERVIEW: Final = (
                 Query(rate("tollbell_api_requests_total", "status"), "{{status}}"),
             ),
             series(
+                "Console sign-ins",
+                "Attempts to sign in to the console in five minutes: many wrong or refused ones are somebody guessing.",
+                COUNT,
+                Query(grew("tollbell_console_sign_ins_total", "5m", "result"), "{{result}}"),
+            ),
+            series(
                 "Retention",
                 "Age of the oldest partition of events, and what is to be kept.",
                 SECONDS,
@@ -298,6 +304,8 @@ DELIVERIES: Final = (
                    PER_SECOND, Query(rate("tollbell_attempts_total", "outcome"), "{{outcome}}")),
             series("Answers", "By class of their HTTP status.", PER_SECOND,
                    Query(rate("tollbell_answers_total", "status_class"), "{{status_class}}")),
+            series("Consents", "Receivers asked whether they may be sent to (requestOrigin), by answer, in five"
+                   " minutes.", COUNT, Query(grew("tollbell_consents_asked_total", "5m", "result"), "{{result}}")),
             series("How long an attempt takes", "From resolving the name to the end of the answer.", SECONDS,
                    *quantiles("tollbell_attempt_duration_seconds")),
             Panel(title="Attempts by duration", text="How many attempts a second took how long.", unit=SECONDS,
