@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
 FUZZ_SEED    ?= $(shell date +%s)
-.PHONY: help demo test test-latest mutants fuzz faults soak observability bench bench-api bench-growth fix schemas dashboards lock clean
+.PHONY: help demo test test-latest pictures shape mutants fuzz faults soak observability bench bench-api bench-console bench-growth fix schemas dashboards lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,7 @@ ALONE  := $(PIP) --no-deps --no-build-isolation
 PROJECT := pyproject.toml deploy/requirements-build.txt
 
 # A stamp for each extra: reinstalled only when its pins (or, for the plain install, a source) change.
-$(VENV)/.demo: $(BIN)/python $(PROJECT) deploy/requirements-demo.txt $(shell find consumer schemas deploy/demo -type f 2>/dev/null)
+$(VENV)/.demo: $(BIN)/python $(PROJECT) deploy/requirements-demo.txt $(shell find consumer schemas deploy/demo deploy/enforcement -type f 2>/dev/null)
 	$(BIN)/python $(PINNED) --requirement=deploy/requirements-demo.txt
 	$(BIN)/python $(ALONE) .
 	@touch $@
@@ -35,8 +35,9 @@ $(VENV)/.test: $(BIN)/python $(PROJECT) tests/requirements.txt
 demo: $(VENV)/.demo ## a usage record becomes a signed webhook, before your eyes (ARGS=--keep goes on running)
 	$(BIN)/tollbell demo $(ARGS)
 
-# Each worker has servers of its own. By file, so that a file's tests share what they set up.
-WORKERS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Each worker has servers of its own. By file, so that a file's tests share what they set up. Four on two cores as well: what
+# tests do most is to wait for processes and clocks.
+WORKERS ?= --numprocesses=4 --dist=loadfile
 
 test: $(VENV)/.test ## format, lint, types, layers and all tests, on real servers (ARGS='-k crossing' picks some)
 	$(BIN)/ruff format --check .
@@ -51,13 +52,20 @@ test-latest: ## the same with the newest release of everything, in an environmen
 	@touch .venv-latest/.test
 	$(MAKE) test VENV=.venv-latest
 
-mutants: $(VENV)/.test ## does a test notice? about 160 small changes of the judgement, each against its tests (ARGS=verdict picks some)
+pictures: $(VENV)/.test ## what the README and docs/ show: the demo as it runs here, and the console's pages in Chromium
+	$(BIN)/python -m tests.pictures
+	TOLLBELL_TEST_PICTURES=docs/images $(BIN)/python -m pytest -q tests/browser/test_pages.py
+
+shape: $(VENV)/.test ## the code in figures: lines, complexity, documented functions, double names, words
+	$(BIN)/python -m tests.shape
+
+mutants: $(VENV)/.test ## does a test notice? over 350 small bugs, each against its tests (ARGS=verdict picks some)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 fuzz: $(VENV)/.test ## records, rules files, formats, batches; then the running API: half the time each (FUZZ_SECONDS=600 FUZZ_SEED=1)
 	@echo FUZZ_SEED=$(FUZZ_SEED)
 	$(BIN)/python -m tests.fuzz_longer $$(( $(FUZZ_SECONDS) / 2 )) $(FUZZ_SEED)
-	FUZZ_SECONDS=$$(( $(FUZZ_SECONDS) / 2 )) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -q tests/integration/test_api_fuzz.py
+	FUZZ_SECONDS=$$(( $(FUZZ_SECONDS) / 2 )) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -q tests/integration/serve/test_api_fuzz.py
 
 faults: $(VENV)/.test ## everything is broken while records flow, and nothing is lost or made twice (ARGS=killed SEED=7 SEEDS=1)
 	$(BIN)/python -m tests.faults $(ARGS)
@@ -78,6 +86,9 @@ bench: $(VENV)/.test ## how fast each stage is beside the floor of its libraries
 bench-api: $(VENV)/.test ## what a page of events costs among a million, filter by filter (ARGS=100000 for fewer)
 	$(BIN)/python -m tests.bench.api $(ARGS)
 
+bench-console: $(VENV)/.test ## what each page of the console costs among a million events (ARGS='100000 20' for fewer events, rounds)
+	$(BIN)/python -m tests.bench.console $(ARGS)
+
 bench-growth: $(VENV)/.test ## what grows with entitlements, rules, channels, history and processes, and how much (ARGS=rules RUNS=3 SCALE=0.01)
 	$(BIN)/python -m tests.bench.growth $(ARGS)
 
@@ -85,7 +96,7 @@ fix: $(VENV)/.test ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json anew
+schemas: $(VENV)/.test ## write the JSON Schemas under schemas/json again
 	$(BIN)/python -c 'from consumer.serve.role import document; from schemas import export; \
 	  export.main({"openapi.json": document()})'
 
