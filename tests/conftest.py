@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,33 +11,53 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from xdist.workermanage import WorkerController
 
-from consumer.servers import account, choose
-from consumer.servers.contracts import Broker, Database
+from consumer.demo.servers import account, choose
+from consumer.demo.servers.contracts import Broker, PostgresServer
 from consumer.store.database import Database as StoreDatabase
-from tests import places
-from tests.api import Api, talking
-from tests.fakes import Receiver
-from tests.places import MakeTopic
-from tests.service import Deployment, Replica, Topics, environment
-from tests.stores import Store
+from tests.support import places, service
+from tests.support.api import Api, talking
+from tests.support.fakes import Receiver
+from tests.support.forks import Forks
+from tests.support.places import MakeTopic
+from tests.support.service import Deployment, Replica, Topics, environment
+from tests.support.stores import Store
 
 SERVERS = pytest.StashKey[list[str]]()  # what was tried and what serves, for the end of the report
 
 MakeDeployment = Callable[..., Coroutine[None, None, Deployment]]
 Produce = Callable[..., Coroutine[None, None, None]]
 MOST_NAMESPACES = 500  # one for each test that asks for `shared_api`
+OF_ALL = "token-of-all-namespaces"
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """A replica that many tests call, and the namespaces that none of them has taken yet, each with its token."""
 
+    deployment: Deployment
     replica: Replica
     namespaces: Iterator[tuple[str, str]]
 
 
+def reading(token: str) -> str:
+    """The token of the same namespace that may read alone."""
+    return f"read-{token}"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def _forks() -> AsyncIterator[None]:
+    """Commands in forks (tests/support/forks.py); each started anew on a system without Linux' process descriptors."""
+    if not hasattr(os, "pidfd_open"):
+        yield
+        return
+    service.forks = forks = Forks()
+    yield
+    service.forks = None
+    await forks.close()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -76,7 +97,7 @@ def kafka(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def postgres(pytestconfig: pytest.Config) -> Iterator[Database]:
+def postgres(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """The Postgres of the whole run, with the superuser's `url`."""
     say = _say(pytestconfig, "Postgres")
     with account.scratch() as directory, choose.postgres_for_tests(directory, say) as server:
@@ -85,21 +106,21 @@ def postgres(pytestconfig: pytest.Config) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-async def template(postgres: Database) -> AsyncIterator[str]:
+async def template(postgres: PostgresServer) -> AsyncIterator[str]:
     """The name of a migrated database, made once for the run, to be copied."""
     async with places.new_template(postgres.url) as name:
         yield name
 
 
 @pytest.fixture
-async def database(postgres: Database) -> AsyncIterator[str]:
+async def database(postgres: PostgresServer) -> AsyncIterator[str]:
     """The URL of a new, empty database."""
     async with places.new_database(postgres.url) as url:
         yield url
 
 
 @pytest.fixture
-async def migrated(postgres: Database, template: str) -> AsyncIterator[str]:
+async def migrated(postgres: PostgresServer, template: str) -> AsyncIterator[str]:
     """The URL of a new database, as `tollbell migrate` leaves it."""
     async with places.new_database(postgres.url, template=template) as url:
         yield url
@@ -190,18 +211,23 @@ async def api(deploy: MakeDeployment) -> AsyncIterator[Api]:
 
 
 @pytest.fixture(scope="session")
-async def shared(postgres: Database, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
+async def shared(
+    postgres: PostgresServer, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shared]:
     """A replica for the whole run that serves and does nothing else, with tokens for many namespaces."""
     tokens = {f"ns-{n}": f"token-{n}" for n in range(MOST_NAMESPACES)}
     topics = Topics(usage="unused", dead_letters="unused-too")
-    said = ",".join(f"{namespace}:write:{token}" for namespace, token in tokens.items())
+    said = ",".join(
+        f"{namespace}:write:{token},{namespace}:read:{reading(token)}" for namespace, token in tokens.items()
+    )
+    said += f",*:write:{OF_ALL},*:read:{reading(OF_ALL)}"
     async with places.new_database(postgres.url, template=template) as url:
         values = environment(database=url, bootstrap="127.0.0.1:1", topics=topics, TOLLBELL_API_TOKENS=said)
         deployment = Deployment(values, tmp_path_factory.mktemp("shared"))
         async with await deployment.replica("--only", "serve") as replica:
             await replica.ready()
             await replica.logged("role.ready", role="serve")
-            yield Shared(replica, iter(tokens.items()))
+            yield Shared(deployment, replica, iter(tokens.items()))
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("module", "line", "broken"),
     [
-        ("consumer/decide/judge.py", "import random", "The judgement and the contracts are pure"),
+        ("consumer/decide/judge.py", "import random", "The judgement, the formats and the contracts are pure"),
+        ("consumer/formats/slack.py", "import time", "The judgement, the formats and the contracts are pure"),
+        ("consumer/formats/slack.py", "from consumer.store import rendered", "The pipeline"),
         ("consumer/deliver/attempt.py", "from consumer.consume import parse", "The pipeline"),
     ],
 )

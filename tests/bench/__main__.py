@@ -1,6 +1,6 @@
 """`make bench`: how fast each stage is beside the floor of its libraries, in one run; a table, and a JSON file.
 
-ARGS="judging latency"   some of: stages, judging, delivering, latency, sharing, fairness
+ARGS="judging latency"   some of: stages, judging, delivering, disturbing, latency, sharing, fairness
 ROUNDS of each figure are interleaved with the bare loop's; medians and the spread of the ratio are shown.
 """
 
@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from consumer import clock
-from tests.asked import sections
-from tests.bench import delivering, judging, latency, sharing, stages
+from tests.bench import delivering, disturbing, judging, latency, sharing, stages
 from tests.bench.place import Place, place
+from tests.support.asked import sections
 
 Row = dict[str, object]
 Measure = Callable[[Place], Awaitable[Row]]
@@ -26,6 +26,7 @@ SECTIONS: dict[str, list[Measure]] = {
         partial(judging.measure_replicas, load=judging.ALL_FIRING, replicas=2),
     ],
     "delivering": [partial(delivering.measure, load=load) for load in delivering.LOADS],
+    "disturbing": [partial(disturbing.measure, load=load) for load in disturbing.LOADS],
     "latency": [partial(latency.measure, load=load) for load in latency.LOADS],
     "sharing": [
         partial(sharing.measure, kind=kind, is_shared=is_shared)

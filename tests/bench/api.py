@@ -17,15 +17,15 @@ from urllib.parse import parse_qs
 import asyncpg
 
 from consumer import clock, encryption
-from consumer.servers import account, choose
+from consumer.demo.servers import account, choose
 from consumer.store import history, migrate
 from consumer.store.database import Database
-from consumer.store.history import Wanted
+from consumer.store.history import EventFilter
 from schemas import times
-from tests.api import Api, talking
-from tests.many_events import fill
-from tests.plans import Explained, ExplainedDatabase, Plan
-from tests.service import Deployment
+from tests.support.api import Api, talking
+from tests.support.many_events import fill
+from tests.support.plans import Explained, ExplainedDatabase, Plan
+from tests.support.service import Deployment
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 ROUNDS = 7
@@ -91,12 +91,12 @@ async def measure(api: Api, names: dict[str, str]) -> dict[str, dict[str, float]
     }
 
 
-def wanted(query: str) -> Wanted:
+def wanted(query: str) -> EventFilter:
     """Return what the API makes of *query*."""
     given = parse_qs(query)
     alone = {name: values[0] for name, values in given.items()}
     lists: dict[str, Any] = {LISTS[name]: values for name, values in given.items() if name in LISTS}
-    return Wanted(
+    return EventFilter(
         **lists,
         customer=alone.get("customer"),
         since=times.parse(alone["from"]) if "from" in alone else None,

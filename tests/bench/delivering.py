@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -12,16 +13,31 @@ from statistics import median
 import asyncpg
 
 from consumer import clock
+from consumer.formats.preview import samples
 from consumer.store.intervals import lowest_id
+from schemas.rules import RuleType
 from tests.bench.bare import BODY
 from tests.bench.place import LOOK, Place, bare, execute, postgres_cpu, service
 from tests.bench.rules import hook
-from tests.service import ROOT, Deployment
-from tests.webhooks import Authority
+from tests.support.service import ROOT, Deployment
+from tests.support.webhooks import Authority
 
 ROUNDS = 5
 IN_FLIGHT, OF_A_CHANNEL = 500, 8  # the service's defaults
 SLOW = 0.2  # seconds
+EVENT = dict(samples(dt.datetime(2026, 11, 22, 10, tzinfo=dt.UTC)))[RuleType.BALANCE_THRESHOLD]
+FORMATS: dict[str, dict[str, object]] = {
+    "slack": {"format": "slack", "rateLimit": 10_000},
+    "template": {
+        "format": "template",
+        "template": {
+            "To": "{{ data.customer.key }}@example.com",
+            "Subject": "{{ message.title }}",
+            "TextBody": "{{ message.text }}",
+            "Usage": "{{ data.value.usage }}",
+        },
+    },
+}
 EVENTS = """
     INSERT INTO event (id, namespace, rule_id, type, action, payload, occurred_at, recorded_at)
     SELECT $1::text || lpad(n::text, 16, '0'), 'default', 'r', 't', 'triggered', $2, now(), now()
@@ -43,10 +59,11 @@ class Load:
     deliveries: int
     delay: float = 0
     is_tls: bool = False
+    fmt: str = ""  # of a real event; else a body of 1 KB, in the default format
 
     @property
     def name(self) -> str:
-        how = ", over TLS" if self.is_tls else ""
+        how = ", over TLS" if self.is_tls else f", an event as {self.fmt}" if self.fmt else ""
         slow = f" that take {self.delay * 1000:.0f} ms" if self.delay else ""
         return f"delivering to {self.channels} channels{how}{slow}"
 
@@ -60,6 +77,9 @@ LOADS = [
     Load(50, 20_000),
     Load(1000, 20_000),
     Load(50, 20_000, is_tls=True),
+    Load(50, 10_000, fmt="openmeter"),
+    Load(50, 10_000, fmt="slack"),
+    Load(50, 10_000, fmt="template"),
     Load(50, 10_000, delay=SLOW),
     Load(1000, 10_000, delay=SLOW),
 ]
@@ -102,9 +122,9 @@ async def receivers(delay: float = 0, *, certificate: Path | None = None) -> Asy
         await process.wait()
 
 
-async def configured(deployment: Deployment, urls: list[str]) -> list[str]:
+async def configured(deployment: Deployment, urls: list[str], fmt: str = "", **more: object) -> list[str]:
     """Apply a channel for each of *urls*; return their ids, in order."""
-    channels = [hook(f"hook-{n}", url) for n, url in enumerate(urls)]
+    channels = [hook(f"hook-{n}", url) | FORMATS.get(fmt, {}) | more for n, url in enumerate(urls)]
     applied = await deployment.apply(json.dumps({"namespace": "default", "channels": channels, "rules": []}))
     assert applied.status == 0, applied.err
     connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
@@ -129,9 +149,9 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
         place.deployment(partitions=1, **more) as deployment,
     ):
         urls = [to.url(n) for n in range(load.channels)]
-        ids = await configured(deployment, urls)
+        ids = await configured(deployment, urls, load.fmt)
         for n in range(ROUNDS):
-            await fill(deployment, ids, load.deliveries, n)
+            await fill(deployment, ids, load.deliveries, n, EVENT if load.fmt else BODY)
             ours.append(await drained(deployment, to, load.deliveries))
             ca_file = authority.file if load.is_tls else "-"
             floor.append(await bare("post", load.deliveries, load.in_flight, ca_file, *urls))
@@ -154,11 +174,11 @@ async def measure(place: Place, load: Load) -> dict[str, object]:
     }
 
 
-async def fill(deployment: Deployment, channels: list[str], count: int, turn: int) -> None:
+async def fill(deployment: Deployment, channels: list[str], count: int, turn: int, payload: bytes = BODY) -> None:
     """Make *count* deliveries due now, of an event each."""
     url = deployment.environment["TOLLBELL_DATABASE_URL"]
     begin = f"{lowest_id(clock.now())[:9]}{turn}"
-    await execute(url, EVENTS, begin, BODY, count)
+    await execute(url, EVENTS, begin, payload, count)
     await execute(url, DELIVERIES, begin, count, channels)
     await execute(url, "ANALYZE delivery")
 

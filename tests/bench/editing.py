@@ -28,19 +28,19 @@ from consumer import clock, encryption
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.dead_letters import DeadLetter
 from consumer.consume.ingest import Ingest
+from consumer.consume.memory import Memory
 from consumer.consume.rulebook import Rulebook
+from consumer.demo.servers import account, choose
 from consumer.metrics import Metrics
-from consumer.servers import account, choose
 from consumer.store import configuration
 from consumer.store.database import Database
-from consumer.store.memory import Memory
 from schemas import times
-from tests.asked import number, sections
 from tests.bench.place import postgres_cpu
 from tests.bench.rules import hook, quota
-from tests.factories import NOW, kafka_record, native_record
-from tests.places import new_database, new_template
-from tests.service import Deployment, Topics, environment
+from tests.support.asked import number, sections
+from tests.support.factories import NOW, kafka_record, native_record
+from tests.support.places import new_database, new_template
+from tests.support.service import Deployment, Topics, environment
 
 SIZES = (100, 1_000, 6_000, 10_000)
 EDITS, RULES = number("EDITS", 200), number("RULES", 6_000)

@@ -17,8 +17,8 @@ from confluent_kafka import Producer
 from consumer import clock
 from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, postgres_cpu, service
 from tests.bench.rules import hook, quota
-from tests.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
-from tests.service import Deployment
+from tests.support.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
+from tests.support.service import Deployment
 
 ENTITLEMENTS, NAMESPACES, RULES = 100_000, 20, 10  # rules of each namespace: one for each of ten features
 SLICES = 6

@@ -14,7 +14,7 @@ from consumer import clock
 from tests.bench.delivering import Receivers, receivers
 from tests.bench.place import LOOK, Place, postgres_cpu, service
 from tests.bench.rules import hook, quota
-from tests.service import ROOT, Deployment
+from tests.support.service import ROOT, Deployment
 
 CHANNELS = 50  # each with a rule for a feature of its own
 WARM_UP = 3.0  # seconds that are not counted

@@ -20,7 +20,7 @@ from consumer import clock, ids
 from consumer.decide.model import Document, Mark
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.decide.verdict import Delivered
-from consumer.servers import account, choose
+from consumer.demo.servers import account, choose
 from consumer.store import deliveries, migrate, outbox, retention
 from consumer.store.database import Database
 from consumer.store.deliveries import Ended

@@ -17,10 +17,10 @@ import asyncpg
 import psutil
 
 from consumer import clock
-from consumer.servers import account, kafka, postgres
-from consumer.servers.topics import create_topics
-from tests.places import new_database, new_template
-from tests.service import ROOT, Deployment, Topics, environment
+from consumer.demo.servers import account, kafka, postgres
+from consumer.demo.servers.topics import create_topics
+from tests.support.places import new_database, new_template
+from tests.support.service import ROOT, Deployment, Topics, environment
 
 PARTITIONS = 8
 LOOK = 0.02  # seconds between two looks at what is waited for

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from consumer import clock
 from tests.bench.latency import CHANNELS
 from tests.bench.place import PARTITIONS
-from tests.factories import native_record
+from tests.support.factories import native_record
 
 QUIET = 10_000
 TICK = 0.002  # seconds: what is due is sent, then the machine is left to others

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.verification import SECRET
+from tests.support.verification import SECRET
 
 Configured = dict[str, object]
 

@@ -9,14 +9,14 @@ import time
 
 from consumer.consume.dead_letters import DeadLetter
 from consumer.consume.ingest import Ingest
+from consumer.consume.memory import Memory
 from consumer.consume.rulebook import Rulebook
 from consumer.metrics import Metrics
 from consumer.store.database import Database
-from consumer.store.memory import Memory
 from tests.bench.place import Place, postgres_cpu
-from tests.factories import NOW, kafka_record, native_record
-from tests.one_rule import configure
-from tests.places import new_database
+from tests.support.factories import NOW, kafka_record, native_record
+from tests.support.one_rule import configure
+from tests.support.places import new_database
 
 ENTITLEMENTS, ROUNDS, BATCH = 1_000, 40, 500
 KINDS = {"that looks back": {"rearm": "recovery", "notifyOn": ["triggered", "recovered"]}, "that does not": {}}

@@ -16,16 +16,17 @@ from msgspec.structs import replace
 
 from consumer import ids
 from consumer.app import GC_THRESHOLDS
-from consumer.consume.batch import KafkaRecord, Wanted, change, fold, in_parts
+from consumer.consume.batch import KafkaRecord, WantedRecord, change, fold, in_parts
+from consumer.consume.fast_path.sift import settle, sift
+from consumer.consume.fast_path.standings import Standings
 from consumer.consume.fetch import BATCH_RECORDS
-from consumer.consume.sift import settle, sift
 from consumer.decide.model import UNSEEN, AnyDocument
 from consumer.store.catalog import Catalog
-from consumer.store.memory import MemoryKey, Standings
+from consumer.store.memory import MemoryKey
 from schemas.rules import Rule
 from tests.bench.judging import LINES, NAMESPACES, RULES, Load, values
 from tests.bench.place import Place
-from tests.factories import kafka_record, make_rule
+from tests.support.factories import kafka_record, make_rule
 
 ROUNDS, LATEST = 10, dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 
@@ -44,7 +45,7 @@ class Stages:
         yield
         self.seconds[name] += time.process_time() - began
 
-    def write(self, part: list[Wanted]) -> None:
+    def write(self, part: list[WantedRecord]) -> None:
         """Take *part* as far as Postgres, and go on as if that had written it."""
         documents = {one.key: self._documents.get(one.key, UNSEEN) for one in part}
         with self.stage("fold"):

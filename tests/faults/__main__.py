@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer import clock
-from tests.asked import number, refuse
 from tests.faults.cases import CASES
 from tests.faults.run import Outcome, Servers, ended, running
 from tests.faults.servers import serving
-from tests.workload import workloads
+from tests.support.asked import number, refuse
+from tests.support.workload import workloads
 
 EXAMPLES = 6  # namespaces of a run
 HEAD = (

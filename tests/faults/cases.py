@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from consumer import clock
-from tests.fakes import Received
 from tests.faults import half, receivers, under_way
 from tests.faults.run import Run
+from tests.support.fakes import Received
 
 MANY = 20  # webhooks under way at once, for two replicas to be at work
 Case = Callable[[Run], Awaitable[None]]

@@ -1,7 +1,7 @@
 """Memory and descriptors of the sender under odd answers: `python -m tests.faults.flat COUNT` says both, by tenths.
 
-Receivers of a process of its own answer each request with another of `tests.answers`, cut anywhere, and then keep the
-connection open, close or reset it; over TLS every second one.
+Receivers of a process of its own answer each request with another of `tests.support.answers`, cut anywhere, and then
+keep the connection open, close or reset it; over TLS every second one.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from msgspec.structs import replace
 
 from consumer import clock
 from consumer.deliver.webhook import Webhook
-from tests.answers import ANSWERS
-from tests.fakes import RawReceiver, read_request
-from tests.service import ROOT
-from tests.webhooks import LOOPBACK, Authority, make_request
+from tests.support.answers import ANSWERS
+from tests.support.fakes import RawReceiver, read_request
+from tests.support.service import ROOT
+from tests.support.webhooks import LOOPBACK, Authority, make_request
 
 IN_FLIGHT = 100
 TENTHS = 10

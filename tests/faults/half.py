@@ -17,10 +17,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from consumer import clock, ids
-from tests.factories import native_record
 from tests.faults.run import Run
-from tests.progress import read_to_the_end
-from tests.verification import SECRET
+from tests.support.factories import native_record
+from tests.support.progress import read_to_the_end
+from tests.support.verification import SECRET
 
 NAMESPACE = "half"
 LOADED, RATE, RULES = 1000, 2000, 10  # entitlements, records a second, rules made meanwhile

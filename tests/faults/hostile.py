@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.fakes import RawReceiver
 from tests.faults.kinds import EVERY_STATUS, KINDS, Kind, Trust
-from tests.service import ROOT
-from tests.webhooks import Authority
+from tests.support.fakes import RawReceiver
+from tests.support.service import ROOT
+from tests.support.webhooks import Authority
 
 AUTHORITY = "ca.pem"
 EVERY = "every status"

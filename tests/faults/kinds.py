@@ -2,7 +2,7 @@
 
 Two ways are not here, for a replica asks the system's own name servers and has no setting for others, nor needs one: a
 name that is public first and private then, and a name server that is silent. Both are in
-`integration/test_webhook_addresses.py`, with a name server of the test's own.
+`integration/deliver/test_webhook_addresses.py`, with a name server of the test's own.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from tests.fakes import Handler, never, read_request
-from tests.hostile import (
+from tests.support.fakes import Handler, never, read_request
+from tests.support.hostile import (
     BROKEN_BODIES,
     CONTINUE,
     ENDLESS_HEADERS,

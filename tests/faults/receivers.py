@@ -12,14 +12,14 @@ from typing import Any, Final
 import asyncpg
 
 from consumer import clock
-from tests.api import Api, talking
-from tests.factories import native_record
-from tests.fakes import Receiver
 from tests.faults.cost import Cost, quantile, watched
 from tests.faults.hostile import AUTHORITY, EVERY, INSIDE, receivers
 from tests.faults.kinds import KINDS, STATUSES
 from tests.faults.run import Run
-from tests.verification import SECRET, verify
+from tests.support.api import Api, talking
+from tests.support.factories import native_record
+from tests.support.fakes import Receiver
+from tests.support.verification import SECRET, verify
 
 HEALTHY: Final = [f"healthy-{n}" for n in range(3)]
 BATCH: Final = 5  # records, every PACE seconds
@@ -34,6 +34,8 @@ ARRIVING_SECONDS: Final = 60
 ENDING_SECONDS: Final = 150
 # Healthy webhooks' median beside hostile ones. On two cores that others use too it is 0.1 to 0.7 s, most of it for the
 # sheer number of attempts; where one receiver took the thread (`100-continue without end`, once) it was 2.6 to 6 s.
+# Times what others' load stretches it by: two runs beside each other at a load of 14 had 6 to 15 % of a CPU and waited
+# for one ten times as long as they ran, for a median of 17 s. Who takes the thread runs, and stretches nothing.
 MOST_SECONDS: Final = 2.0
 # Measured: 19 at 5 records, 52 at 20, 47 at 60: it goes with the connections, not with what comes over them. One gzip
 # bomb unpacked is 100, one body read for a second is hundreds.
@@ -93,10 +95,10 @@ async def hostile_receivers(run: Run, load: Load) -> Cost:
             wrong = await misjudged(api)
     cost = Cost(before, beside, looks)
     assert wrong == {}, wrong
-    assert quantile(cost.beside, 0.5) < MOST_SECONDS, cost
-    assert cost.grown_mebibytes < MOST_GROWN_MEBIBYTES, cost
-    assert cost.more_files < MOST_MORE_FILES, cost
-    assert cost.left_files < MOST_LEFT_FILES, cost
+    assert quantile(cost.beside, 0.5) < MOST_SECONDS * cost.stretched, f"healthy ones wait: {cost}"
+    assert cost.grown_mebibytes < MOST_GROWN_MEBIBYTES, f"memory: {cost}"
+    assert cost.more_files < MOST_MORE_FILES, f"open files: {cost}"
+    assert cost.left_files < MOST_LEFT_FILES, f"files that stay open: {cost}"
     return cost
 
 

@@ -13,18 +13,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from consumer import clock, ids
-from consumer.servers.kafka import Kafka
-from consumer.servers.postgres import Postgres
-from consumer.servers.topics import create_topics
+from consumer.demo.servers.kafka import ApacheKafka
+from consumer.demo.servers.postgres import Postgres
+from consumer.demo.servers.topics import create_topics
 from tests.conftest import producing
-from tests.fakes import Received, Receiver
 from tests.faults.proxy import Proxy, Trap
 from tests.faults.wires import KafkaWire, PostgresWire
-from tests.ledger import Ledger
-from tests.places import new_database
-from tests.service import Deployment, Replica, Topics, environment
-from tests.stage import PARTITIONS, SETTINGS, Stage, staged
-from tests.workload import Workload
+from tests.support.fakes import Received, Receiver
+from tests.support.ledger import Ledger
+from tests.support.places import new_database
+from tests.support.service import Deployment, Replica, Topics, environment
+from tests.support.stage import PARTITIONS, SETTINGS, Stage, staged
+from tests.support.workload import Workload
 
 SETTLE_SECONDS = 150
 MOMENT_SECONDS = 40
@@ -38,7 +38,7 @@ RETRIES = {
 class Servers:
     """What all runs share: the servers themselves, the ports of the proxies before Kafka, a migrated database."""
 
-    kafka: Kafka
+    kafka: ApacheKafka
     postgres: Postgres
     ports: list[int]
     template: str
@@ -74,7 +74,7 @@ class Run:
 
     stage: Stage
     slots: list[Slot]
-    kafka: Kafka
+    kafka: ApacheKafka
     postgres: Postgres
     dice: random.Random
     stack: AsyncExitStack

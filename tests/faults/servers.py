@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from consumer.servers import account, kafka, network, postgres
+from consumer.demo.servers import account, kafka, network, postgres
 from tests.faults.run import Servers
-from tests.places import new_template
+from tests.support.places import new_template
 
 SLOTS = 3  # for replicas
 

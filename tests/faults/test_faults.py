@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from consumer import clock
+from consumer.demo.servers import choose
 from consumer.errors import Unavailable
-from consumer.servers import choose
 from tests.faults import receivers
 from tests.faults.cases import CASES
 from tests.faults.run import Servers, ended, running
 from tests.faults.servers import serving
-from tests.workload import workloads
+from tests.support.workload import workloads
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,8 +8,8 @@ import pytest
 
 from consumer.store import deliveries, migrate, outbox
 from consumer.store.database import Database
-from tests.one_rule import Expire, configure, make_change, scalar
-from tests.partitions import Connection
+from tests.support.one_rule import Expire, configure, make_change, scalar
+from tests.support.partitions import Connection
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """An event is followed to the record that it was made of: in the log, and in the API."""
 
+import asyncio
 import datetime as dt
 import html
 import json
@@ -9,12 +10,14 @@ import pytest
 from aiohttp import web
 
 from consumer.deliver.webhook import KEPT_BYTES, Webhook
-from tests.api import talking
 from tests.conftest import MakeDeployment, Produce
-from tests.factories import native_record, rules_yaml
-from tests.fakes import Received, Receiver
-from tests.verification import SECRET
-from tests.webhooks import LOOPBACK, make_request
+from tests.support.api import talking
+from tests.support.factories import native_record, rules_yaml
+from tests.support.fakes import RawReceiver, Received, Receiver, read_request
+from tests.support.one_rule import scalar
+from tests.support.service import Deployment
+from tests.support.verification import SECRET
+from tests.support.webhooks import LOOPBACK, make_request
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -39,9 +42,10 @@ async def test_an_event_names_its_record(deploy: MakeDeployment, produce: Produc
         assert event["record"] == record | {"id": "reading-7"}
         (attempt,) = await replica.logged("delivery.attempted", event_id=event["id"])
         assert {name: attempt[name] for name in record} == record
-        said = {"rule_id": event["rule"]["id"], "channel_key": "hook", "channel": "Hook", "source_id": "reading-7"}
+        rule = {"rule_id": event["rule"]["id"], "rule_key": "quota", "rule": event["rule"]["name"]}
+        said = {**rule, "channel_key": "hook", "channel": "Hook", "source_id": "reading-7"}
         assert {name: attempt[name] for name in said} == said
-        assert line["rule"] == event["rule"]["name"]
+        assert {name: line[name] for name in rule} == rule
         assert received.headers.getall("traceparent") == [TRACE]
 
 
@@ -58,6 +62,40 @@ async def test_a_channels_own_traceparent_goes_before_the_records(
 
         (received,) = await receiver.wait_for(1)
         assert received.headers.getall("traceparent") == ["own"]
+
+
+async def test_a_delivery_that_ends_without_an_attempt_is_a_warning_of_its_event(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,10h")
+    rules = rules_yaml(receiver.url(), 80, 100)
+    await deployment.apply(rules, HOOK_SECRET=SECRET)
+    receiver.answer(503)
+    async with await deployment.replica() as replica, talking(replica) as api:
+        await replica.ready()
+        topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+        await produce(topic, native_record(80))
+        (attempt,) = await replica.logged("delivery.attempted", verdict="RetryIn")
+
+        await api("POST", "/channels/key:hook/disable")
+        (swept,) = await replica.logged("delivery.ended")
+        await set_disabled_by_tollbell(deployment)
+        await produce(topic, native_record(100))
+        (_, made) = await replica.logged("delivery.ended", 2)
+
+        why = {"level": "warning", "state": "FAILED", "reason": "channel_disabled"}
+        assert {name: swept[name] for name in why} == {name: made[name] for name in why} == why
+        rule, record = ("rule_id", "rule_key", "rule"), ("topic", "partition", "offset", "source", "source_id")
+        same = ("event_id", *rule, "channel_id", "channel_key", "channel", *record)
+        assert {name: swept[name] for name in same} == {name: attempt[name] for name in same}
+        assert {name: made[name] for name in rule} == {name: attempt[name] for name in rule}
+        assert (made["topic"], made["partition"], made["offset"], made["deliveries"]) == (topic, 0, 1, 1)
+
+
+async def set_disabled_by_tollbell(deployment: Deployment) -> None:
+    await scalar(
+        deployment.environment["TOLLBELL_DATABASE_URL"], "UPDATE channel SET disabled_by = 'tollbell' RETURNING 1"
+    )
 
 
 async def test_a_delivery_that_has_failed_is_a_warning_with_the_answer_and_without_a_secret(
@@ -97,3 +135,18 @@ async def test_a_secret_that_an_answer_repeats_is_masked_before_the_answer_is_cu
         outcome = await webhook.send(make_request(receiver.url(), headers={"X-Key": 'Bearer sk_"live"_<&>0123456789'}))
 
     assert (outcome.status, "***" in outcome.body, "live" in outcome.body) == (400, True, False)
+
+
+async def test_a_path_that_an_answer_repeats_is_masked() -> None:
+    async def repeats(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        body = b"Cannot %s" % request.partition(b" HTTP/1.1")[0]
+        writer.write(b"HTTP/1.1 404 X\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+    async with (
+        RawReceiver(repeats) as receiver,
+        Webhook(dt.timedelta(seconds=5), allowed=LOOPBACK) as webhook,
+    ):
+        outcome = await webhook.send(make_request(f"{receiver.url()}/services/T00000001/aBcDeFgHiJkLmNoPqRsTuVwX"))
+
+    assert (outcome.status, outcome.body) == (404, "Cannot POST /***")

@@ -7,9 +7,9 @@ import pytest
 
 from consumer.metrics import ATTEMPT_OUTCOMES
 from tests.conftest import MakeDeployment, Produce
-from tests.factories import native_record, rules_yaml
-from tests.fakes import RawReceiver, Receiver, never, read_request
-from tests.verification import SECRET, verify
+from tests.support.factories import native_record, rules_yaml
+from tests.support.fakes import RawReceiver, Receiver, never, read_request
+from tests.support.verification import SECRET, verify
 
 TWO_CHANNELS = """\
 channels:

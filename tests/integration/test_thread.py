@@ -3,9 +3,9 @@
 import json
 
 from tests.conftest import MakeDeployment, Produce
-from tests.factories import native_record, openmeter_record, rules_yaml
-from tests.fakes import Receiver
-from tests.verification import SECRET, verify
+from tests.support.factories import native_record, openmeter_record, rules_yaml
+from tests.support.fakes import Receiver
+from tests.support.verification import SECRET, verify
 
 
 async def test_a_usage_record_becomes_a_signed_webhook(

@@ -11,12 +11,14 @@ import asyncpg
 import pytest
 
 from consumer import clock
+from consumer.demo.servers import account, choose
+from consumer.demo.servers.contracts import PostgresServer as Server
 from consumer.errors import StoreUnavailable
-from consumer.servers import account, choose
-from consumer.servers.contracts import Database as Server
-from consumer.store.database import Database
+from consumer.store.database import COMMAND_TIMEOUT, Database
 from tests.conftest import MakeDeployment
-from tests.service import Deployment
+from tests.faults.proxy import Proxy
+from tests.faults.wires import PostgresWire
+from tests.support.service import Deployment
 
 Changed = Callable[[dict[str, str]], dict[str, str]]
 
@@ -33,6 +35,10 @@ def wrong_password(url: str) -> str:
     return re.sub(r":[^:@/]*@", ":bad-pass@", url, count=1)
 
 
+def escaped_by_chance(url: str) -> str:
+    return re.sub(r":[^:@/]*@", ":bad%20pass@", url, count=1)
+
+
 def with_parameter(url: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}no_such_setting=1"
 
@@ -43,6 +49,11 @@ REFUSED: list[tuple[str, Changed, str]] = [
         "a wrong password",
         with_url(wrong_password),
         "password authentication failed for user .*: check the user and the password in TOLLBELL_DATABASE_URL",
+    ),
+    (
+        "a password with a % that escapes what follows",
+        with_url(escaped_by_chance),
+        r"check the user and the password in TOLLBELL_DATABASE_URL \(there, a % itself is written %25\), and pg_hba",
     ),
     (
         "a database that is not there",
@@ -80,7 +91,20 @@ async def test_what_a_server_refuses_ends_run_with_the_line_of_check(
     assert statuses == (1, 1)
     [failed] = [line for line in checked.splitlines() if line.startswith("FAIL")]
     assert re.search(says, failed), failed
-    assert re.fullmatch(f"tollbell: .*{says}.*\n", ran), ran
+    line = json.loads(ran)  # the only one: said once
+    assert (line["level"], line["event"]) == ("error", "app.failed")
+    assert re.search(says, line["error"]), ran
+
+
+async def test_why_run_has_ended_is_a_line_of_text_where_the_log_is(deploy: MakeDeployment) -> None:
+    deployment = await deploy(TOLLBELL_LOG_FORMAT="text", TOLLBELL_LOG_LEVEL="error")
+
+    ran = await deployment.tollbell("run", TOLLBELL_TOPICS_USAGE="no-such-topic")
+
+    assert ran.status == 1
+    assert re.fullmatch(r'\S+Z error   app.failed error="Kafka: .*topic no-such-topic: create it.*"\n', ran.err), (
+        ran.err
+    )
 
 
 async def waiting(deployment: Deployment, check: str, **changed: str) -> str:
@@ -188,3 +212,22 @@ async def test_another_host_of_the_url_is_tried(migrated: str, nobody: str) -> N
 
     assert await database.now()
     await database.close()
+
+
+async def test_a_postgres_that_hangs_is_not_ready_long_before_statements_end(deploy: MakeDeployment) -> None:
+    deployment = await deploy(TOLLBELL_LOG_LEVEL="info")
+    url = urlsplit(deployment.environment["TOLLBELL_DATABASE_URL"])
+    async with Proxy(url.port or 5432, PostgresWire) as proxy:
+        login = url.netloc.rpartition("@")[0]
+        through = url._replace(netloc=f"{login}@127.0.0.1:{proxy.port}").geturl()
+        async with await deployment.replica("--only", "serve", TOLLBELL_DATABASE_URL=through) as replica:
+            await replica.logged("role.ready")
+
+            proxy.freeze()
+            [line] = await replica.logged("loop.waiting", name="postgres", seconds=COMMAND_TIMEOUT - 10)
+            status, body = await replica.http("/readyz")
+
+            assert line["error"] == json.loads(body)["checks"]["postgres"] == "Postgres: no answer in time"
+            assert status == 503
+            proxy.mend()
+            await replica.logged("loop.resumed", name="postgres")

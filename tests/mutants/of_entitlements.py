@@ -2,13 +2,22 @@
 
 from tests.mutants.mutant import Mutant
 
+CROSSING = "consumer/decide/rules/crossing.py"
 ENTITLEMENTS = "consumer/decide/entitlements.py"
 RESET = "consumer/decide/rules/entitlement_reset.py"
 CLOSE = "consumer/decide/rules/balance_threshold.py"
-PAYLOADS = "consumer/decide/payloads.py"
 PERIOD_ENDS = "consumer/consume/period_ends.py"
 
+OF_LEVELS = [
+    ("at <= changed_at)", "at < changed_at)", "a record of the same moment changes the coarse level"),
+    ("if at < begins or (", "if (", "a record of before its period has a level of it"),
+    ("if is_fall and changed_at is not None", "if False and changed_at", "a level that hovers is written each time"),
+    ("(level is None or level < known)", "level is None", "a fall does not wait"),
+    ("resets=NO_RESETS, level=None, level_at=None)", "resets=NO_RESETS)", "a period that is over has a level"),
+]
+
 MUTANTS = [
+    *(Mutant(ENTITLEMENTS, *change, by="unit/test_coarse_levels.py") for change in OF_LEVELS),
     Mutant(ENTITLEMENTS, "if snapshot.is_deleted:", "if False:", "a delete is judged as a snapshot"),
     Mutant(
         ENTITLEMENTS,
@@ -41,21 +50,21 @@ MUTANTS = [
         "a record of the same moment re-arms or recovers",
     ),
     Mutant(
-        ENTITLEMENTS,
-        "found.is_watched |= bool(finding.marks) and spec.looks_back",
-        "found.is_watched |= bool(finding.marks)",
+        CLOSE,
+        "is_watched=bool(marks) and spec.looks_back",
+        "is_watched=bool(marks)",
         "every record of a plain rule that has fired is written",
     ),
     Mutant(
-        ENTITLEMENTS,
-        "found.is_watched |= bool(finding.marks) and spec.looks_back",
-        "found.is_watched |= spec.looks_back",
+        CLOSE,
+        "is_watched=bool(marks) and spec.looks_back",
+        "is_watched=spec.looks_back",
         "every record is written before anything has fired",
     ),
     Mutant(
-        ENTITLEMENTS,
-        "if reason is not Reason.SAME_PERIOD:",
-        "if reason is Reason.RESET_MANUAL:",
+        RESET,
+        "has_reset=True",
+        "has_reset=reason is Reason.RESET_MANUAL",
         "a rollover that a snapshot showed is told again by the reset record",
     ),
     Mutant(
@@ -124,13 +133,13 @@ MUTANTS = [
     ),
     Mutant(
         RESET,
-        "return Reason.ALREADY_RESET if is_told else Reason.RESET_MANUAL",
+        "return Reason.ALREADY_RESET if is_notified else Reason.RESET_MANUAL",
         "return Reason.ALREADY_RESET",
         "a reset record of the known period is not told",
     ),
     Mutant(
         RESET,
-        "return Reason.ALREADY_RESET if is_told else Reason.RESET_MANUAL",
+        "return Reason.ALREADY_RESET if is_notified else Reason.RESET_MANUAL",
         "return Reason.RESET_MANUAL",
         "a reset record that comes again is told again",
     ),
@@ -141,25 +150,25 @@ MUTANTS = [
         "a record of a period that is over moves the end of the entitlement",
     ),
     Mutant(
-        ENTITLEMENTS,
-        "period_from=end, reason=Reason.RESET_AUTOMATIC, at=end",
-        "period_from=document.period_from, reason=Reason.RESET_AUTOMATIC, at=end",
+        RESET,
+        "period_from=over.at,\n        reason=Reason.RESET_AUTOMATIC",
+        "period_from=over.period_from,\n        reason=Reason.RESET_AUTOMATIC",
         "the clock tells of the period that has ended",
     ),
     Mutant(
         ENTITLEMENTS,
-        "_by_reset(found, rule, snapshot, begins, seen)",
-        "_by_reset(found, rule, snapshot, begins, before)",
+        "EntitlementRecord(snapshot, begins, before, document, reset_after, is_late)",
+        "EntitlementRecord(snapshot, begins, before, before, reset_after, is_late)",
         "a later period is no reset",
     ),
     Mutant(
-        ENTITLEMENTS,
+        RESET,
         "at=snapshot.reset_at if snapshot.reset_at and begins == snapshot.period_from else begins",
         "at=begins",
         "a reset record's own time is lost",
     ),
     Mutant(
-        ENTITLEMENTS,
+        RESET,
         "at=snapshot.reset_at if snapshot.reset_at and begins == snapshot.period_from else begins",
         "at=snapshot.reset_at or begins",
         "an anchor that moved back was reset long ago",
@@ -286,13 +295,13 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "(at == known and snapshot.is_deleted)",
-        "snapshot.is_deleted",
+        "    if is_newest or (at == newest and snapshot.is_deleted):",
+        "    if is_newest or snapshot.is_deleted:",
         "a late delete silences the clock",
     ),
     Mutant(
         ENTITLEMENTS,
-        "    if not is_newer and not (at == known and snapshot.is_deleted):",
+        "    if not is_newer and not snapshot.is_deleted:",
         "    if not is_newer:",
         "a delete of the newest record's moment is not noted",
     ),
@@ -301,12 +310,6 @@ MUTANTS = [
         'changed["period_to"] = to',
         "pass",
         "the clock ends a period at an end that was moved",
-    ),
-    Mutant(
-        ENTITLEMENTS,
-        "(to is None or begins is None or to > begins)",
-        "True",
-        "an end before the start that counts ends the period",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -322,9 +325,15 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "if document.deleted_at is None or at > document.deleted_at:",
+        "if is_newest or (at == newest and snapshot.is_deleted):",
         "if True:",
         "a record that begins a period before the delete undoes it",
+    ),
+    Mutant(
+        ENTITLEMENTS,
+        "if is_newest or (at == newest and snapshot.is_deleted):",
+        "if is_newest:",
+        "of two records as new as each other, the one that deletes is not believed",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -370,8 +379,8 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "if newest is None or at > newest:",
-        "if is_newer:",
+        "is_newest = newest is None or at > newest\n",
+        "is_newest = is_newer\n",
         "a late record gives access back to who has cancelled",
     ),
     Mutant(
@@ -423,8 +432,8 @@ MUTANTS = [
         "a reset is notified again though nothing has fired since",
     ),
     Mutant(
-        ENTITLEMENTS,
-        "after=_reset_after(seen, begins) if begins != (seen.begins_at or seen.period_from) else None,",
+        RESET,
+        "after=record.reset_after if begins != (before.begins_at or before.period_from) else None,",
         "after=None,",
         "a rollover that a record shows gives no access back to who was cut off since",
     ),
@@ -433,19 +442,19 @@ MUTANTS = [
         "reasons.update(as_written(judged.reasons, judged.occurrences, one.was_made))",
         "reasons.update(judged.reasons)",
         "a reset that was made before counts twice",
-        by="integration/test_clock.py",
+        by="integration/consume/test_clock.py",
     ),
     Mutant(
         PERIOD_ENDS,
         "feature = document.feature or feature_ref(",
         "feature = feature_ref(",
         "the clock does not ask by an id that the last record left out",
-        by="integration/test_clock.py",
+        by="integration/consume/test_clock.py",
     ),
     Mutant(
-        PAYLOADS,
-        "return _hashed(*about) if after is None else",
-        "return _hashed(*about) if True else",
+        RESET,
+        "return about if self.after is None else",
+        "return about if True else",
         "the second reset of a start is a duplicate of the first",
     ),
     Mutant(
@@ -462,19 +471,19 @@ MUTANTS = [
     ),
     Mutant(
         CLOSE,
-        "    if not spec.tells_recovery:\n        return ()\n",
+        "    if not spec.notifies_recovery:\n        return ()\n",
         "",
         "who asked for none gets recoveries",
     ),
     Mutant(
         CLOSE,
-        'mark.state == "fired" and mark.is_told]',
-        "mark.is_told]",
+        'mark.state == "fired" and mark.is_notified]',
+        "mark.is_notified]",
         "what has recovered recovers once more",
     ),
     Mutant(
         CLOSE,
-        'mark.state == "fired" and mark.is_told]',
+        'mark.state == "fired" and mark.is_notified]',
         'mark.state == "fired"]',
         "a recovery without its triggered",
     ),
@@ -503,20 +512,20 @@ MUTANTS = [
         "a rollover that the clock has not told is told by nobody",
     ),
     Mutant(
-        PAYLOADS,
-        "case Crossing(snapshot=Snapshot(period_from=shown, period_to=end)) if shown != start:",
-        "case Crossing(snapshot=Snapshot(period_from=shown, period_to=end)) if False:",
+        CROSSING,
+        "if isinstance(snapshot, Snapshot) and snapshot.period_from != start:",
+        "if False:",
         "an event of a period that moved back says the start as shown",
     ),
     Mutant(
-        PAYLOADS,
-        'value={"hasAccess": True} if crossing.is_closing else about.value',
+        CROSSING,
+        'value={"hasAccess": True} if self.is_closing else about.value',
         "value=about.value",
         "a recovery of last month has the amounts of this one",
     ),
     Mutant(
-        PAYLOADS,
-        'return "period_end" if crossing.is_closing else "level"',
+        CROSSING,
+        'return "period_end" if self.is_closing else "level"',
         'return "level"',
         "nobody sees that it was the period that ended",
     ),

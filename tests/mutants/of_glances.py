@@ -2,13 +2,15 @@
 
 from tests.mutants.mutant import Mutant
 
-GLANCE = "schemas/glance.py"
-STANDING = "consumer/decide/standing.py"
+GLANCE = "consumer/consume/fast_path/glance.py"
+STANDING = "consumer/consume/fast_path/standing.py"
 INGEST = "consumer/consume/ingest.py"
 BATCH = "consumer/consume/batch.py"
-MEMORY = "consumer/store/memory.py"
-ON_POSTGRES = "integration/test_glances.py"
-STALE = "integration/test_stale_memory.py"
+MEMORY = "consumer/consume/memory.py"
+STANDINGS = "consumer/consume/fast_path/standings.py"
+SIFT = "consumer/consume/fast_path/sift.py"
+ON_POSTGRES = "integration/consume/test_glances.py"
+STALE = "integration/consume/test_stale_memory.py"
 TOGETHER = "property/test_standing.py"
 
 # What becomes what, and what would then be passed over.
@@ -47,6 +49,18 @@ OF_STANDING = [
     ),
     (" or document.ended or", " or", "a record of a period that was ended stands"),
     ("if snapshot.is_deleted or ", "if ", "a delete stands"),
+    (
+        "if level != known and snapshot.calculated_at <= changed_at:",
+        "if snapshot.calculated_at < changed_at and False:",
+        "what is older than the coarse level is judged again and again, however often it is replayed",
+    ),
+    (
+        "levels.coarse_amount(known + 10,",
+        "levels.coarse_amount(known + 20,",
+        "a rise of the coarse level is passed over",
+    ),
+    ("if level == known > 0:", "if False:", "a fall of the coarse level is passed over"),
+    ("else changed_at + FALL_PAUSE", "else _LAST", "a fall that waits is never written"),
     ('("usage_below", min)', '("usage_below", max)', "all lines but the last are passed over"),
 ]
 
@@ -54,35 +68,35 @@ MUTANTS = [
     *(Mutant(GLANCE, *change, by="unit/test_glance.py") for change in OF_GLANCE),
     *(Mutant(STANDING, *change, by="unit/test_standing.py") for change in OF_STANDING),
     Mutant(
-        "consumer/consume/sift.py",
+        SIFT,
         "            standings.drop(key)\n",
         "",
         "what comes after a crossing in a batch is passed over",
         by=TOGETHER,
     ),
     Mutant(
-        "consumer/consume/sift.py",
+        SIFT,
         "            and (found.under.turn == turn or standings.holds(found.under))\n",
         "",
         "a new rule waits for its entitlements to move",
         by=TOGETHER,
     ),
     Mutant(
-        MEMORY,
+        STANDINGS,
         "            self.turn += 1\n",
         "",
         "where an entitlement stood under the old rules is believed under the new ones",
         by=TOGETHER,
     ),
     Mutant(
-        MEMORY,
+        STANDINGS,
         "            if rules is not under.rules:\n",
         "            if False:\n",
         "rules that have changed are taken for the same",
         by=TOGETHER,
     ),
     Mutant(
-        MEMORY,
+        STANDINGS,
         "                found.rules, found.turn = None, -1\n",
         "                pass\n",
         "quiet entitlements keep all the rules that there ever were",

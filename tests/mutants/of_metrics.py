@@ -6,7 +6,7 @@ LAG = "consumer/consume/lag.py"
 METRICS = "consumer/metrics.py"
 RECORD = "consumer/store/sql/deliveries/record.sql"
 FAILING = "consumer/store/sql/paces/failing.sql"
-SERVED = "tests/integration/test_metrics.py"
+SERVED = "tests/integration/serve/test_metrics.py"
 
 MUTANTS = [
     Mutant(
@@ -64,5 +64,12 @@ MUTANTS = [
         "",
         "a disabled channel is shown as failing for ever",
         by=SERVED,
+    ),
+    Mutant(
+        "consumer/deliver/consents.py",
+        '"refused" if is_refusal else "unanswered"',
+        '"refused"',
+        "a receiver that is down looks as if it had taken its consent back",
+        by="integration/deliver/test_handshake.py",
     ),
 ]

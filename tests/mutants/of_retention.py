@@ -2,12 +2,12 @@
 
 from tests.mutants.mutant import Mutant
 
-ROWS = "integration/test_retention_rows.py"
+ROWS = "integration/store/test_retention_rows.py"
 
 MUTANTS = [
     Mutant(
         "consumer/retention.py",
-        "for what in (Removable.EVENTS, Removable.JOBS):",
+        "for what in (Removable.EVENTS, Removable.JOBS, Removable.TEMPLATES):",
         "for what in (Removable.EVENTS, Removable.JOBS, Removable.ENTITLEMENTS):",
         "a record of a notified period that is read again makes a second event",
         by=ROWS,

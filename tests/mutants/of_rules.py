@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 CATALOG = "consumer/store/catalog.py"
 RULEBOOK = "consumer/consume/rulebook.py"
 MIGRATION = "consumer/store/migrations/0002_01_rule_revisions.sql"
-ON_POSTGRES = "integration/test_rulebook.py"
+ON_POSTGRES = "integration/consume/test_rulebook.py"
 CHANGES = "property/test_catalog.py"
 
 MUTANTS = [
@@ -70,13 +70,13 @@ MUTANTS = [
         "ORDER BY id\n",
         "ORDER BY id DESC\n",
         "an editor and a batch wait for each other: one of them is ended by Postgres",
-        by="integration/test_edits_of_many.py",
+        by="integration/commands/test_edits_of_many.py",
     ),
     Mutant(
         "consumer/commands/apply.py",
         "            edit.keep = not dry_run and any(step.is_change for step in steps)\n",
         "            edit.keep = not dry_run\n",
         "every replica loads rules that have not changed",
-        by="integration/test_apply.py",
+        by="integration/commands/test_apply.py",
     ),
 ]

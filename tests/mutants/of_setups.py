@@ -63,6 +63,6 @@ MUTANTS = [
         "os.O_WRONLY | os.O_CREAT | os.O_EXCL",
         "os.O_WRONLY | os.O_CREAT",
         "secrets of another run, which nothing else has, are overwritten",
-        by="integration/test_apply.py",
+        by="integration/commands/test_apply.py",
     ),
 ]

@@ -2,9 +2,12 @@
 
 from tests.mutants.mutant import Mutant
 
+INVOICE_CREATED = "consumer/decide/rules/invoice_created.py"
+INVOICE_CHANGE = "consumer/decide/rules/invoice_change.py"
+CROSSING = "consumer/decide/rules/crossing.py"
+ENTITLEMENT_RESET = "consumer/decide/rules/entitlement_reset.py"
 INVOICES = "consumer/decide/invoices.py"
 UPDATED = "consumer/decide/rules/invoice_updated.py"
-PAYLOADS = "consumer/decide/payloads.py"
 VERDICT = "consumer/decide/verdict.py"
 OUTCOME = "consumer/decide/outcome.py"
 BACKOFF = "consumer/decide/backoff.py"
@@ -15,12 +18,22 @@ NATIVE = "schemas/native.py"
 THRESHOLDS = "schemas/thresholds.py"
 
 MUTANTS = [
-    Mutant(INVOICES, "invoice.previous or document.state", "document.state", "the record's own word does not count"),
-    Mutant(INVOICES, "invoice.previous or document.state", "invoice.previous", "what was seen does not count"),
     Mutant(
-        INVOICES,
-        "invoice.previous or document.state",
-        "document.state or invoice.previous",
+        UPDATED,
+        "previous = invoice.previous or before.state",
+        "previous = before.state",
+        "the record's own word does not count",
+    ),
+    Mutant(
+        UPDATED,
+        "previous = invoice.previous or before.state",
+        "previous = invoice.previous",
+        "what was seen does not count",
+    ),
+    Mutant(
+        UPDATED,
+        "previous = invoice.previous or before.state",
+        "previous = before.state or invoice.previous",
         "what was seen counts before the record's own word",
     ),
     Mutant(
@@ -36,15 +49,15 @@ MUTANTS = [
         "a late record makes the next change one from an old state",
     ),
     Mutant(
-        INVOICES,
-        "Reason.GATHERING if invoice_updated.is_gathering(invoice) else Reason.INVOICE_CREATED",
-        "Reason.INVOICE_CREATED",
+        INVOICE_CREATED,
+        "if is_gathering(invoice):",
+        "if False:",
         "an invoice that only gathers is told",
     ),
     Mutant(
-        INVOICES,
-        "case InvoiceUpdatedSpec() as spec if not invoice.is_created:",
-        "case InvoiceUpdatedSpec() as spec:",
+        UPDATED,
+        "return not invoice.is_created",
+        "return True",
         "a created invoice is told as updated",
     ),
     Mutant(UPDATED, "invoice.at < seen.as_of", "invoice.at <= seen.as_of", "a record of the same moment is late"),
@@ -74,45 +87,48 @@ MUTANTS = [
         "a short status matches though the one before was of it",
     ),
     Mutant(
-        UPDATED,
+        INVOICE_CHANGE,
         "return short_status(invoice.state) == GATHERING",
         "return invoice.state == GATHERING",
         "an extended gathering state is told",
     ),
-    Mutant(PAYLOADS, "if occurrence.episode > 1:", "if occurrence.episode >= 1:", "a first crossing waits for ever"),
+    Mutant(CROSSING, "if self.episode > 1:", "if self.episode >= 1:", "a first crossing waits for ever"),
     Mutant(
-        PAYLOADS,
-        "return _of_crossing(occurrence, occurrence.episode, Action.TRIGGERED)",
+        CROSSING,
+        "return self._identity(self.episode, Action.TRIGGERED)",
         "return None",
         "a recovery overtakes what it recovers from",
     ),
     Mutant(
-        PAYLOADS,
-        "return _of_crossing(occurrence, occurrence.episode - 1, Action.RECOVERED)",
-        "return _of_crossing(occurrence, occurrence.episode - 1, Action.TRIGGERED)",
+        CROSSING,
+        "return self._identity(self.episode - 1, Action.RECOVERED)",
+        "return self._identity(self.episode - 1, Action.TRIGGERED)",
         "an episode overtakes the recovery before it",
     ),
     Mutant(
-        PAYLOADS,
-        "        case Reset(period_from=start):\n            return start",
-        "        case Reset(at=start):\n            return start",
+        ENTITLEMENT_RESET,
+        "return self.period_from\n",
+        "return self.at\n",
         "a reset's timestamp is not its period's start",
     ),
     Mutant(
-        PAYLOADS,
-        'ResetPart("manual" if reset.reason is Reason.RESET_MANUAL else "automatic"',
+        ENTITLEMENT_RESET,
+        'ResetPart("manual" if self.reason is Reason.RESET_MANUAL else "automatic"',
         'ResetPart("manual"',
         "every reset is called manual",
     ),
     Mutant(
-        PAYLOADS,
-        "        **shown,\n",
+        INVOICE_CHANGE,
+        "            **shown,\n",
         "",
         "an invoice's event has no invoice",
     ),
     Mutant(OUTCOME, "self.status <= 299", "self.status <= 399", "a redirect counts as delivered"),
     Mutant(OUTCOME, "200 <= self.status", "100 <= self.status", "an informational answer counts as delivered"),
     Mutant(VERDICT, "outcome.status == GONE", "outcome.status == TOO_MANY_REQUESTS", "429 disables the channel"),
+    Mutant(VERDICT, "outcome.refusal is Refusal.GONE or", "", "a webhook of Slack that is gone is asked for days"),
+    Mutant(VERDICT, "if outcome.refusal is Refusal.PERMANENT:", "if False:", "a refused message is tried for 28 hours"),
+    Mutant(OUTCOME, "is_2xx and self.refusal is None", "is_2xx", "a 200 that is a failure is a success"),
     Mutant(VERDICT, "interrupted < FREE_INTERRUPTIONS", "interrupted <= FREE_INTERRUPTIONS", "a sixth is free"),
     Mutant(
         VERDICT,
@@ -313,27 +329,69 @@ MUTANTS = [
         "            connection.abort()\n            asyncio.get_running_loop().call_soon(reached.close)\n",
         "            reached.close()\n",
         "a receiver that ends its handshake as time is up breaks the connection that gets its descriptor",
-        by="integration/test_webhook_turns.py",
+        by="integration/deliver/test_webhook_turns.py",
     ),
     Mutant(
         "consumer/deliver/http/pool.py",
         "            connection.abort()  # cancelled",
         "            pass  # cancelled",
         "a connection whose request was cancelled as its answer came is open for ever",
-        by="integration/test_webhook_turns.py",
+        by="integration/deliver/test_webhook_turns.py",
     ),
     Mutant(
         "consumer/deliver/http/pool.py",
         "if connection.is_quiet:",
         "if connection.is_open:",
         "an answer to nothing is the next request's",
-        by="integration/test_webhook_turns.py",
+        by="integration/deliver/test_webhook_turns.py",
     ),
     Mutant(
         "consumer/deliver/http/connection.py",
         "return _INCOMING if self._answer is None or self._answer.status is None else _INCOMING[:PART_BYTES]",
         "return _INCOMING[:PART_BYTES]",
         "the end of a long head over TLS is lost where the receiver ends at once",
-        by="integration/test_webhook_turns.py",
+        by="integration/deliver/test_webhook_turns.py",
+    ),
+    Mutant(
+        "consumer/deliver/http/wire.py",
+        "            return size\n",
+        "            raise\n",
+        "a receiver that refuses a body and closes is a reset",
+        by="integration/deliver/test_webhook_early.py",
+    ),
+    Mutant(
+        "consumer/deliver/http/connection.py",
+        "return not self._transport.get_write_buffer_size() and self._wire.is_flushed",
+        "return True",
+        "a webhook waits behind a body that its receiver has answered and never reads",
+        by="integration/deliver/test_webhook_early.py",
+    ),
+    Mutant(
+        "consumer/deliver/http/race.py",
+        "len(self._running) < MOST_AT_ONCE and self._spare.take()",
+        "True",
+        "a host name with hundreds of silent addresses takes all sockets",
+        by="integration/deliver/test_webhook_races.py",
+    ),
+    Mutant(
+        "consumer/serve/connections.py",
+        "            if request.transport in self._open:\n                self._wait(connection)\n",
+        "            if request.transport in self._open:\n",
+        "three thousand connections that wait for a request keep everybody else out",
+        by="integration/deliver/test_http_connections.py",
+    ),
+    Mutant(
+        "consumer/serve/connections.py",
+        "        self.is_busy = False\n        self._time_head()\n",
+        "        self.is_busy = False\n",
+        "half a head behind a request stays for as long as it likes",
+        by="integration/deliver/test_http_connections.py",
+    ),
+    Mutant(
+        "consumer/deliver/shortage.py",
+        "if began >= self._lacked_at:",
+        "if True:",
+        "a shortage that 500 attempts meet leaves one in flight",
+        by="unit/test_taken.py",
     ),
 ]

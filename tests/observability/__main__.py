@@ -21,7 +21,7 @@ import aiohttp
 from consumer import clock, errors
 from tests.observability.scraping import EVERY, FASTER, Prometheus, scraping
 from tests.observability.staging import Stage, staged
-from tests.panels import GRAFANA, queries
+from tests.support.panels import GRAFANA, queries
 
 STORY = {"TollbellDeadLetters"}  # of the one record that is not understood
 # The story's receiver is busy once, for half a second. Each replica looks for failing channels every 5 s in its own
@@ -78,7 +78,8 @@ async def tell(stage: Stage, prometheus: Prometheus, report: Report) -> None:
     await stage.tell()
     for one in stage.services:  # for the panel of the API
         url = one.metrics_url.replace("/metrics", "/api/v1/notification/rules")
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        headers = {"Authorization": f"Bearer {stage.place.api_token.reveal()}"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as answer:
             assert answer.status == 200, await answer.text()
     report.say("the story's records, events, 2xx, retries, dead letters", await stage.counts())
     await clock.wait(asyncio.Event(), CALM)

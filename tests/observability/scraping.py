@@ -15,9 +15,9 @@ import aiohttp
 import yaml
 
 from consumer import clock
-from consumer.servers import network
-from consumer.servers.process import Process
-from tests import prometheus
+from consumer.demo.servers import network
+from consumer.demo.servers.process import Process
+from tests.support import prometheus
 
 FASTER = 60  # an alert that waits five minutes waits five seconds here
 EVERY = 0.5  # seconds between two scrapes, and two evaluations: of a rate over 5 s, ten samples

@@ -14,16 +14,16 @@ from aiokafka import AIOKafkaProducer
 from consumer import clock
 from consumer.demo import service, story
 from consumer.demo.ending import Counts, expected_counts
-from consumer.demo.place import Place
+from consumer.demo.place import DemoPlace
 from consumer.demo.receiver import Receiver
-from consumer.demo.records import DAY, Records
-from consumer.demo.service import Service, Tollbell
+from consumer.demo.records import DAY, StoryRecords
+from consumer.demo.servers import account, kafka, postgres
+from consumer.demo.servers.topics import create_topics
+from consumer.demo.service import Service, TollbellCommands
 from consumer.demo.steps import Clock, Record, Topic, Usage, answers
-from consumer.servers import account, kafka, postgres
-from consumer.servers.topics import create_topics
 from schemas import signing_secrets, times
 from schemas.secret import Secret
-from tests.factories import native_record
+from tests.support.factories import native_record
 
 REPLICAS = 2
 PATIENCE = 60.0  # seconds for a step of the story
@@ -59,12 +59,12 @@ class Stage:
         kafka: which is stopped.
     """
 
-    kafka: kafka.Kafka
-    place: Place
+    kafka: kafka.ApacheKafka
+    place: DemoPlace
     services: list[Service]
     producer: AIOKafkaProducer
     receiver: Receiver
-    records: Records
+    records: StoryRecords
     is_flowing: bool = False
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -144,9 +144,9 @@ async def staged(scratch: Path) -> AsyncIterator[Stage]:
     async with contextlib.AsyncExitStack() as stack:
         broker = stack.enter_context(kafka.local(stack.enter_context(account.scratch())))
         database = stack.enter_context(postgres.embedded(stack.enter_context(account.scratch())))
-        place = Place(broker, database, scratch, run)
+        place = DemoPlace(broker, database, scratch, run)
         await create_topics(broker, dict.fromkeys(place.topics.values(), REPLICAS))
-        records = Records(run, place.namespace, clock.now())
+        records = StoryRecords(run, place.namespace, clock.now())
         receiver = await stack.enter_async_context(Receiver(secret, token, records.period_number))
         elsewhere = await stack.enter_async_context(broken())
         producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap)
@@ -161,8 +161,8 @@ async def staged(scratch: Path) -> AsyncIterator[Stage]:
         yield Stage(broker, place, services, producer, receiver, records)
 
 
-async def _configure(tollbell: Tollbell, scratch: Path, elsewhere: str) -> None:
+async def _configure(tollbell: TollbellCommands, scratch: Path, elsewhere: str) -> None:
     await tollbell.command("migrate")
     file = scratch / "trickle.yaml"
     file.write_text(TRICKLE.format(works=f"{elsewhere}/works", fails=f"{elsewhere}/fails"))
-    await tollbell.command("apply", str(file))
+    await tollbell.command("apply", str(file), "--secrets-file", str(scratch / "secrets"))

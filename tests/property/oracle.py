@@ -61,7 +61,7 @@ class Story(Told):
             why = unwanted(rules[name], record, event.says, is_late=is_update and record.at < newest)
             why = why or ("duplicate" if event[:3] in self.identities else "")
             self.reasons.append(why or ("state_changed" if is_update else "invoice_created"))
-            self.events += [] if why else [event]
+            self.add(*[] if why else [event])
         if rules and record.at >= newest:
             self.invoices[record.about] = (record.at, record.state)
 
@@ -100,7 +100,7 @@ class Story(Told):
         for name in (name for name, rule in rules.items() if rule.type == "reset"):
             is_known = (memory.ended and start == memory.end) or (name, *identity) in memory.resets
             self.reasons.append("same_period" if not kind else "already_reset" if is_known else f"reset_{kind}")
-            self.events += [Event(name, about, identity, kind)] if kind and not is_known else []
+            self.add(*[Event(name, about, identity, kind)] if kind and not is_known else [])
             memory.resets |= {(name, *identity)} if kind else set()
 
     def _cross(self, name: str, record: Shown, memory: Memory) -> bool:
@@ -148,11 +148,11 @@ def speak(record: Shown, memory: Memory, begins: float | None) -> bool:
     if record.at > memory.known and begins == memory.begins and not memory.ended and record.end > begins:
         memory.end = record.end
     before = memory.feature
-    if record.at > max(memory.known, memory.newest):
+    newest = max(memory.known, memory.newest)
+    if record.at > newest:
         memory.active_to = record.active_to
         memory.feature = record.feature if record.feature[0] or record.feature[1] != before[1] else before
-    is_newest = record.at > memory.known or (record.at == memory.known and record.kind == "delete")
-    if is_newest and record.at > memory.deleted_at:
+    if record.at > newest or (record.at == newest and record.kind == "delete"):
         memory.deleted_at = record.at if record.kind == "delete" else -inf
     return memory.feature != before
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.deliver.http.answer import Answer, NotHttp
-from tests.answers import ANSWERS, Said
+from tests.support.answers import ANSWERS, Said
 
 KEPT = 4096
 

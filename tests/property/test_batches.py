@@ -9,9 +9,9 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.consume.records import UNPACKED_LIMIT, BadBatch, Records, Unreadable
+from consumer.consume.aiokafka_patch.records import UNPACKED_LIMIT, BadBatch, Records, UnreadableBatch
 from schemas.reading import RejectReason
-from tests.batches import CODECS, batch, record
+from tests.support.batches import CODECS, batch, record
 
 BYTES = st.none() | st.binary(max_size=20)
 NAMES = st.binary(max_size=8) | st.sampled_from([b"", b"ce_id", b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80", b"\\xe9"])
@@ -62,7 +62,7 @@ def test_a_batch_that_is_damaged_is_said_to_be_and_ends_the_fetch(
 
     ((_, _, value, _),) = read(damaged + whole, 7)
 
-    assert isinstance(value, Unreadable)
+    assert isinstance(value, UnreadableBatch)
     assert (value.at, value.why) == (7, "its checksum is wrong")
 
 
@@ -81,7 +81,7 @@ def test_a_batch_whose_checksum_is_right_and_its_content_is_not_raises_nothing(
     found = read(bytes(whole))
 
     assert len(found) <= len(sent)
-    assert not any(isinstance(value, Unreadable) for _, _, value, _ in found)
+    assert not any(isinstance(value, UnreadableBatch) for _, _, value, _ in found)
     for _, _, value, _ in found:
         if isinstance(value, BadBatch):
             assert value == whole

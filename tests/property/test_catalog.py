@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from consumer.store.catalog import EMPTY, Catalog
 from schemas.rules import Rule, RuleId, read_spec
 from schemas.sources import Invoice
-from tests.factories import NOW
 from tests.property.world import NoInvoice
+from tests.support.factories import NOW
 
 IDS = [f"rule-{n}" for n in range(6)]
 NAMESPACES = ("default", "other")

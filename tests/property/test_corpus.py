@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import fuzzed
-from tests.fuzzed import Example
+from tests.support import fuzzed
+from tests.support.fuzzed import Example
 
 
 def why(example: Example) -> str:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import fuzzed, openmeter_examples
-from tests.factories import native_record, openmeter_record
-from tests.records import native_invoice, native_reset
+from tests.support import fuzzed, openmeter_examples
+from tests.support.factories import native_record, openmeter_record
+from tests.support.records import native_invoice, native_reset
 
 VALID: Final = (
     native_record(90),

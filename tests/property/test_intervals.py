@@ -56,6 +56,11 @@ def test_ids_sort_by_time_and_names_as_intervals_do(one: dt.datetime, other: dt.
     assert (containing(one) < containing(other)) == (containing(one).name < containing(other).name)
 
 
+def test_before_1970_no_id_was_made() -> None:
+    for at in (dt.datetime.min.replace(tzinfo=UTC), dt.datetime(1969, 12, 31, tzinfo=UTC)):
+        assert lowest_id(at) == "0" * 26
+
+
 @given(MOMENTS)
 def test_an_interval_begins_on_a_monday_and_has_a_name_that_says_which(at: dt.datetime) -> None:
     interval = containing(at)

@@ -10,13 +10,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.consume.fast_path.glance import look
 from schemas import events, times
-from schemas.glance import look
 from schemas.parse import Ignored, Reject, parse
 from schemas.sources import Invoice, Snapshot, Unmetered
-from tests import openmeter_examples
-from tests.factories import native_record, openmeter_record
-from tests.records import native_invoice, native_reset
+from tests.support import openmeter_examples
+from tests.support.factories import native_record, openmeter_record
+from tests.support.records import native_invoice, native_reset
 
 TIME = "2026-11-22T10:15:30Z"
 LATEST = dt.datetime(2026, 12, 31, tzinfo=dt.UTC)

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer import clock
-from consumer.consume import polls, records
-from tests.batches import CODECS, batch, record
+from consumer.consume import aiokafka_patch
+from consumer.consume.aiokafka_patch import polls
+from tests.support.batches import CODECS, batch, record
 
 POLL_BYTES = 4_000
 FETCHED_BYTES = 3_000
@@ -89,8 +90,7 @@ class Reading:
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polls, "POLL_BYTES", POLL_BYTES)
     monkeypatch.setattr(polls, "FETCHED_BYTES", FETCHED_BYTES)
-    records.install()
-    polls.install()
+    aiokafka_patch.install()
 
 
 # Two records that fill a poll to the byte, of which neither has a key, and a third.

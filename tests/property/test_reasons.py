@@ -2,7 +2,7 @@
 
 from hypothesis import given
 
-from consumer.decide.reasons import ACTIONS, REASONS
+from consumer.decide.rules import ACTIONS, REASONS
 from tests.property.strategies import EVERY_TYPE, LIVES, billed, ruled
 from tests.property.words import Billed, Rule, Shown
 from tests.property.world import World

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from consumer import ids
 from consumer.consume.batch import fold
-from consumer.consume.sift import Sifted, settle, sift
+from consumer.consume.fast_path.sift import Sifted, settle, sift
+from consumer.consume.fast_path.standings import Standings
 from consumer.decide.model import UNSEEN, AnyDocument
-from consumer.decide.payloads import occurred_at
 from consumer.store.catalog import Catalog
-from consumer.store.memory import MemoryKey, Standings
+from consumer.store.memory import MemoryKey
 from schemas import times
-from tests.factories import kafka_record, openmeter_record
 from tests.property.strategies import AMOUNTS, ENTITLEMENTS, INVOICE_RULES, LIVES, NAMES, ONE, ruled, thresholds
 from tests.property.words import Rule, Shown
 from tests.property.world import World, time, told
+from tests.support.factories import kafka_record, openmeter_record
 
 LATEST = time(10_000)
 EDITED_EVERY = 3  # batches
@@ -109,7 +109,7 @@ class Run:
     def _judge(self, sifted: Sifted) -> None:
         documents = {one.key: self.documents.get(one.key, UNSEEN) for one in sifted.wanted}
         for key, state in fold(sifted.wanted, documents, ids.new).states.items():
-            self.told += [(told(one), one.reason, occurred_at(one)) for one, _ in state.occurrences]
+            self.told += [(told(one), one.reason, one.occurred_at) for one, _ in state.occurrences]
             self.reasons.update(state.reasons)
             self.documents[key] = state.document
             settle(self._standings, state, state.document)
@@ -141,7 +141,9 @@ def batched(records: st.SearchStrategy[list[Shown]]) -> st.SearchStrategy[Batche
     )
 
 
-USAGES = st.sampled_from(["5", "50", "79.5", "80", "80.0", "8E+1", "85", "99.99999999999999", "100", "130", "-3"])
+USAGES = st.sampled_from(
+    ["5", "50", "79.5", "80", "80.0", "8E+1", "85", "99.99999999999999", "100", "130", "-3", "999", "1000", "1500"]
+)
 # As producers write them: of one entitlement, one after the other, hardly anything but the usage changes.
 STEADY = st.lists(
     st.builds(

@@ -127,10 +127,7 @@ class Told:
     ignoring: dict[tuple[str, Line], tuple[int, float]] = field(default_factory=dict)  # since which edit, and when
     memories: dict[About, Memory] = field(default_factory=dict)
     invoices: dict[About, tuple[float, str | None]] = field(default_factory=dict)  # the newest time, and the state then
-
-    @property
-    def identities(self) -> set[tuple[object, ...]]:
-        return {event[:3] for event in self.events}
+    identities: set[tuple[object, ...]] = field(default_factory=set)  # of the events: a soak tells a hundred thousand
 
     def covering(self, types: set[str], about: About, feature: Sequence[str] = ()) -> dict[str, Rule]:
         return {n: r for n, r in sorted(self.rules.items()) if r.type in types and r.covers(about, feature)}
@@ -138,5 +135,9 @@ class Told:
     def tell(self, event: Event) -> bool:
         """Return whether the event is made: once for its identity, also where an earlier start comes back."""
         is_new = event[:3] not in self.identities
-        self.events += [event] if is_new else []
+        self.add(*[event] if is_new else [])
         return is_new
+
+    def add(self, *events: Event) -> None:
+        self.identities |= {event[:3] for event in events}
+        self.events += events

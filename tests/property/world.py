@@ -10,18 +10,22 @@ from decimal import Decimal
 from fractions import Fraction
 from math import inf, isinf
 
+from msgspec.structs import replace
+
 from consumer import ids
-from consumer.consume.batch import Folded, Wanted, change, fold
+from consumer.consume.batch import Folded, WantedRecord, change, fold
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Crossing, Document, Occurrence, Reason, Reset
+from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, AnyDocument, Document, Occurrence, Reason
 from consumer.decide.payloads import identity
+from consumer.decide.rules.crossing import Crossing
+from consumer.decide.rules.entitlement_reset import Reset
 from consumer.store.catalog import EMPTY
 from consumer.store.memory import EntitlementKey, InvoiceKey, MemoryKey, key_of
 from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, ignoring, read_spec
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent, Unmetered
-from tests.factories import NOW, NoOrigin, kafka_record
 from tests.property import words
 from tests.property.words import CLOCK_DELAY, About, Billed, Event, Line, Shown
+from tests.support.factories import NOW, NoOrigin, kafka_record
 
 EVER = -100_000  # minutes: before whatever happens here
 TYPES = {
@@ -128,6 +132,11 @@ def told(one: Occurrence) -> Event:
     return Event(one.rule.id, about, (one.invoice.state, one.invoice.source, one.invoice.event_id), one.previous)
 
 
+def unleveled(document: AnyDocument) -> AnyDocument:
+    """Return what is judged on."""
+    return replace(document, level=None, level_at=None) if isinstance(document, Document) else document
+
+
 class World:
     """Rules, memory and events, as the database holds them."""
 
@@ -163,7 +172,7 @@ class World:
         """As `Ingest.batch` has it, all written at once."""
         sources = [source(record) for record in records]
         about = [(one, self.catalog.about(one)) for one in sources]
-        wanted = [Wanted(kafka_record(), key_of(one), one, rules) for one, rules in about if rules]
+        wanted = [WantedRecord(kafka_record(), key_of(one), one, rules) for one, rules in about if rules]
         for one in wanted:
             self.documents.setdefault(one.key, UNSEEN_INVOICE if isinstance(one.key, InvoiceKey) else UNSEEN)
         folded = fold(wanted, self.documents, ids.new).states

@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 from consumer import clock
-from tests.service import Deployment
 from tests.setups import cases, kafka, postgres
 from tests.setups.cases import Case
+from tests.support.service import Deployment
 
 WAITS = "waits"
 PATIENCE = 25.0  # seconds until `run` must have ended, waited, or be ready
@@ -83,7 +83,8 @@ async def run(deployment: Deployment, role: str) -> tuple[str, int | str]:
 
 def last(lines: list[dict[str, object]], status: int) -> tuple[str, int]:
     """Return the line that `run` ended with."""
-    texts = [str(line["text"]).strip() for line in lines if line["event"] == "not json"]
+    texts = [str(line["error"]) for line in lines if line["event"] == "app.failed"]
+    texts += [str(line["text"]).strip() for line in lines if line["event"] == "not json"]
     return " | ".join(texts) or str(lines[-1:]), status
 
 

@@ -28,7 +28,7 @@ _KINDS = {
 
 
 def all_rights(who: str) -> list[Right]:
-    """Return what deploy/README.md names."""
+    """Return what docs/operating.md names."""
     reading = [(who, operation, f"topic:{topic}") for topic in INPUTS for operation in ("READ", "DESCRIBE_CONFIGS")]
     letters = [(who, operation, f"topic:{LETTERS}") for operation in ("WRITE", "READ", "DESCRIBE_CONFIGS")]
     return [*reading, *letters, (who, "READ", f"group:{GROUP}"), (who, "WRITE", "transactional_id:tollbell-check")]

@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import quantiles
 
 from consumer import clock
-from tests.asked import number
 from tests.faults.run import Outcome, Run, ended, running
 from tests.faults.servers import serving
 from tests.soak.growth import Bound, quarters
@@ -25,7 +24,8 @@ from tests.soak.load import steady
 from tests.soak.picture import draw
 from tests.soak.strikes import STRIKES
 from tests.soak.watch import ROWS, Series, Watch
-from tests.workload import workloads
+from tests.support.asked import number
+from tests.support.workload import workloads
 
 VARIED = 20  # namespaces with the oracle's own records
 ENTITLEMENTS = 500

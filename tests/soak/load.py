@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 from tests.property.words import Line, Rule, Shown
-from tests.workload import Workload
+from tests.support.workload import Workload
 
 VISITS = 40  # records of an entitlement in a period, each a minute of its own time
 ALLOWANCE = 36

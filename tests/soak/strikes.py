@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from consumer import clock
-from consumer.servers.contracts import Server
-from tests.fakes import Received
+from consumer.demo.servers.contracts import Server
 from tests.faults.cases import MOMENTS
 from tests.faults.run import Run, Slot
+from tests.support.fakes import Received
 
 AWAY = 20.0  # seconds: longer than a session of the group and a lease
 SHORT = 8.0  # seconds: shorter than the retry schedule

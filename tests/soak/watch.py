@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from consumer import clock
 from tests.faults.run import Run
-from tests.stage import PARTITIONS
+from tests.support.stage import PARTITIONS
 
 EVERY = 5.0  # seconds
 PATIENCE = 4.0  # seconds for one look at a server, which may be away

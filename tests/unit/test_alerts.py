@@ -12,9 +12,9 @@ import yaml
 from consumer.errors import Unavailable
 from consumer.serve.role import document
 from consumer.store import queries
-from tests import prometheus
-from tests.expressions import faults, known
 from tests.observability.scraping import faster
+from tests.support import prometheus
+from tests.support.expressions import faults, known
 
 ALERTS = prometheus.alerts()
 RUNBOOKS = (prometheus.ROOT / "docs/runbooks.md").read_text()
@@ -26,7 +26,20 @@ STATEMENT = "tollbell_postgres_statement_seconds"
 
 
 # Modules whose statements no record and no delivery waits for.
-MAY_BE_SLOW = ["configuration", "database", "features", "history", "jobs", "offsets", "rendered", "retention"]
+MAY_BE_SLOW = [
+    "configuration",
+    "database",
+    "features",
+    "flags",
+    "history",
+    "jobs",
+    "levels",
+    "offsets",
+    "overview",
+    "rendered",
+    "replicas",
+    "retention",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,10 @@ def first_attempts(late: str, all_of_them: str) -> dict[str, str]:
     return {series(f"{FIRST}_bucket", le="60.0"): late, series(f"{FIRST}_count"): all_of_them}
 
 
+BUILD = series("tollbell_build_info")
+UP = series("up")
+OTHER_REPLICA = series("tollbell_build_info", instance="b")
+OTHER_BUILD = series("tollbell_build_info", job="other")
 READY = series("tollbell_ready", check="consume")
 AGE = series("tollbell_consumer_lag_seconds", topic="usage", partition="0")
 LAG = series("tollbell_consumer_lag", topic="usage", partition="0")
@@ -75,7 +92,9 @@ PAGE = {"_sum": series(f"{STATEMENT}_sum", statement="history/by_event"),
         "_count": series(f"{STATEMENT}_count", statement="history/by_event")}  # fmt: skip
 
 CASES = {
-    "TollbellAbsent": Case({series("up"): "0x20"}, {series("tollbell_build_info"): "1x20"}, 6),
+    "TollbellAbsent": Case({series("up"): "0x20"}, {BUILD: "1x20"}, 6),
+    # One of two of its job; and one that is alone, which is another alert's.
+    "TollbellReplicaGone": Case({UP: "1x3 0x20", OTHER_REPLICA: "1x20"}, {UP: "1x3 0x20", BUILD: "1x3 stale"}, 9),
     # A restart of two minutes is no outage.
     "TollbellNotReady": Case({READY: "1x3 0x10"}, {READY: "1x3 0x1 1x8"}, 8),
     # As good as the age itself: that nothing is known of it. Of a replica that does not consume, nothing need be.
@@ -113,11 +132,15 @@ CASES = {
 }  # fmt: skip
 # What else fires each: the second half of an `or`.
 ALSO = {
+    "TollbellAbsent": ({BUILD: "1x3 stale", OTHER_BUILD: "1x20"}, 12),  # one of two deployments
     "TollbellLagSeconds": ({READY: "1x10", AGE: "0x2 _x10"}, 8),
     "TollbellRetentionStuck": ({AHEAD: "2x70", OLDEST_PARTITION: "10400000x70", KEEP: "7776000x70"}, 65),
 }
 # And what else does not: near misses.
 NEITHER = {
+    "TollbellAbsent": ({BUILD: "1x3 stale _x3 1x20"}, 20),  # a restart
+    # A restart of three minutes; and, for good, a target of another job.
+    "TollbellReplicaGone": ({UP: "1x3 0x3 1x20", series("up", job="other"): "0x30", OTHER_REPLICA: "1x30"}, 20),
     "TollbellLagSeconds": ({READY: "1x10", AGE: "0x2 _x1 0x10"}, 10),  # a scrape was missed
     "TollbellOutboxOld": ({OLDEST: "0 60 119 0+60x2 0x10", PAUSED: "0x20"}, 15),
     "TollbellFirstAttemptLate": (first_attempts("0+0x90", "0+0.2x90"), 90),  # a dozen in an hour, all late

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.openapi import problems_of_answer
+from tests.support.openapi import problems_of_answer
 
 BASE = "/api/v1/notification"
 ID = "01K9ZBC3K9YJ4M2V7Q8R5T6W1X"

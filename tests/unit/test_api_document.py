@@ -43,8 +43,8 @@ def test_what_an_answer_has_may_be_put_back() -> None:
     rules = ("BalanceThresholdRuleConfig", "ResetRuleConfig", "InvoiceCreatedRuleConfig", "InvoiceUpdatedRuleConfig")
     put_back: set[str] = set().union(*(schemas[name]["properties"] for name in rules))
 
-    assert schemas["Rule"]["properties"].keys() <= put_back
-    assert schemas["Channel"]["properties"].keys() <= schemas["ChannelConfig"]["properties"].keys()
+    assert schemas["NotificationRule"]["properties"].keys() <= put_back
+    assert schemas["NotificationChannel"]["properties"].keys() <= schemas["ChannelConfig"]["properties"].keys()
     assert schemas["ChannelConfig"]["additionalProperties"] is False
 
 

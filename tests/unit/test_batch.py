@@ -12,7 +12,7 @@ from consumer.consume.batch import (
     RECORD_EVENT_BYTES,
     STATEMENT_BYTES,
     Folded,
-    Wanted,
+    WantedRecord,
     change,
     fold,
     in_parts,
@@ -22,19 +22,19 @@ from consumer.decide.model import UNSEEN, AnyDocument, Document, Reason
 from consumer.decide.payloads import identity
 from consumer.store.memory import EntitlementKey, MemoryKey, key_of
 from schemas.sources import About, SourceEvent, Unmetered
-from tests.factories import NOW, NoOrigin, kafka_record, make_rule, make_snapshot
+from tests.support.factories import NOW, NoOrigin, kafka_record, make_rule, make_snapshot
 
 KEY = EntitlementKey("default", "ent-1")
 OTHER = EntitlementKey("default", "ent-2")
 RULE = make_rule(percents=[50, 80])
 
 
-def wanted(*sources: SourceEvent, timestamp: int = 1_795_342_530_000) -> list[Wanted]:
+def wanted(*sources: SourceEvent, timestamp: int = 1_795_342_530_000) -> list[WantedRecord]:
     records = [kafka_record(offset=n, timestamp=timestamp + n) for n, _ in enumerate(sources)]
-    return [Wanted(record, key_of(one), one, [RULE]) for record, one in zip(records, sources, strict=True)]
+    return [WantedRecord(record, key_of(one), one, [RULE]) for record, one in zip(records, sources, strict=True)]
 
 
-def folded(records: list[Wanted], documents: dict[MemoryKey, AnyDocument]) -> dict[MemoryKey, Folded]:
+def folded(records: list[WantedRecord], documents: dict[MemoryKey, AnyDocument]) -> dict[MemoryKey, Folded]:
     return fold(records, documents, ids.new).states
 
 
@@ -153,11 +153,11 @@ def test_what_is_refused_is_split_with_each_entitlement_whole() -> None:
     assert smaller(parts[0]) == [[parts[0][0]], [parts[0][1]]]
 
 
-def large(size: int, *, percents: list[object]) -> list[Wanted]:
+def large(size: int, *, percents: list[object]) -> list[WantedRecord]:
     """Three records whose events have *size* bytes and more; of two entitlements."""
     rule = make_rule(percents=percents)
     sources = [make_snapshot(90, entitlement_id=name, origin=Large(size)) for name in ("ent-1", "ent-2", "ent-1")]
-    return [Wanted(kafka_record(), key_of(one), one, [rule]) for one in sources]
+    return [WantedRecord(kafka_record(), key_of(one), one, [rule]) for one in sources]
 
 
 class Large(NoOrigin):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumer.decide import breaker
 from consumer.decide.breaker import Breaker, Endurance, Open, Run, StopSending, judge
 from consumer.decide.outcome import Outcome, OutcomeClass
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 BREAKER = Breaker(failures=5, pause=dt.timedelta(seconds=5), longest=dt.timedelta(minutes=5))
 ENDURANCE = Endurance(lasting=dt.timedelta(days=5), attempts=10, events=2)

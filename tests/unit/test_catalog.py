@@ -6,7 +6,7 @@ import pytest
 
 from consumer.store.catalog import EMPTY, Catalog
 from schemas.rules import Rule
-from tests.factories import make_rule
+from tests.support.factories import make_rule
 
 
 def found(catalog: Catalog, feature_id: str, feature_key: str, namespace: str = "default") -> list[str]:

@@ -1,10 +1,13 @@
 """Channels: what may be configured; secrets go in and are not seen again."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from schemas import channels
 from schemas.channels import ChannelConfig
 from schemas.secret import Secret
 
@@ -47,7 +50,19 @@ def test_secrets_are_in_no_form_of_it() -> None:
         ({"type": "EMAIL"}, "Input should be 'WEBHOOK'"),
         ({"name": ""}, "at least 1 character"),
         ({"name": "n" * 257}, "at most 256 characters"),
-        ({"format": "slack"}, "Input should be 'openmeter'"),
+        ({"format": "smoke"}, "Input should be 'openmeter'"),
+        ({"secrets": {"a-b": "hush-hush"}}, "match pattern"),
+        ({"secrets": {"a": ""}}, "must have 6 to 4096 characters"),
+        ({"secrets": {f"a{n}": "hush-hush" for n in range(21)}}, "at most 20 items"),
+        ({"secrets": {"key": "hush!"}}, "must have 6 to 4096 characters"),
+        ({"secrets": {"key": ""}}, "must have 6 to 4096 characters"),
+        ({"requestOrigin": "https://tollbell.example.com"}, "must be a DNS name"),
+        ({"requestOrigin": "127.0.0.1"}, "must be a DNS name"),
+        ({"requestOrigin": "a\r\nx: y"}, "must be a DNS name"),
+        ({"contentMode": "batched"}, "'structured' or 'binary'"),
+        ({"permanentStatuses": [429]}, "429 asks for another try, or for none ever again"),
+        ({"permanentStatuses": [500]}, "less than or equal to 499"),
+        ({"template": "hush" * 20_000}, "has 80002 bytes as JSON: at most 65536"),
         ({"url": "ftp://hush-hush"}, "has a scheme that is not http or https"),
         ({"url": "https://user:hush-hush@example.com"}, "has a user or password before the host"),
         ({"url": 5}, "valid string"),
@@ -98,6 +113,74 @@ def test_a_channel_may_have_a_schedule_a_concurrency_and_an_expiry_of_its_own() 
     assert own.model_dump(by_alias=True)["expireAfter"] == "10m"
 
 
+def test_what_is_stored_together_is_without_defaults_and_has_no_secret() -> None:
+    made = channel(
+        metadata={"team": "red"},
+        rateLimit=0.5,
+        secretUrl=True,
+        secrets={"key": "hush-hush"},
+        permanentStatuses=[422, 400, 422],
+    )
+
+    assert json.loads(channels.rest(made)) == {"metadata": {"team": "red"}, "secretUrl": True, "rateLimit": 0.5}
+    assert channels.rest(channel()) == "{}"
+    assert made.permanent_statuses == (400, 422)
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        ({}, "https://example.com/h?token=hush"),
+        ({"secretUrl": True}, "https://example.com/***"),
+        ({"format": "slack"}, "https://example.com/***"),
+        ({"format": "pagerduty"}, "https://example.com/h?token=hush"),
+    ],
+)
+def test_a_secret_url_is_shown_as_its_origin(changed: dict[str, Any], shown: str) -> None:
+    made = channel(url="https://example.com/h?token=hush", **changed)
+
+    assert channels.shown_url(made) == shown
+    assert "hush" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secret"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/hush", True),
+        ("https://HOOKS.slack-gov.com./services/T0/B0/hush", True),
+        ("https://ptb.discord.com/api/webhooks/1/hush", True),
+        ("https://prod-1.westus.logic.azure.com:443/workflows/x?sig=hush", True),
+        ("https://default1.environment.api.powerplatform.com/x?sig=hush", True),
+        ("https://hooks.slack.com.example.com/hush", False),
+        ("https://logic.azure.com.example.com/hush", False),
+        ("https://events.pagerduty.com/v2/enqueue", False),
+    ],
+)
+@pytest.mark.parametrize("fmt", ["openmeter", "template"])
+def test_a_url_of_a_target_is_a_secret_whatever_is_sent_there(url: str, fmt: str, *, is_secret: bool) -> None:
+    """Blocks of one's own, by a template, to Slack."""
+    made = channel(url=url, format=fmt)
+
+    assert channels.is_url_secret(made) is is_secret
+    assert ("hush" in channels.shown_url(made)) is (not is_secret and "hush" in url)
+
+
+def test_a_template_is_kept_by_its_hash_and_its_content_type() -> None:
+    tree = {"text": "{{ event.id }}", "n": Decimal("1.50")}
+    names = [
+        channels.stored_format(channel(template=tree)),
+        channels.stored_format(channel(template=tree, contentType="form")),
+        channels.stored_format(channel(template=tree | {"n": 2})),
+    ]
+
+    assert channels.template_text(channel(template=tree)) == '{"text":"{{ event.id }}","n":1.50}'
+    assert [name.rpartition(":")[0] for name in names] == ["template:json", "template:form", "template:json"]
+    assert len(set(names)) == 3
+    assert channels.stored_format(channel(format="flat")) == "flat"
+    assert channels.stored_format(channel(format="cloudevents")) == "cloudevents"
+    assert channels.stored_format(channel(format="cloudevents", contentMode="binary")) == "cloudevents:binary"
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -114,3 +197,10 @@ def test_a_channel_may_have_a_schedule_a_concurrency_and_an_expiry_of_its_own() 
 def test_one_that_could_not_work_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         channel(**changed)
+
+
+def test_a_name_to_ask_as_and_a_mask_that_keeps_a_secret_are_taken() -> None:
+    made = channel(format="cloudevents", requestOrigin="Tollbell.example.com", secrets={"key": "***"})
+
+    assert made.request_origin == "Tollbell.example.com"
+    assert str((made.secrets or {})["key"]) == "***"

@@ -5,13 +5,14 @@ import json
 import msgspec
 import pytest
 
+from consumer import formats
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, UNSEEN_INVOICE
 from consumer.decide.payloads import payload
-from consumer.deliver import formats
-from tests.factories import make_rule, make_snapshot
-from tests.records import make_invoice
-from tests.rules import rule_of
+from consumer.deliver import bodies
+from tests.support.factories import make_rule, make_snapshot
+from tests.support.records import make_invoice
+from tests.support.rules import rule_of
 
 EVENT = b'{"id":"e-1","type":"invoice.created","timestamp":"2026-11-22T10:15:30Z","data":%s}'
 
@@ -20,7 +21,7 @@ def test_a_crossing_has_every_attribute_and_its_data() -> None:
     [crossing] = judge([make_rule(percents=[80])], make_snapshot(90), UNSEEN).occurrences
     body = payload(crossing, "e-1")
 
-    made = json.loads(formats.render("cloudevents", body))
+    made = json.loads(formats.render("cloudevents", body).body)
 
     whole = json.loads(body)
     assert made == {
@@ -38,7 +39,7 @@ def test_a_crossing_has_every_attribute_and_its_data() -> None:
 def test_an_invoice_is_its_subject() -> None:
     [change] = judge([rule_of("invoice.created")], make_invoice(is_created=True), UNSEEN_INVOICE).occurrences
 
-    made = json.loads(formats.render("cloudevents", payload(change, "e-1")))
+    made = json.loads(formats.render("cloudevents", payload(change, "e-1")).body)
 
     assert (made["type"], made["subject"]) == ("tollbell.invoice.created", made["data"]["id"])
 
@@ -47,7 +48,7 @@ def test_an_invoice_is_its_subject() -> None:
 def test_every_number_keeps_the_digits_that_it_was_written_with(number: str) -> None:
     data = b'{"rule":{"id":"r"},"id":"i-1","total":%s}' % number.encode()
 
-    assert b'"data":' + data + b"}" in formats.render("cloudevents", EVENT % data)
+    assert b'"data":' + data + b"}" in formats.render("cloudevents", EVENT % data).body
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", EVENT % b"{}", EVENT % b'{"rule":{}}'])
@@ -57,5 +58,18 @@ def test_what_is_no_event_is_refused(body: bytes) -> None:
 
 
 def test_its_media_type_says_that_it_is_a_cloudevent_and_every_other_formats_is_json() -> None:
-    assert formats.content_type("cloudevents") == "application/cloudevents+json"
-    assert {formats.content_type(one) for one in ("openmeter", "flat", "of-tomorrow")} == {"application/json"}
+    assert bodies.content_type("cloudevents") == "application/cloudevents+json"
+    assert {bodies.content_type(one) for one in ("openmeter", "flat", "of-tomorrow")} == {"application/json"}
+
+
+def test_in_binary_mode_the_attributes_are_headers_made_of_the_payload_alone() -> None:
+    payload_ = EVENT % b'{"rule":{"id":"r"},"id":"i-1"}'
+
+    assert dict(formats.cloudevents.binary_headers(payload_)) == {
+        "ce-specversion": "1.0",
+        "ce-id": "e-1",
+        "ce-source": "/api/v1/notification/rules/r",
+        "ce-type": "tollbell.invoice.created",
+        "ce-subject": "i-1",
+        "ce-time": "2026-11-22T10:15:30Z",
+    }

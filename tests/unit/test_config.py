@@ -9,7 +9,7 @@ import pytest
 from consumer import config, encryption
 from consumer.errors import ConfigInvalid
 from schemas.secret import Secret
-from tests.webhooks import Authority
+from tests.support.webhooks import Authority
 
 URL = "postgresql://tollbell:hush-hush@db/tollbell"
 
@@ -76,6 +76,11 @@ def test_a_duration_of_no_end_is_refused(text: str) -> None:
         config.parse_duration(text)
 
 
+@pytest.mark.parametrize(("text", "prefix"), [("/tollbell", "/tollbell"), ("/x/y-1.2/", "/x/y-1.2")])
+def test_the_consoles_prefix_is_a_path_without_a_slash_at_its_end(text: str, prefix: str) -> None:
+    assert read(CONSOLE_PREFIX=text).console_prefix == prefix
+
+
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [("127.0.0.1:8080", "127.0.0.1", 8080), ("[::]:80", "::", 80), ("0.0.0.0:0", "0.0.0.0", 0)],
@@ -114,6 +119,11 @@ def test_where_to_listen_is_host_and_port(text: str, host: str, port: int) -> No
         ("KAFKA_SASL_MECHANISM", "GSSAPI", "Input should be 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'"),
         ("LOG_LEVEL", "INFO", "Input should be 'debug', 'info', 'warning' or 'error'"),
         ("LOG_FORMAT", "xml", "Input should be 'json' or 'text'"),
+        ("CONSOLE", "yes", "Input should be 'on' or 'off'"),
+        ("CONSOLE_PREFIX", "tollbell", "must be a path such as /tollbell"),
+        ("CONSOLE_PREFIX", "//evil.example", "must be a path such as /tollbell"),
+        ("CONSOLE_PREFIX", "/a/../b", "must be a path such as /tollbell"),
+        ("CONSOLE_PREFIX", "/a b", "must be a path such as /tollbell"),
         # names
         ("KAFKA_GROUP_ID", "", "at least 1 character"),
         ("API_TOKENS", "n" * 257 + ":read:hush", "token 1: its namespace must have 1 to 256 characters"),

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from consumer.errors import Unavailable
-from tests import prometheus
-from tests.expressions import faults, known
-from tests.panels import GRAFANA, panels, queries
+from tests.support import prometheus
+from tests.support.expressions import faults, known
+from tests.support.panels import GRAFANA, panels, queries
 
 FILES = sorted(GRAFANA.glob("*.json"))
 PANELS = [pytest.param(panel, id=f"{file.stem}: {panel['title']}") for file in FILES for panel in panels(file)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from consumer.consume.dead_letters import MAX_BYTES, DeadLetter, cut
 from schemas.parse import Reject
 from schemas.reading import RejectReason
-from tests.factories import kafka_record
+from tests.support.factories import kafka_record
 
 REJECT = Reject(RejectReason.INVALID, "data.value.usage: expected décimal")
 OWN = {

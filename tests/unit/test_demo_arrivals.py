@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from consumer.demo.arrivals import Arrivals
 from consumer.demo.receiver import Arrival
-from consumer.demo.webhooks import Crossing, NewPeriod, Webhook
+from consumer.demo.webhooks import NewPeriod, StoryCrossing, Webhook
 
-ACME_80 = Crossing("acme", Decimal(80), period=1)
+ACME_80 = StoryCrossing("acme", Decimal(80), period=1)
 CLOCK = NewPeriod("initech", "automatic", period=2)
 
 

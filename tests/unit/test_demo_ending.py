@@ -10,12 +10,12 @@ from consumer.demo import story
 from consumer.demo.ending import Happened, differences, expected_counts
 from consumer.demo.receiver import Arrival
 from consumer.demo.steps import OK, Clock, Record, answers
-from consumer.demo.webhooks import Crossing
+from consumer.demo.webhooks import StoryCrossing
 
 STEPS = list(story.steps())
 GIVEN_BACK = frozenset({"acme", "globex", "initech"})
 LEVELS, RESETS = "entitlements.balance.threshold", "entitlements.reset"
-ACME_80 = Crossing("acme", Decimal(80), period=1)
+ACME_80 = StoryCrossing("acme", Decimal(80), period=1)
 
 
 def as_told() -> Happened:

@@ -1,6 +1,7 @@
 """The story is true: the code that judges, asked without any server, says what the story says."""
 
 import datetime as dt
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from consumer.decide.payloads import payload
 from consumer.demo import story, webhooks
 from consumer.demo.ending import expected_access
 from consumer.demo.place import rules_file
-from consumer.demo.records import Records
+from consumer.demo.records import StoryRecords
 from consumer.demo.screen import WIDTH
 from consumer.demo.steps import REQUESTS, STORAGE, Act, Clock, Record, Step, Usage, answers
 from consumer.demo.webhooks import Webhook
@@ -48,7 +49,7 @@ class Judge:
             for rule in read_rules().rules
         ]
         now = dt.datetime.now(dt.UTC)  # noqa: TID251 - the story is told now, maybe long after this was imported
-        self.records = Records("test", NAMESPACE, now)
+        self.records = StoryRecords("test", NAMESPACE, now)
         self._latest = now + dt.timedelta(minutes=5)
         self._catalog = Catalog(1, rules)
         self._memory: dict[object, AnyDocument] = {}
@@ -109,7 +110,7 @@ def test_the_rules_file_is_what_the_story_is_about() -> None:
     assert {features: tuple(threshold.value for threshold in spec.thresholds) for features, spec in levels.items()} == {
         (feature.key,): feature.percents for feature in (REQUESTS, STORAGE)
     }
-    assert resets == [(feature.key,) for feature in (REQUESTS, STORAGE) if feature.tells_resets]
+    assert resets == [(feature.key,) for feature in (REQUESTS, STORAGE) if feature.notifies_of_resets]
 
 
 def test_each_rule_judges_each_record_as_the_story_says_and_its_webhooks_come_of_it() -> None:
@@ -161,3 +162,14 @@ def test_whoever_is_reset_by_the_clock_was_cut_off_in_a_short_period_before() ->
 @pytest.mark.parametrize("act", story.ACTS, ids=lambda act: act.title)
 def test_what_an_act_shows_is_one_line(act: Act) -> None:
     assert len(act.shows) <= WIDTH - 3
+
+
+def test_what_the_package_takes_from_elsewhere_is_let_into_the_image() -> None:
+    root = Path(__file__).parents[2]
+    build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    taken = build["targets"]["wheel"]["force-include"]
+    let_in = [line[1:] for line in (root / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"]
+
+    assert {"deploy/demo/rules.yaml", "deploy/enforcement"} <= set(taken)
+    assert [path for path in taken if not any(Path(path).is_relative_to(one) for one in let_in)] == []
+    assert all((root / path).exists() for path in taken)

@@ -31,7 +31,9 @@ def test_the_same_secret_is_sealed_differently_each_time_and_not_seen(cipher: en
 def test_a_secret_moved_to_another_row_does_not_open(cipher: encryption.Cipher) -> None:
     sealed = cipher.encrypt(Secret("hush-hush"), row=ROW)
 
-    with pytest.raises(Refused, match="channel/other: the stored secret was changed or belongs elsewhere: set it anew"):
+    with pytest.raises(
+        Refused, match="channel/other: the stored secret was changed or belongs elsewhere: set it again"
+    ):
         cipher.decrypt(sealed, row="channel/other")
 
 

@@ -6,13 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, Document, Judgement, Reason, Reset
-from consumer.decide.rules import entitlement_reset
+from consumer.decide.model import UNSEEN, Document, Judgement, Reason
+from consumer.decide.rules.entitlement_reset import Reset
 from schemas.rules import RuleId
 from schemas.sources import Snapshot
-from tests.factories import FEATURE, NOW, PERIOD, make_snapshot
-from tests.records import make_period_end
-from tests.rules import reset_rule
+from tests.support.factories import FEATURE, NOW, PERIOD, make_snapshot
+from tests.support.records import make_period_end
+from tests.support.rules import reset_rule
 
 RULE = reset_rule()
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -30,7 +30,7 @@ def reset(start: dt.datetime) -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("shown", "seen", "is_told", "reason"),
+    ("shown", "seen", "is_notified", "reason"),
     [
         # the first sight of an entitlement is no reset; a reset record always is
         (usage(PERIOD[0]), UNSEEN, False, Reason.SAME_PERIOD),
@@ -58,8 +58,10 @@ def reset(start: dt.datetime) -> Snapshot:
         (usage(PERIOD[1] + MICROSECOND), ENDED, False, Reason.RESET_AUTOMATIC),
     ],
 )
-def test_which_reset_a_record_shows(shown: Snapshot, seen: Document, is_told: bool, reason: Reason) -> None:
-    assert entitlement_reset.judge(shown, shown.period_from, seen, is_told=is_told) is reason
+def test_which_reset_a_record_shows(shown: Snapshot, seen: Document, is_notified: bool, reason: Reason) -> None:
+    document = replace(seen, resets=frozenset({RULE.id})) if is_notified else seen
+
+    assert reasons(judge([RULE], shown, document)) == [reason]
 
 
 def reasons(judgement: Judgement) -> list[Reason]:
@@ -108,7 +110,7 @@ def test_a_snapshot_after_the_clocks_end_remembers_that_it_was_told() -> None:
 
 
 def test_a_usage_snapshot_of_the_same_period_remembers_nothing_of_resets() -> None:
-    same = replace(KNOWN, period_to=PERIOD[0] + MONTH)
+    same = replace(KNOWN, period_to=PERIOD[0] + MONTH, level=10, level_at=NOW)
 
     assert judge([RULE], usage(PERIOD[0]), same).document is same
     assert judge([RULE], usage(PERIOD[0]), UNSEEN).document == replace(same, known_at=NOW, newest_at=NOW)

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Judgement, Reason
 from schemas.rules import Rule, RuleId
-from tests.factories import FEATURE, NOW, PERIOD, make_rule, make_snapshot
-from tests.records import make_period_end
-from tests.rules import ignoring_rule, reset_rule
+from tests.support.factories import FEATURE, NOW, PERIOD, make_rule, make_snapshot
+from tests.support.records import make_period_end
+from tests.support.rules import ignoring_rule, reset_rule
 
 MONTH = dt.timedelta(days=30)
 HOUR = dt.timedelta(hours=1)
@@ -92,7 +92,7 @@ def test_a_period_begun_after_the_clocks_end_is_not_ended() -> None:
 
 
 def test_a_record_that_changes_nothing_leaves_the_very_memory() -> None:
-    assert judge([PLAIN, RESETS], make_snapshot(90, minute=1), SEEN).document is SEEN
+    assert judge([PLAIN, RESETS], make_snapshot(89, minute=1), SEEN).document is SEEN
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_a_reset_moves_no_as_of_where_no_mark_changes() -> None:
         # a record calculated after it is known
         (SEEN, -5, None),
         # of two deletes the newer one
-        (replace(SEEN, deleted_at=NOW + HOUR), 5, NOW + HOUR),
+        (replace(SEEN, deleted_at=NOW + HOUR, newest_at=NOW + HOUR), 5, NOW + HOUR),
         (replace(SEEN, deleted_at=NOW), 5, NOW + dt.timedelta(minutes=5)),
         # of a row of an older release nothing is known
-        (replace(SEEN, known_at=None), -5, NOW - dt.timedelta(minutes=5)),
+        (replace(SEEN, known_at=None, newest_at=None), -5, NOW - dt.timedelta(minutes=5)),
     ],
 )
 def test_a_delete_is_remembered_unless_a_later_record_is_known(

@@ -8,7 +8,7 @@ from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN
 from schemas.parse import parse
 from schemas.sources import Snapshot
-from tests.factories import make_rule, native_record, openmeter_record
+from tests.support.factories import make_rule, native_record, openmeter_record
 
 LATEST = dt.datetime(2026, 12, 31, tzinfo=dt.UTC)
 

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from consumer.decide.explain import Line, explain
+from consumer.decide.explain import JudgedLine, explain
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, UNSEEN_INVOICE, Reason
-from consumer.decide.payloads import NOBODY, Parties, freeze
+from consumer.decide.model import NO_PARTIES, UNSEEN, UNSEEN_INVOICE, Parties, Reason
+from consumer.decide.payloads import freeze
 from schemas.parse import parse
 from schemas.rules import Rule, RuleId, read_spec
 from schemas.sources import Invoice, Snapshot
-from tests.factories import NOW, invoice_record, make_rule, make_snapshot, native_record
+from tests.support.factories import NOW, invoice_record, make_rule, make_snapshot, native_record
 
 
 def ruled(kind: str, **spec: Any) -> Rule:
@@ -32,20 +32,20 @@ def test_each_threshold_has_its_line_in_the_order_of_the_rule_and_the_judgement_
     explained = explain(rule, snapshot, UNSEEN)
 
     high, low = rule.spec.distinct.values()  # type: ignore[union-attr]
-    assert explained.lines == (Line(high, Reason.BELOW), Line(low, Reason.FIRST_CROSSING))
+    assert explained.lines == (JudgedLine(high, Reason.BELOW), JudgedLine(low, Reason.FIRST_CROSSING))
     assert explained.judgement == judge([rule], snapshot, UNSEEN)
 
 
 def test_a_record_that_counts_for_none_of_them_has_one_line() -> None:
     explained = explain(make_rule(percents=[80, 100]), make_snapshot(90, is_deleted=True), UNSEEN)
 
-    assert explained.lines == (Line(None, Reason.DELETED),)
+    assert explained.lines == (JudgedLine(None, Reason.DELETED),)
 
 
 def test_a_rule_without_thresholds_has_one_line() -> None:
     explained = explain(ruled("entitlements.reset"), make_snapshot(90), UNSEEN)
 
-    assert explained.lines == (Line(None, Reason.SAME_PERIOD),)
+    assert explained.lines == (JudgedLine(None, Reason.SAME_PERIOD),)
 
 
 def test_a_record_that_is_nothing_to_the_rules_type_has_none() -> None:
@@ -80,4 +80,4 @@ def test_an_invoices_event_is_about_its_customer() -> None:
     made = [judge([ruled("invoice.created")], parsed(one), UNSEEN_INVOICE).occurrences[0] for one in (record, bare)]
 
     assert freeze(made[0], "e").parties == Parties(customer_id="c-1", customer_key="acme")
-    assert freeze(made[1], "e").parties == NOBODY
+    assert freeze(made[1], "e").parties == NO_PARTIES

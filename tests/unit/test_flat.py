@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer import formats
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN
 from consumer.decide.payloads import payload
-from consumer.deliver import formats
-from consumer.deliver.formats import flat
-from tests.factories import make_rule, make_snapshot
+from consumer.formats import flat
+from tests.support.factories import make_rule, make_snapshot
 
 ENVELOPE = b'"id":"e-1","timestamp":"2026-11-22T10:15:30.123Z"'
 
@@ -27,7 +27,7 @@ def test_a_crossings_data_stands_beside_its_envelope() -> None:
     [crossing] = judge([make_rule(percents=[80])], make_snapshot(90), UNSEEN).occurrences
     body = payload(crossing, "e-1")
 
-    made = json.loads(formats.render("flat", body))
+    made = json.loads(formats.render("flat", body).body)
 
     whole = json.loads(body)
     assert list(made)[:3] == ["id", "type", "timestamp"]

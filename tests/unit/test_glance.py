@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.glance import look
+from consumer.consume.fast_path.glance import look
 from schemas.parse import MAX_BYTES
-from tests import parsing
-from tests.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
-from tests.parsing import snapshot
+from tests.support import parsing
+from tests.support.factories import OPENMETER_ENTITLEMENT, native_record, openmeter_record
+from tests.support.parsing import snapshot
 
 ENVELOPE = {"ce_id": b"1", "ce_specversion": b"1.0", "ce_type": b"tollbell.usage.snapshot", "ce_source": b"tests"}
 

@@ -5,7 +5,7 @@ import datetime as dt
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Reason
 from schemas.rules import Rule, Since
-from tests.factories import NOW, make_rule, make_snapshot
+from tests.support.factories import NOW, make_rule, make_snapshot
 
 THRESHOLD = "usage_percentage:80"
 

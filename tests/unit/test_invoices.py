@@ -5,12 +5,13 @@ import datetime as dt
 import pytest
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN_INVOICE, InvoiceChange, InvoiceDocument, Judgement, Reason
+from consumer.decide.model import UNSEEN_INVOICE, InvoiceDocument, Judgement, Reason
+from consumer.decide.rules.invoice_change import InvoiceChange
 from schemas.rules import RuleType
 from schemas.sources import Invoice
-from tests.factories import NOW
-from tests.records import make_invoice
-from tests.rules import rule_of
+from tests.support.factories import NOW
+from tests.support.records import make_invoice
+from tests.support.rules import rule_of
 
 CREATED = rule_of("invoice.created", "created")
 UPDATED = rule_of("invoice.updated", "updated")

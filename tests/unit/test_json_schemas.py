@@ -14,7 +14,7 @@ from consumer.decide.payloads import payload
 from schemas import export
 from schemas.parse import Reject, parse
 from schemas.sources import Snapshot
-from tests.factories import make_rule, native_record, openmeter_record
+from tests.support.factories import make_rule, native_record, openmeter_record
 
 LATEST = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 RECORD = "tollbell.usage.snapshot.json"

@@ -14,10 +14,10 @@ from consumer.decide.payloads import payload
 from schemas import export
 from schemas.parse import Reject, parse
 from schemas.sources import Invoice, PeriodEnd, Snapshot, SourceEvent
-from tests import openmeter_examples as openmeter
-from tests.factories import PERIOD
-from tests.records import make_period_end, native_envelope, native_invoice, native_reset
-from tests.rules import reset_rule, rule_of
+from tests.support import openmeter_examples as openmeter
+from tests.support.factories import PERIOD
+from tests.support.records import make_period_end, native_envelope, native_invoice, native_reset
+from tests.support.rules import reset_rule, rule_of
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 RESET = "tollbell.entitlement.reset"

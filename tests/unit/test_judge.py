@@ -8,8 +8,8 @@ import pytest
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Mark, Reason
 from schemas.sources import Snapshot, Unmetered
-from tests.factories import FEATURE, NOW, PERIOD, make_rule, make_snapshot
-from tests.judgements import reasons, thresholds
+from tests.support.factories import FEATURE, NOW, PERIOD, make_rule, make_snapshot
+from tests.support.judgements import reasons, thresholds
 
 NEXT_PERIOD = (PERIOD[1], PERIOD[1] + dt.timedelta(days=31))
 
@@ -32,7 +32,13 @@ def test_below_the_threshold_nothing_fires_and_the_entitlement_is_remembered() -
     assert judgement.occurrences == ()
     assert reasons(judgement) == [Reason.BELOW]
     assert judgement.document == Document(
-        period_from=PERIOD[0], period_to=PERIOD[1], known_at=NOW, newest_at=NOW, feature=FEATURE
+        period_from=PERIOD[0],
+        period_to=PERIOD[1],
+        known_at=NOW,
+        newest_at=NOW,
+        feature=FEATURE,
+        level=70,
+        level_at=NOW,
     )
 
 
@@ -70,7 +76,7 @@ def test_falling_below_and_reaching_again_is_silent() -> None:
 def test_a_record_that_changes_nothing_leaves_the_very_memory_it_found() -> None:
     document = after(make_snapshot(80), 80)
 
-    for usage in (10, 80, 500):
+    for usage in (10, 80, 89):
         assert judge([make_rule(percents=[80])], make_snapshot(usage, minute=1), document).document is document
 
 

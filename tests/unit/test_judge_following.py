@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Reason
-from tests.factories import NOW, PERIOD, make_rule, make_snapshot
-from tests.judgements import reasons, thresholds
+from tests.support.factories import NOW, PERIOD, make_rule, make_snapshot
+from tests.support.judgements import reasons, thresholds
 
 NEXT_PERIOD = (PERIOD[1], PERIOD[1] + dt.timedelta(days=31))
 
@@ -172,8 +172,8 @@ def test_once_a_rule_that_looks_back_has_a_mark_every_newer_record_is_remembered
     rule = make_rule(percents=[50], **REARM)
     before = judge([rule], make_snapshot(50), UNSEEN).document
 
-    after_newer = judge([rule], make_snapshot(60, minute=3), before).document
-    after_older = judge([rule], make_snapshot(60, minute=2), after_newer).document
+    after_newer = judge([rule], make_snapshot(59, minute=3), before).document
+    after_older = judge([rule], make_snapshot(59, minute=2), after_newer).document
 
     newer = NOW + dt.timedelta(minutes=3)
     assert after_newer == replace(before, as_of=newer, known_at=newer, newest_at=newer)
@@ -184,7 +184,7 @@ def test_before_a_rule_that_looks_back_has_a_mark_nothing_is_remembered_of_a_new
     rules = [make_rule(percents=[50]), make_rule(percents=[90], rule_id="rule-2", **REARM)]
     before = judge(rules, make_snapshot(50), UNSEEN).document
 
-    assert judge(rules, make_snapshot(60, minute=3), before).document is before
+    assert judge(rules, make_snapshot(59, minute=3), before).document is before
 
 
 def test_a_new_period_begins_with_episode_one_and_no_record_is_late_in_it() -> None:

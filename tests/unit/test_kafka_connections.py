@@ -20,8 +20,8 @@ from aiokafka.errors import (
 from consumer.consume import connections
 from consumer.consume.kafka import Kafka, partitions, translated
 from consumer.errors import Refused, SourceUnavailable, TollbellError
-from tests.fakes import RawReceiver, never
-from tests.webhooks import Authority
+from tests.support.fakes import RawReceiver, never
+from tests.support.webhooks import Authority
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,6 +101,19 @@ async def test_each_broker_is_named_with_its_own_reason(closed_port: int) -> Non
     nobody, nowhere = str(away).removeprefix("Kafka: asking for topics: ").split("; ")
     assert nobody == f"{at}: connection refused: nothing listens there"
     assert nowhere.startswith("no-such-host.invalid:9092: the name cannot be resolved (")
+
+
+async def test_an_address_that_no_setting_has_is_said_to_come_from_the_brokers(closed_port: int) -> None:
+    def closed(*_: object) -> None:
+        pass
+
+    with pytest.raises(SourceUnavailable) as caught, translated("reading"):
+        await connections.create_conn("127.0.0.1", closed_port, on_close=closed)  # as aiokafka does after bootstrapping
+
+    assert str(caught.value) == (
+        f"Kafka: reading: 127.0.0.1:{closed_port} (which the brokers name: see their advertised.listeners):"
+        " connection refused: nothing listens there"
+    )
 
 
 async def test_one_broker_that_is_only_away_is_waited_for(closed_port: int, tmp_path: Path) -> None:

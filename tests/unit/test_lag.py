@@ -10,7 +10,7 @@ from consumer import clock
 from consumer.consume.batch import KafkaRecord
 from consumer.consume.lag import Lag
 from consumer.metrics import Metrics
-from tests.factories import NOW, kafka_record
+from tests.support.factories import NOW, kafka_record
 
 TP = TopicPartition("usage", 0)
 

@@ -8,7 +8,7 @@ from aiohttp import ClientSession, web
 from consumer import clock
 from consumer.serve import large
 from consumer.serve.large import ANSWER_BYTES, AT_ONCE, PART_BYTES, Items, Turn
-from consumer.serve.problems import Problem
+from consumer.serve.problems import ApiProblem
 from consumer.store.history import Listed
 
 MIB = 1024 * 1024
@@ -38,7 +38,7 @@ def test_a_page_has_room_or_says_how_many_do(sizes: list[int], fits: int | None)
     if fits is None:
         assert large.check(listed(*sizes), 300) == sum(sizes)
         return
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ApiProblem) as caught:
         large.check(listed(*sizes), 300)
 
     holds, asks = f"would have {sum(sizes) // MIB} MiB here", f"a smaller pageSize, at most {fits} on this page"
@@ -46,7 +46,7 @@ def test_a_page_has_room_or_says_how_many_do(sizes: list[int], fits: int | None)
 
 
 def test_attempts_count_as_payloads_do() -> None:
-    with pytest.raises(Problem):
+    with pytest.raises(ApiProblem):
         large.check([Listed("a", 1, ANSWER_BYTES), Listed("b", 1, 0)], 2)
 
 
@@ -65,7 +65,7 @@ async def test_what_an_answer_lists_is_bounded_as_it_is_made() -> None:
     wide = "x" * (ANSWER_BYTES // 2)
 
     await page.add(wide)
-    with pytest.raises(Problem, match="at most 1 on this page"):
+    with pytest.raises(ApiProblem, match="at most 1 on this page"):
         await page.add(wide)
     for _ in range(3):
         await endless.add(wide)
@@ -91,7 +91,7 @@ async def test_few_have_a_turn_at_a_time_and_what_is_small_needs_none(monkeypatc
 
     async with Turn(free) as small, Turn(free) as late:
         await small.take(large.SMALL_BYTES)
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(ApiProblem) as caught:
             await late.take(2 * MIB)
         async with having[0]:
             pass

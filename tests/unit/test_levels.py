@@ -113,3 +113,33 @@ def test_without_an_allowance_there_is_an_order_all_the_same() -> None:
     at = level(usage=1000)
 
     assert levels.advancement(line("usage_percentage", 1), at) < levels.advancement(line("NUMBER", 2), at)
+
+
+@pytest.mark.parametrize(
+    ("at", "percent"),
+    [
+        (level(0, 100), 0),
+        (level("9.999999999999999999999999999", 100), 0),
+        (level(10, 100), 10),
+        (level("79.99", 100), 70),
+        (level("0.8", 1), 80),
+        (level(1, 3), 30),
+        (level("1e-38", "1e-38"), 100),
+        (level(135, 100), 130),
+        # below nothing, and without an end
+        (level(-5, 100), 0),
+        (level(1009, 100), 1000),
+        (level("9" * 38 + "e38", "1e-38"), 1000),
+        # of no allowance there is no part
+        (level(5), None),
+        (level(5, 0), None),
+        (level(5, -1), None),
+        (level(None, 100), None),
+    ],
+)
+def test_the_coarse_level_is_rounded_down_to_a_multiple_of_ten(at: Level, percent: int | None) -> None:
+    assert levels.coarse(at) == percent
+
+
+def test_the_usage_at_which_a_coarse_level_begins_is_exact() -> None:
+    assert levels.coarse_amount(30, Decimal("0.1")) == Decimal("0.03")

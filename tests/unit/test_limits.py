@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from consumer.commands import yaml_file
-from consumer.consume.polls import FETCHED_BYTES, POLL_BYTES
-from consumer.consume.records import UNPACKED_LIMIT
+from consumer.consume.aiokafka_patch.polls import FETCHED_BYTES, POLL_BYTES
+from consumer.consume.aiokafka_patch.records import UNPACKED_LIMIT
 from consumer.deliver.rooms import ROOM_BYTES, SLOW_ROOM_BYTES
 from consumer.errors import ConfigInvalid
 from consumer.serve.bodies import MAX_BYTES as BODY_BYTES
@@ -22,7 +22,7 @@ from schemas.reading import MAX_LEVELS
 from schemas.rules import MAX_CHANNELS, MAX_FEATURES, MAX_STATUSES, MAX_THRESHOLDS
 from schemas.rules_file import RulesFile
 from schemas.sources import MAX_IDENTIFIER, Snapshot
-from tests.parsing import deep, envelope, parsed
+from tests.support.parsing import deep, envelope, parsed
 
 ROOT = Path(__file__).parents[2]
 LIMITS = {
@@ -53,9 +53,8 @@ LIMITS = {
 
 
 def rows() -> list[list[str]]:
-    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    section = text.partition("## Limits\n")[2].partition("\n## ")[0]
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
+    text = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
 
 
 def test_the_table_has_each_limit_as_it_is() -> None:

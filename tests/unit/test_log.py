@@ -1,7 +1,10 @@
 """One line for each unit of work: the event first, its fields flat; secrets masked, terminals safe."""
 
+import io
 import json
 import logging
+import select
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +44,41 @@ def test_a_json_line_has_time_level_event_and_flat_fields(capsys: pytest.Capture
     assert list(said) == ["time", "level", "event", "attempt", "outcome", "retry_in", "topics"]
     assert (said["level"], said["event"], said["attempt"]) == ("info", "delivery.attempted", 3)
     assert said["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("fmt", ["json", "text"])
+def test_many_lines_of_a_moment_read_as_each_alone(fmt: log.Format, capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", fmt)
+
+    logger.infos("delivery.attempted", [{"attempt": 1}, {"attempt": 2, "status": 200}])
+    logger.infos("delivery.attempted", [])
+    many = lines(capsys)
+    logger.info("delivery.attempted", attempt=1)
+    logger.info("delivery.attempted", attempt=2, status=200)
+    alone = lines(capsys)
+
+    assert [line.replace(time_of(line), "") for line in many] == [line.replace(time_of(line), "") for line in alone]
+    assert len(many) == 2
+
+
+def test_at_once_as_many_lines_are_written_as_a_pipe_keeps_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    monkeypatch.setattr(stream, "write", written.append)
+    log.configure("info", "json")
+
+    logger.infos("event.made", [{"rule": letter * size} for letter, size in [*[("\u2028", 200)] * 20, ("x", 9_000)]])
+
+    *whole, long = [piece.encode() for piece in written]
+    assert len(whole) > 1
+    assert all(2_048 < len(piece) <= select.PIPE_BUF for piece in whole[:-1])
+    assert all(piece.endswith(b"\n") for piece in [*whole, long])
+    assert b"".join([*whole, long]).count(b"\n") == 21
+    assert long.count(b"\n") == 1
+
+
+def time_of(line: str) -> str:
+    return json.loads(line)["time"] if line.startswith("{") else line.split(maxsplit=1)[0]
 
 
 def test_a_text_line_has_the_same_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

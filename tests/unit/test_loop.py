@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import asyncpg
 import pytest
 
-from consumer import loop
+from consumer import clock, loop, pauses
 from consumer.errors import DataRefused, Refused, SourceUnavailable, StoreFailed
 from consumer.patience import Check
 
@@ -35,7 +36,7 @@ class Step:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(pauses, "DUTY", pauses.Pauses(0.001, 5.0))
 
 
 async def test_a_step_is_run_again_and_again_until_it_is_to_stop() -> None:
@@ -88,6 +89,56 @@ async def test_a_duty_that_postgres_fails_again_and_again_is_shown_until_it_work
 
     assert shown == [[], [], [], [], [], [], ["3 times in a row: Postgres: XX001: damaged"]]
     assert checks == {}
+
+
+async def test_a_duty_that_fails_by_our_mistake_again_and_again_is_shown_too() -> None:
+    checks: dict[str, Check] = {}
+    step = Step(StoreFailed("Postgres: XX001: damaged"), KeyError("x"), KeyError("hush-hush"), KeyError("x"), None)
+    shown = []
+
+    async def once() -> None:
+        shown.append([check() for check in checks.values()])
+        await step.once()
+
+    await loop.every(once, 0, name="sweep", stop=step.stop, checks=checks)
+
+    assert shown == [[], [], [], ["3 times in a row: KeyError"], ["4 times in a row: KeyError"]]
+    assert checks == {}
+
+
+async def test_a_server_that_goes_away_after_another_failure_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tollbell")
+    away = SourceUnavailable("no broker")
+    step = Step(KeyError("x"), away, away, StoreFailed("Postgres: XX001: damaged"), away, None)
+
+    await loop.every(step.once, 0, name="tests", stop=step.stop)
+
+    said = [record.message for record in caplog.records]
+    assert said == ["loop.failed", "loop.waiting", "loop.failed", "loop.resumed"]
+
+
+async def test_what_nobody_awaits_is_said_if_it_is_a_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL", "asyncio")
+    caplog.set_level("ERROR", "tollbell")
+    running = asyncio.get_running_loop()
+
+    def fail(exc: Exception) -> None:
+        raise exc
+
+    loop.say_unhandled(running)
+    try:
+        for exc in (LookupError("hush-hush"), ConnectionResetError(), asyncpg.InterfaceError("closed")):
+            running.call_soon(fail, exc)
+        for _ in range(3):
+            await clock.sleep(0)
+    finally:
+        running.set_exception_handler(None)
+
+    (line,) = caplog.records
+    fields = vars(line)["fields"]
+    assert (line.getMessage(), fields["error"]) == ("loop.unhandled", "LookupError")
+    assert "fail" in fields["traceback"]
+    assert "hush-hush" not in str(fields)
 
 
 async def test_what_will_not_work_like_this_ends_it() -> None:

@@ -2,11 +2,13 @@
 
 from consumer import ids
 from consumer.consume.batch import fold
-from consumer.consume.sift import settle, sift
+from consumer.consume.fast_path.sift import settle, sift
+from consumer.consume.fast_path.standings import Standings
+from consumer.consume.memory import Memory
 from consumer.decide.model import NO_RESETS, UNSEEN, AnyDocument, Document
 from consumer.store.catalog import Catalog
-from consumer.store.memory import EntitlementKey, Memory, MemoryKey, Standings
-from tests.factories import NOW, kafka_record, make_rule, native_record
+from consumer.store.memory import EntitlementKey, MemoryKey
+from tests.support.factories import NOW, kafka_record, make_rule, native_record
 
 
 def seen(memory: Memory, *names: str, catalog: Catalog | None = None) -> int:

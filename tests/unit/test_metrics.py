@@ -8,12 +8,12 @@ from prometheus_client import generate_latest
 from consumer import clock
 from consumer.decide.model import Reason
 from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.decide.reasons import ACTIONS, REASONS
+from consumer.decide.rules import ACTIONS, REASONS
 from consumer.metrics import Metrics
 from schemas.events import DeliveryState
 from schemas.reading import RejectReason
 from schemas.rules import RuleType
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 # Of the contract: the words stay, dashboards and alerts are built on them.
 WORDS = """first_crossing rearmed recovered already_fired also_crossed below ignored_on_create no_allowance

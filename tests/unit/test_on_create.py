@@ -9,8 +9,8 @@ import pytest
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document, Mark
 from schemas.rules import NOTHING_IGNORED, Rule, Since, Spec, ignoring, read_spec
-from tests.factories import NOW, PERIOD, make_rule, make_snapshot
-from tests.rules import AT_ITS_BEGINNING, WHILE_IT_RAN, ignoring_rule, reset_rule
+from tests.support.factories import NOW, PERIOD, make_rule, make_snapshot
+from tests.support.rules import AT_ITS_BEGINNING, WHILE_IT_RAN, ignoring_rule, reset_rule
 
 NEXT_PERIOD = (PERIOD[1], PERIOD[1] + dt.timedelta(days=31))
 REARM: dict[str, Any] = {"rearm": "recovery"}
@@ -81,7 +81,7 @@ def test_what_is_ignored_is_remembered_as_never_told() -> None:
 
     _, document = shown(rule, (0, 60))
 
-    assert document.marks[rule.id] == {"usage_percentage:50": Mark("ignored", 0, NOW, Decimal(60), is_told=False)}
+    assert document.marks[rule.id] == {"usage_percentage:50": Mark("ignored", 0, NOW, Decimal(60), is_notified=False)}
     assert document.sights[rule.id] == {"usage_percentage:50": 1}
 
 

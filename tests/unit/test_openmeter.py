@@ -8,7 +8,7 @@ import pytest
 from schemas.events import encode
 from schemas.parse import parse
 from schemas.sources import About, Snapshot
-from tests.factories import OPENMETER_ENTITLEMENT, openmeter_record
+from tests.support.factories import OPENMETER_ENTITLEMENT, openmeter_record
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 

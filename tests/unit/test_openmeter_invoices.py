@@ -7,7 +7,7 @@ import pytest
 
 from schemas.parse import parse
 from schemas.sources import Invoice, short_status
-from tests.openmeter_examples import INVOICE, LINE, PERIOD, TOTALS, created, invoice, updated
+from tests.support.openmeter_examples import INVOICE, LINE, PERIOD, TOTALS, created, invoice, updated
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 

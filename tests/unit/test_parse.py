@@ -8,8 +8,8 @@ import pytest
 from schemas.parse import MAX_BYTES, Ignored
 from schemas.reading import MAX_LEVELS, RejectReason
 from schemas.sources import Snapshot, Unmetered
-from tests.factories import native_record
-from tests.parsing import (
+from tests.support.factories import native_record
+from tests.support.parsing import (
     CANARY,
     PERIOD,
     data,

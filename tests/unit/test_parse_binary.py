@@ -5,8 +5,8 @@ import json
 import pytest
 
 from schemas.parse import Ignored
-from tests.factories import native_record, openmeter_record
-from tests.parsing import TYPE, name, parsed, rejected, snapshot
+from tests.support.factories import native_record, openmeter_record
+from tests.support.parsing import TYPE, name, parsed, rejected, snapshot
 
 # Binary mode: both of two headers, and the value is the data.
 BINARY = (("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"s"), ("ce_type", TYPE.encode()))

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.parse import Ignored, Parsed, Reject, parse
 from schemas.sources import Invoice
-from tests import openmeter_examples as openmeter
-from tests.records import INVOICE, native_envelope, native_invoice
+from tests.support import openmeter_examples as openmeter
+from tests.support.records import INVOICE, native_envelope, native_invoice
 
 LATEST = dt.datetime(2026, 11, 22, 10, 20, 30, tzinfo=dt.UTC)
 AT = dt.datetime(2026, 11, 22, 10, 15, 30, 123456, tzinfo=dt.UTC)

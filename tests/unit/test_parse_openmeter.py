@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.sources import Unmetered
-from tests.factories import OPENMETER_ENTITLEMENT, openmeter_record
-from tests.parsing import PERIOD, level, name, parsed, rejected, snapshot
+from tests.support.factories import OPENMETER_ENTITLEMENT, openmeter_record
+from tests.support.parsing import PERIOD, level, name, parsed, rejected, snapshot
 
 
 def openmeter_entitlement(**changed: Any) -> bytes:

@@ -3,8 +3,20 @@
 import pytest
 
 from schemas.reading import MAX_LEVELS
-from tests.factories import native_record
-from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, extra, name, rejected, snapshot, value
+from tests.support.factories import native_record
+from tests.support.parsing import (
+    CANARY,
+    PERIOD,
+    data,
+    deep,
+    entitlement,
+    envelope,
+    extra,
+    name,
+    rejected,
+    snapshot,
+    value,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +31,7 @@ from tests.parsing import CANARY, PERIOD, data, deep, entitlement, envelope, ext
         (native_record(80).decode().encode("utf-16-le"), "not_json", "not JSON"),
         (b"\xef\xbb\xbf" + native_record(80), "not_json", "not JSON: invalid character (byte 0)"),
         (native_record(80) + native_record(80), "not_json", "not JSON"),
+        (b"\0\0\0\0\x07" + native_record(80), "not_json", "not JSON"),  # as a schema registry frames it
         (native_record("NaN"), "not_json", "not JSON: invalid character"),
         (native_record("-Infinity"), "not_json", "not JSON: invalid character"),
         (native_record("1_000"), "not_json", "not JSON"),

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.parse import Parsed, Reject, parse
 from schemas.sources import Snapshot, Unmetered
-from tests import openmeter_examples as openmeter
-from tests.records import native_reset
+from tests.support import openmeter_examples as openmeter
+from tests.support.records import native_reset
 
 LATEST = dt.datetime(2026, 11, 22, 10, 20, 30, tzinfo=dt.UTC)
 PERIOD = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}

@@ -10,14 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, Crossing, Reason
+from consumer.decide.model import UNSEEN, Reason
 from consumer.decide.payloads import identity, payload, preceding
+from consumer.decide.rules.crossing import Crossing
 from schemas import events, times
 from schemas.events import Action
 from schemas.parse import parse
 from schemas.rules import RuleId
 from schemas.sources import Snapshot
-from tests.factories import PERIOD, make_rule, make_snapshot, native_record, openmeter_record
+from tests.support.factories import PERIOD, make_rule, make_snapshot, native_record, openmeter_record
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 

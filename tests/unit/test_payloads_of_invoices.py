@@ -9,13 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN_INVOICE, InvoiceChange, Reason
-from consumer.decide.payloads import identity, occurred_at, payload, preceding
+from consumer.decide.model import UNSEEN_INVOICE, Reason
+from consumer.decide.payloads import identity, payload, preceding
+from consumer.decide.rules.invoice_change import InvoiceChange
 from schemas import events
 from schemas.parse import parse
 from schemas.sources import Invoice
-from tests.records import INVOICE, make_invoice, native_invoice
-from tests.rules import rule_of
+from tests.support.records import INVOICE, make_invoice, native_invoice
+from tests.support.rules import rule_of
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 
@@ -87,7 +88,7 @@ def test_nothing_must_be_told_before_an_invoice() -> None:
 def test_an_invoice_event_is_of_its_records_time() -> None:
     one = updated(minute=5)
 
-    assert occurred_at(one) == one.invoice.at
+    assert one.occurred_at == one.invoice.at
 
 
 def body(record: bytes, **config: Any) -> dict[str, Any]:

@@ -9,15 +9,16 @@ import pytest
 from msgspec.structs import replace
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, Document, Reason, Reset
-from consumer.decide.payloads import identity, occurred_at, payload, preceding
+from consumer.decide.model import UNSEEN, Document, Reason
+from consumer.decide.payloads import identity, payload, preceding
+from consumer.decide.rules.entitlement_reset import Reset
 from schemas import events
 from schemas.parse import parse
 from schemas.sources import Snapshot
-from tests import openmeter_examples as openmeter
-from tests.factories import NOW, PERIOD, make_snapshot
-from tests.records import make_period_end, native_reset
-from tests.rules import reset_rule
+from tests.support import openmeter_examples as openmeter
+from tests.support.factories import NOW, PERIOD, make_snapshot
+from tests.support.records import make_period_end, native_reset
+from tests.support.rules import reset_rule
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 
@@ -73,7 +74,7 @@ def test_nothing_must_be_told_before_a_reset() -> None:
 
 
 def test_a_reset_is_of_the_moment_at_which_the_new_period_begins() -> None:
-    assert occurred_at(replace(reset(), at=NOW)) == PERIOD[0]
+    assert replace(reset(), at=NOW).occurred_at == PERIOD[0]
 
 
 def body(record: bytes, *features: str) -> dict[str, Any]:

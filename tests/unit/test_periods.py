@@ -8,12 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from consumer.decide.judge import judge
-from consumer.decide.model import UNSEEN, Crossing, Document, Judgement, Reason, Reset
+from consumer.decide.model import UNSEEN, Document, Judgement, Reason
 from consumer.decide.payloads import identity, payload
+from consumer.decide.rules.crossing import Crossing
+from consumer.decide.rules.entitlement_reset import Reset
 from schemas.sources import About, Snapshot
-from tests.factories import NOW, PERIOD, make_rule, make_snapshot
-from tests.records import make_period_end
-from tests.rules import reset_rule
+from tests.support.factories import NOW, PERIOD, make_rule, make_snapshot
+from tests.support.records import make_period_end
+from tests.support.rules import reset_rule
 
 MINUTE = dt.timedelta(minutes=1)
 INSTANT = dt.timedelta(microseconds=1)
@@ -247,10 +249,10 @@ SILENT = {
         ALARM,
         replace(
             FIRED,
-            marks={ALARM.id: {name: replace(mark, is_told=False) for name, mark in FIRED.marks[ALARM.id].items()}},
+            marks={ALARM.id: {name: replace(mark, is_notified=False) for name, mark in FIRED.marks[ALARM.id].items()}},
         ),
     ),
-    "the entitlement is deleted": (ALARM, replace(FIRED, deleted_at=LATER)),
+    "the entitlement is deleted": (ALARM, replace(FIRED, deleted_at=LATER, newest_at=LATER)),
     "it has ended, says a newer record": (ALARM, replace(FIRED, active_to=END - DAY, newest_at=LATER + DAY)),
 }
 
@@ -270,6 +272,15 @@ def test_a_late_record_does_not_bring_back_who_has_cancelled() -> None:
 
     assert [document.active_to for document in (cancelled, late, newer)] == [END + 2 * MINUTE, END + 2 * MINUTE, None]
     assert late.period_from == END
+
+
+def test_a_redelivered_delete_does_not_undo_what_a_newer_record_of_another_period_said() -> None:
+    delete = shown(10, NOW, is_deleted=True)
+    revived = of(judge(RULES, shown(10, LATER, START - DAY, END + DAY, active_to=NOW), after(delete)))
+
+    again = judge(RULES, delete, revived)
+
+    assert (revived.deleted_at, again.document) == (None, revived)
 
 
 def test_a_redelivered_record_of_what_has_ended_is_not_of_what_goes_on() -> None:

@@ -8,7 +8,7 @@ from consumer.store import queries
 
 
 def test_names_are_numbered_by_first_appearance() -> None:
-    query = queries.Query("x", "SELECT $1, $2", ("b", "a"))
+    query = queries.NumberedStatement("x", "SELECT $1, $2", ("b", "a"))
 
     assert query.arguments({"a": 1, "b": 2}) == [2, 1]
 
@@ -37,7 +37,7 @@ def test_a_file_holds_one_statement(name: str) -> None:
     ],
 )
 def test_an_argument_too_many_or_too_few_is_our_mistake(given: dict[str, object], says: str) -> None:
-    query = queries.Query("deliveries/claim", "SELECT $1, $2", ("a", "b"))
+    query = queries.NumberedStatement("deliveries/claim", "SELECT $1, $2", ("a", "b"))
 
     with pytest.raises(TypeError) as caught:
         query.arguments(given)

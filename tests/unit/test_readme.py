@@ -1,4 +1,4 @@
-"""The README says what the code does: tables against the code, examples run."""
+"""The README and the pages of docs/ say what the code does: tables against the code, examples run."""
 
 import ast
 import datetime as dt
@@ -26,6 +26,7 @@ from consumer.decide.payloads import payload
 from consumer.deliver import signing
 from consumer.demo import story
 from consumer.demo.ending import expected_access, expected_counts
+from consumer.store import wanted
 from schemas import export, signing_secrets
 from schemas.parse import parse
 from schemas.reading import RejectReason
@@ -33,15 +34,35 @@ from schemas.rules import Rule, RuleId
 from schemas.rules_file import RulesFile
 from schemas.sources import Invoice, Snapshot
 from schemas.thresholds import ThresholdType
+from tests.faults import cases
+from tests.mutants import __main__ as mutants
+from tests.support import answers
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+PAGES = (
+    *("docs/quickstart.md", "docs/rules.md", "docs/channels.md", "docs/formats.md", "docs/webhooks.md", "docs/api.md"),
+    *("docs/console.md", "docs/comparison.md"),
+    *("docs/settings.md", "docs/metrics.md", "docs/architecture.md", "docs/questions.md", "README.md"),
+)
+DOCUMENTS = (
+    *PAGES,
+    *("docs/operating.md", "docs/upgrading.md", "docs/sizing.md", "docs/limits.md", "docs/records.md"),
+    *("docs/runbooks.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *("deploy/README.md", "schemas/README.md", "tests/README.md"),
+)
+README = "\n".join((ROOT / page).read_text() for page in PAGES)  # what users read, as one
 BLOCK = re.DOTALL | re.MULTILINE
 LATEST = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 HOOK = {
     "HOOK_TOKEN": "let-me-in",
     "HOOK_SECRET": signing_secrets.generate().reveal(),
     "HOOK_URL": "https://example.com/",
+}
+
+VARIABLES = HOOK | {
+    "SLACK_WEBHOOK": "https://hooks.slack.com/services/T0/B0/x",
+    "PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
+    "POSTMARK_TOKEN": "t0ken",
 }
 
 
@@ -127,7 +148,7 @@ def test_defaults_in_the_table_can_be_set() -> None:
 
 def test_every_setting_that_the_text_names_exists() -> None:
     known = {*config.defaults(), "TOLLBELL_TEST_KAFKA", "TOLLBELL_TEST_POSTGRES"}
-    for path in ["README.md", "deploy/README.md", "docs/runbooks.md", "Dockerfile", "deploy/compose.yaml"]:
+    for path in [*DOCUMENTS, "Dockerfile", "deploy/compose.yaml"]:
         named = set(re.findall(r"TOLLBELL_[A-Z_]+[A-Z](?![A-Z_*])", (ROOT / path).read_text()))
         assert {name for name in named if name.removesuffix("_FILE") not in known and name not in known} == set()
 
@@ -161,7 +182,7 @@ def test_every_outcome_of_an_attempt_is_named() -> None:
 
 
 def test_every_reason_of_a_dead_letter_is_named() -> None:
-    assert sorted(code(table("reason", (ROOT / "deploy/README.md").read_text()))) == sorted(RejectReason)
+    assert sorted(code(table("reason", (ROOT / "docs/operating.md").read_text()))) == sorted(RejectReason)
 
 
 def test_every_threshold_type_is_named() -> None:
@@ -201,6 +222,58 @@ def test_the_rules_are_a_rules_file() -> None:
     assert [threshold.value for threshold in rules_file().rules[0].thresholds] == [80, 100]
 
 
+@pytest.mark.parametrize("block", [block for block in blocks("yaml") if "channels:" in block])
+def test_every_file_that_is_shown_can_be_applied(block: str) -> None:
+    given = yaml_file._Reader(VARIABLES).value(yaml.compose(block))  # noqa: SLF001 - the file is a block here
+
+    channels = RulesFile.model_validate(given).channels
+    assert [wanted.unmask(one, None)[1] for one in channels] == [[] for _ in channels]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 250
+
+
+def test_the_numbers_of_the_proofs_are_those_of_their_commands() -> None:
+    said = re.findall(r"over (\d+) (fault cases|deliberate bugs|odd answers)", (ROOT / "README.md").read_text())
+    there = {
+        "fault cases": len(cases.CASES),
+        "deliberate bugs": len(mutants.MUTANTS),
+        "odd answers": len(answers.ANSWERS),
+    }
+
+    assert {what for _, what in said} == there.keys()
+    assert [what for number, what in said if not int(number) < there[what] < 1.5 * int(number)] == []
+    alerts = re.findall(r"alert: \w+", (ROOT / "deploy/prometheus/tollbell.rules.yaml").read_text())
+    assert f"{len(alerts)} alerts with a runbook each" in README
+
+
+def test_the_odd_answers_are_counted_by_a_command_of_their_row() -> None:
+    [row] = [row for row in table("claim") if "odd answers" in row[1]]
+    paths = [path for command in code([row], 2) for path in re.findall(r"ARGS=(tests/\S+)", command)]
+
+    assert paths
+    assert all("import ANSWERS" in (ROOT / path).read_text() for path in paths)
+
+
+def test_the_quick_start_says_what_check_prints() -> None:
+    page, printed = (ROOT / "docs/quickstart.md").read_text(), (ROOT / "consumer/commands/check.py").read_text()
+    marks = set(re.findall(r'click\.echo\(f"(\w+)  +', printed))
+    step = page.partition("**5.")[2].partition("```")[0]
+
+    assert marks == {"ok", "warn", "FAIL", "note"}
+    assert marks - set(re.findall(r"`(\w+)`", step)) == set()
+
+
+def test_the_quick_start_says_which_of_kafkas_scripts_are_run_in_docker() -> None:
+    page = (ROOT / "docs/quickstart.md").read_text()
+    [said] = re.findall(r"\(With Docker, put .*?\)", page, re.DOTALL)
+    used = {name for block in blocks("sh", page) for name in re.findall(r"kafka-[\w-]+\.sh", block)}
+
+    assert used == set(re.findall(r"kafka-[\w-]+\.sh", said))
+    assert "docker exec --interactive" in said  # one of them reads its input
+
+
 def test_the_record_and_the_rules_make_the_payload() -> None:
     shown = example_payload()
     source = parse(record().encode(), [], latest=LATEST)
@@ -223,7 +296,7 @@ def test_the_payload_is_of_its_schema() -> None:
     assert faults(example_payload(), "entitlements.balance.threshold") == []
 
 
-@pytest.mark.parametrize("example", [record(), *blocks("json", (ROOT / "schemas/README.md").read_text())])
+@pytest.mark.parametrize("example", [record(), *blocks("json", (ROOT / "docs/records.md").read_text())])
 def test_the_records_are_understood(example: str) -> None:
     assert isinstance(parse(example.encode(), [], latest=LATEST), Snapshot | Invoice)
     shown = json.loads(example)
@@ -242,7 +315,7 @@ def test_the_verification_takes_what_we_sign_and_nothing_else(monkeypatch: pytes
     exec(block, names)  # noqa: S102 - our own README
     body, now = json.dumps(example_payload()).encode(), int(time.time())  # noqa: TID251 - the library asks this clock
     secrets = [signing_secrets.Secret(HOOK["HOOK_SECRET"])]
-    signature = signing.sign(secrets, webhook_id="e-1", timestamp=now, body=body)
+    signature = signing.sign(signing.keys(secrets), webhook_id="e-1", timestamp=now, body=body)
     headers = {"webhook-id": "e-1", "webhook-timestamp": str(now), "webhook-signature": signature}
 
     assert names["receive"](body, headers) == example_payload()
@@ -257,7 +330,7 @@ def test_the_transcript_of_the_demo_is_of_its_story() -> None:
     told = {f"{number}. {act.title}\n   {act.shows}\n" for number, act in enumerate(story.ACTS, 1)}
 
     acts = re.findall(r"^\d+\. .*\n   .*\n", transcript, re.MULTILINE)
-    summary = dict(re.findall(r"^   ([a-z ]+?)  +(.*)$", transcript.partition("All as told.")[2], re.MULTILINE))
+    summary = dict(re.findall(r"^   ([a-z ]+?)  +(.*)$", transcript.partition("All as expected.")[2], re.MULTILINE))
 
     assert len(acts) > 1
     assert set(acts) <= told
@@ -278,19 +351,7 @@ def test_the_rules_files_of_the_repository_are_rules_files(path: str) -> None:
     assert yaml_file.read(ROOT / path, RulesFile, environment).model.rules
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "README.md",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "deploy/README.md",
-        "docs/runbooks.md",
-        "schemas/README.md",
-        "tests/README.md",
-    ],
-)
+@pytest.mark.parametrize("path", sorted({*DOCUMENTS, *(f"docs/{one.name}" for one in (ROOT / "docs").glob("*.md"))}))
 def test_every_link_into_the_tree_leads_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
     for target, fragment in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):

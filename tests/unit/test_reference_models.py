@@ -12,10 +12,10 @@ from consumer.decide.payloads import payload
 from schemas.parse import parse
 from schemas.rules import Rule
 from schemas.sources import Invoice, Snapshot
-from tests import openmeter_examples as openmeter
-from tests.factories import make_rule
-from tests.openapi import problems
-from tests.rules import reset_rule, rule_of
+from tests.support import openmeter_examples as openmeter
+from tests.support.factories import make_rule
+from tests.support.openapi import problems
+from tests.support.rules import reset_rule, rule_of
 
 LATEST = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 THRESHOLD = "NotificationEventBalanceThresholdPayload"

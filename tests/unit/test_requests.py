@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from consumer.serve import bodies
-from consumer.serve.problems import Problem
-from schemas.requests import ExplainRequest, RecoverRequest, ResendRequest, RotateRequest
+from consumer.serve.problems import ApiProblem
+from schemas.requests import ExplainRequest, RecoverRequest, ResendFilter, ResendRequest, RotateRequest
 
 HOUR = dt.timedelta(hours=1)
 
@@ -38,6 +38,9 @@ def test_a_time_is_read_as_everywhere() -> None:
         (RecoverRequest, {}, "Field required"),
         (RecoverRequest, {"since": 1}, "must be a text"),
         (RecoverRequest, {"since": "yesterday"}, "RFC 3339"),
+        (ResendFilter, {"customer": None}, "must be a text"),
+        (ResendFilter, {"channel": []}, "at least 1"),
+        (ResendFilter, {"type": []}, "at least 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(model: type[BaseModel], body: dict[str, object], says: str) -> None:
@@ -55,7 +58,7 @@ TOO_LONG: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("body", "says"), TOO_LONG)
 def test_no_list_or_object_has_more_than_a_thousand_members(body: dict[str, Any], says: str) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ApiProblem) as caught:
         bodies.fit(ResendRequest, body)
 
     assert (caught.value.status, caught.value.detail) == (400, f"{says}: none here has more than 1000")

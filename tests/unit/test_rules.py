@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from schemas.rules import BalanceThresholdRuleConfig as RuleConfig
 from schemas.rules import BalanceThresholdSpec, Rule, RuleId
 from schemas.thresholds import Threshold
-from tests.factories import make_rule
+from tests.support.factories import make_rule
 
 
 def threshold(kind: str, value: object) -> Threshold:
@@ -208,6 +208,7 @@ def test_what_a_person_writes_holds_what_is_judged() -> None:
     written = config(features=["llm_tokens"], key="quota", metadata={"team": "billing"})
 
     assert written.spec == spec(features=["llm_tokens"])
+    assert written.spec is written.spec  # made once: of thousands of rules it is asked again and again
 
 
 @pytest.mark.parametrize(

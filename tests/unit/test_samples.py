@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from consumer.decide.levels import placed
-from consumer.decide.model import Crossing, Level, Occurrence
+from consumer.decide.model import Level, Occurrence
 from consumer.decide.payloads import payload
-from consumer.decide.samples import UNNAMED, sample
+from consumer.decide.rules import sample
+from consumer.decide.rules.crossing import Crossing
+from consumer.decide.sample_records import UNNAMED
 from schemas.events import FeatureRef
 from schemas.rules import Rule
-from tests.factories import make_rule
-from tests.openapi import problems
-from tests.rules import reset_rule, rule_of
+from tests.support.factories import make_rule
+from tests.support.openapi import problems
+from tests.support.rules import reset_rule, rule_of
 
 AT = dt.datetime(2026, 12, 31, 23, 59, 30, 123456, tzinfo=dt.UTC)
 EVENT = "01K9ZBC3K9YJ4M2V7Q8R5T6W1X"

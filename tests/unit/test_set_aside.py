@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from consumer import clock, set_aside
+from consumer import clock, pauses, set_aside
 from consumer.errors import DataRefused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
-from consumer.set_aside import LONGEST_PAUSE, SetAside
+from consumer.set_aside import SetAside
 
 
 class Rows:
@@ -82,22 +82,22 @@ async def test_an_outage_ends_the_search_and_nothing_is_set_aside() -> None:
 
 async def test_a_row_comes_again_after_a_pause_that_grows(now: list[float]) -> None:
     rows = Rows([1])
-    pauses = []
+    seen = []
     for _ in range(9):
         await rows.narrow(2)
         begun = now[0]
         while rows.aside.keys():
             now[0] += 1
-        pauses.append(now[0] - begun)
+        seen.append(now[0] - begun)
 
-    assert pauses == [5, 10, 20, 40, 80, 160, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert seen == [5, 10, 20, 40, 80, 160, pauses.ROW.longest, pauses.ROW.longest, pauses.ROW.longest]
 
 
 async def test_a_row_that_has_worked_for_long_begins_with_a_short_pause(now: list[float]) -> None:
     rows = Rows([1])
     for _ in range(4):
         await rows.narrow(2)
-    now[0] += 40 + LONGEST_PAUSE
+    now[0] += 40 + pauses.ROW.longest
 
     assert rows.aside.keys() == []
     await rows.narrow(2)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from schemas.native import NativeValue, derived, read_native_snapshot
 from schemas.reading import Rejected, RejectReason
 from schemas.sources import Snapshot, check_consistent
-from tests import parsing
-from tests.factories import native_record, openmeter_record
+from tests.support import parsing
+from tests.support.factories import native_record, openmeter_record
 
 NAMES = ("usage", "allowance", "balance", "overage")
 AMOUNTS = st.decimals(-(10**37), 10**37, places=1)

@@ -6,14 +6,15 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from consumer.consume.fast_path.glance import look
+from consumer.consume.fast_path.standing import Standing, Under, Why, looks_back, standing, stands
 from consumer.decide.judge import judge
 from consumer.decide.model import UNSEEN, Document
-from consumer.decide.standing import Standing, Under, Why, looks_back, standing, stands
-from schemas.glance import look
 from schemas.rules import Rule, RuleId, read_spec
 from schemas.sources import Snapshot
-from tests import parsing
-from tests.factories import OPENMETER_ENTITLEMENT, make_rule, native_record, openmeter_record
+from tests.support import parsing
+from tests.support.factories import OPENMETER_ENTITLEMENT, make_rule, native_record, openmeter_record
+from tests.support.rules import rule_of
 
 FAR = 10**39
 ACTIVE_TO = "2026-11-25T00:00:00Z"
@@ -70,31 +71,34 @@ def twice(usage: object, allowance: object = 100) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     ("usage", "lines"),
     [
-        (40, (-FAR, 50, 30, FAR)),
-        (50, (50, 80, 30, FAR)),
-        (75, (50, 80, 7.5, 30)),
-        (80, (80, 99.5, 7.5, 30)),
-        ("99.75", (99.5, FAR, -FAR, 7.5)),
+        (40, (40, 50, 30, FAR)),  # the multiples of ten per cent are lines too
+        (51, (50, 53, 30, FAR)),
+        (54, (53, 55, 30, FAR)),
+        (56, (55, 60, 30, FAR)),
+        (75, (70, 80, 7.5, 30)),
+        ("99.75", (99.5, 100, -FAR, 7.5)),
+        (-3, (-FAR, 10, 30, FAR)),
+        (1000, (1000, FAR, -FAR, 7.5)),
     ],
 )
 def test_it_stands_between_the_nearest_lines_of_all_rules(usage: object, lines: tuple[float, ...]) -> None:
-    assert stood(*twice(usage))[5:9] == lines
+    rule = make_rule(("usage_value", 53), ("balance_value", 30), ("balance_value", "7.5"), percents=[55, "99.5"])
+
+    assert stood(*twice(usage), rules=(rule,))[5:9] == lines
 
 
 def test_a_balance_at_its_line_is_judged() -> None:
-    found = stood(*twice(60))
+    found = stood(*twice(72), rules=(make_rule(("balance_value", 27), percents=[90]),))
 
-    assert after(found, at("10:01:00", 69))
-    assert not after(found, at("10:01:00", 70))
+    assert after(found, at("10:01:00", "72.5"))
+    assert not after(found, at("10:01:00", 73))  # 70 or 80 would be lines of its usage too
 
 
 def test_what_cannot_be_judged_has_no_line() -> None:
     assert stood(*twice(40, 0))[5:9] == (-FAR, 80, -FAR, 7.5)
 
 
-@pytest.mark.parametrize(
-    ("usage", "stays"), [("50", True), ("69.99999999", True), ("49.99999999", False), (80, False), (70.5, False)]
-)
+@pytest.mark.parametrize(("usage", "stays"), [("60", True), ("69.99999999", True), ("59.99999999", False), (70, False)])
 def test_a_record_between_the_lines_changes_nothing_and_one_at_the_next_line_is_judged(
     usage: object, stays: bool
 ) -> None:
@@ -175,12 +179,42 @@ def test_what_the_clock_has_ended_does_not_stand() -> None:
     assert standing(seen, shown, under(), None, Why(())) is not None
 
 
-def test_where_no_rule_has_lines_all_records_of_the_period_change_nothing() -> None:
+def test_where_no_rule_has_lines_records_change_nothing_until_the_coarse_level_does() -> None:
     found = stood(at("10:00:00", 60), rules=(RESETS,))
 
     assert found is not None
     assert [reason.value for _, reason in found.why.reasons] == ["same_period"]
-    assert after(found, at("10:01:00", 99999))
+    assert after(found, at("10:01:00", "69.9"))
+    assert not after(found, at("10:01:00", 70))
+
+
+def test_a_record_older_than_the_coarse_level_changes_nothing_and_stands_for_none_that_is_newer() -> None:
+    found = stood(at("10:05:00", 61), at("10:00:00", 40), rules=(RESETS,))
+
+    assert after(found, at("10:05:00", 99999))
+    assert not after(found, at("10:05:00.000001", 40))
+
+
+def test_a_fall_of_the_coarse_level_is_judged_again_when_it_may_be_written() -> None:
+    found = stood(at("10:00:00", 61), at("10:01:00", 55), rules=(RESETS,))
+
+    assert found is not None
+    assert after(found, at("10:04:59", 69))
+    assert not after(found, at("10:04:59", 70))
+    assert not after(found, at("10:05:00", 55))
+
+
+def test_where_the_allowance_has_gone_that_is_judged_again_when_it_may_be_written() -> None:
+    found = stood(at("10:00:00", 61), at("10:01:00", 61, allowance=0), rules=(RESETS,))
+
+    assert after(found, at("10:04:59", 5, allowance=0))
+    assert not after(found, at("10:05:00", 5, allowance=0))
+
+
+def test_where_there_never_was_an_allowance_any_usage_changes_nothing() -> None:
+    found = stood(at("10:00:00", 61, allowance=0), rules=(RESETS,))
+
+    assert after(found, at("10:01:00", 99999, allowance=0))
 
 
 def test_a_float_of_openmeter_that_rounds_to_a_line_is_judged() -> None:
@@ -211,5 +245,6 @@ def test_of_a_period_that_moved_back_only_records_calculated_since_stand() -> No
 
 def test_a_rule_looks_back_where_it_rearms_or_recovers() -> None:
     assert not looks_back([LINES, RESETS])
+    assert not looks_back([rule_of("invoice.created")])
     assert looks_back([RESETS, make_rule(percents=[80], rearm="recovery")])
     assert looks_back([make_rule(percents=[80], notify_on=["triggered", "recovered"])])

@@ -9,10 +9,12 @@ import pytest
 
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.decide.verdict import Delivered, GiveUp
+from consumer.deliver.fair_share import Allotted
+from consumer.deliver.prefetched import AHEAD_SECONDS, Leased
 from consumer.deliver.slots import Limits
-from consumer.deliver.taken import AHEAD_SECONDS, Allotted, Leased, Taken
+from consumer.deliver.taken import Taken
 from consumer.store.deliveries import Claimed, DueChannel, Ended
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 
 def due(
@@ -348,6 +350,44 @@ def test_while_a_failure_is_not_recorded_others_may_be_claimed_and_its_channel_m
 
     one.let_go("a", 0.5)
 
+    assert one.allot(due("a")).now == {}
     assert one.allot(due("a", "b")).now == {"b": 1}
     one.recorded("a")
     assert one.allot(due("a")).now == {"a": 1}
+
+
+def test_a_shortage_halves_what_may_be_in_flight_once_however_many_meet_it() -> None:
+    one = taken(total=64, channel=64)
+    begun = len(claim(one, due("a")))
+    for n in range(begun):
+        one.lack(0, 1 + n / 1000)
+        one.let_go("a", 2)
+        one.recorded("a")
+    half = len(claim(one, due("a")))
+    one.lack(3, 4)  # begun when it was known of: it is not over
+    for _ in range(half):
+        one.free("a", 5)
+
+    assert (begun, half, one.allot(due("a")).now) == (64, 32, {"a": 16})
+
+
+def test_a_shortage_that_is_over_gives_back_twice_as_much_each_time() -> None:
+    one = taken(total=64, channel=64)
+    for _ in claim(one, due("a"), most=16):
+        one.lack(0, 1)
+
+    assert [one.lack_less() for _ in range(4)] == [True, True, False, False]
+    assert one.allot(due("a")).now == {"a": 48}
+
+
+def test_a_slot_freed_during_the_claim_is_left_to_who_waits() -> None:
+    one = taken(total=4, channel=8)
+    claim(one, due("a"))
+    one.see(ended("a"))
+    allotted = one.allot(due("a", "new"))
+
+    following = one.free("a", 0)
+    starting = one.take(claimed("a", 2), 0, allotted)
+
+    assert (allotted, following, starting) == (Allotted({}, {"a": 2}), None, [])
+    assert one.allot(due("a", "new")).now == {"new": 1}

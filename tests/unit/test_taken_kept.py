@@ -1,12 +1,12 @@
-"""Slots kept for what is about to be made: as if it were in flight, and nobody else's share."""
+"""ReservedSlots kept for what is about to be made: as if it were in flight, and nobody else's share."""
 
 import random
 from collections import Counter
 
 import pytest
 
-from consumer.deliver.taken import AHEAD_SECONDS
-from consumer.store.outbox import Slots
+from consumer.deliver.prefetched import AHEAD_SECONDS
+from consumer.store.outbox import ReservedSlots
 from tests.unit.test_taken import busy, claim, claimed, due, ended, full, taken
 
 
@@ -17,11 +17,11 @@ def test_slots_are_kept_for_what_is_about_to_be_made_as_if_it_were_in_flight() -
     first = one.keep({("default", "a"): 2, ("default", "new"): 9})
     again = one.keep({("default", "a"): 9, ("default", "new"): 1})
 
-    assert first == {"a": Slots(free=2, in_flight=1), "new": Slots(free=4, in_flight=0)}
-    assert again == {"a": Slots(free=1, in_flight=3)}
+    assert first == {"a": ReservedSlots(free=2, in_flight=1), "new": ReservedSlots(free=4, in_flight=0)}
+    assert again == {"a": ReservedSlots(free=1, in_flight=3)}
     assert one.allot(due("a", "new", "b")).now == {"b": 3}
     one.free("a", 0)
-    assert one.keep({("default", "a"): 9}) == {"a": Slots(free=1, in_flight=3)}
+    assert one.keep({("default", "a"): 9}) == {"a": ReservedSlots(free=1, in_flight=3)}
 
 
 @pytest.mark.parametrize(("total", "some"), [(20, 1), (64, 8)])
@@ -67,7 +67,7 @@ def test_slots_are_kept_while_half_of_all_are_free_and_the_namespaces_count() ->
 
     kept = one.keep({("other", "a"): 4, ("default", "b"): 4})
 
-    assert kept == {"a": Slots(4, 0), "b": Slots(2, 0)}
+    assert kept == {"a": ReservedSlots(4, 0), "b": ReservedSlots(2, 0)}
     assert one.keep({("default", "c"): 1}) == {}
     assert one.allot([*due("d"), *due("e", namespace="other")]).now == {"d": 4, "e": 2}
 
@@ -83,4 +83,4 @@ def test_no_slot_is_kept_for_one_that_is_slow_or_has_some_ahead_nor_while_others
 
     kept = one.keep({("default", "a"): 1, ("default", "c"): 1})
 
-    assert kept == ({} if why == "others wait" else {"c": Slots(1, 0)})
+    assert kept == ({} if why == "others wait" else {"c": ReservedSlots(1, 0)})

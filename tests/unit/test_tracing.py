@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from schemas.parse import Headers
+from schemas.parse import Headers, parse
+from schemas.sources import Snapshot
 from schemas.tracing import Traced, traced
-from tests.factories import native_record
+from tests.support.factories import NOW, native_record
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BINARY = [("ce_specversion", b"1.0"), ("ce_id", b"one"), ("ce_source", b"/meters"), ("ce_type", b"t")]
@@ -44,6 +45,17 @@ def test_the_trace_of_a_structured_record_is_its_attribute() -> None:
     envelope = json.loads(native_record(80)) | {"traceparent": TRACE}
 
     assert of(json.dumps(envelope).encode()).traceparent == TRACE
+
+
+@pytest.mark.parametrize("written", [b"5", b"null", b"{}", b"[1e9999]", b'"no trace"'])
+def test_what_stands_for_the_trace_of_a_structured_record_refuses_nothing(written: bytes) -> None:
+    record = native_record(80).replace(b'{"specversion"', b'{"traceparent": %b, "specversion"' % written)
+    assert record != native_record(80)
+    assert isinstance(parse(record, (), latest=NOW), Snapshot)
+
+    made = of(record)
+
+    assert (made.id, made.traceparent) == (json.loads(native_record(80))["id"], None)
 
 
 @pytest.mark.parametrize(

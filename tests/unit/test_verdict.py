@@ -5,11 +5,12 @@ import datetime as dt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from consumer.decide import backoff
-from consumer.decide.outcome import Outcome, OutcomeClass
-from consumer.decide.verdict import Delivered, GiveUp, RetryIn, verdict
-from tests.factories import NOW
+from consumer.decide.outcome import Outcome, OutcomeClass, Refusal
+from consumer.decide.verdict import Delivered, Disable, GiveUp, RetryIn, Verdict, verdict
+from tests.support.factories import NOW
 
 DEFAULT = tuple(
     dt.timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000)
@@ -24,13 +25,29 @@ def outcome(kind: OutcomeClass = OutcomeClass.STATUS, status: int | None = None)
 
 def decided(
     of: Outcome, step: int = 0, interrupted: int = 0, jitter: float = 0.0, schedule: tuple[dt.timedelta, ...] = DEFAULT
-) -> Delivered | RetryIn | GiveUp:
+) -> Verdict:
     return verdict(of, step=step, interrupted=interrupted, schedule=schedule, jitter=jitter)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_2xx_is_delivered(status: int) -> None:
     assert decided(outcome(status=status)) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "meaning"),
+    [
+        (Refusal.RETRY, RetryIn(dt.timedelta(seconds=5))),
+        (Refusal.PERMANENT, GiveUp()),
+        (Refusal.GONE, Disable("gone")),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404])
+def test_what_the_format_reads_goes_before_the_status(status: int, refusal: Refusal, meaning: Verdict) -> None:
+    refused = replace(outcome(status=status), refusal=refusal, detail="gone")
+
+    assert not refused.is_success
+    assert decided(refused) == meaning
 
 
 @pytest.mark.parametrize("status", [100, 199, 300, 301, 304, 307, 400, 401, 404, 500, 503, 599])

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from consumer import cli, config, encryption
-from tests.webhooks import Authority
+from tests.support.webhooks import Authority
 
 SECRETS = ("hush", "tiger")
 GOOD = {
@@ -111,6 +111,16 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         [f"{URL}sslrootcert FILES/none.pem: cannot be read: No such file or directory"],
     ),
     (
+        "an sslcrl that is not there",
+        {"DATABASE_URL": "postgresql://me:hush@db/x?sslmode=require&sslcrl=FILES/none.pem"},
+        [f"{URL}sslcrl FILES/none.pem: cannot be read: No such file or directory"],
+    ),
+    (
+        "a version of TLS that there is not",
+        {"DATABASE_URL": "postgresql://me:hush@db/x?ssl_min_protocol_version=hush"},
+        [f"{URL}ssl_min_protocol_version must be one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"],
+    ),
+    (
         "libpq's channel_binding",
         {"DATABASE_URL": "postgresql://me:hush@db/x?channel_binding=require"},
         [f"{URL}channel_binding is not supported: remove it; use sslmode=verify-full to be sure of the server"],
@@ -204,7 +214,7 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         {"KAFKA_GROUPID": "mine"},
         ["TOLLBELL_KAFKA_GROUPID: unknown setting: did you mean TOLLBELL_KAFKA_GROUP_ID?"],
     ),
-    ("an unknown setting", {"X": "y"}, ["TOLLBELL_X: unknown setting; the README's table lists them all"]),
+    ("an unknown setting", {"X": "y"}, ["TOLLBELL_X: unknown setting; docs/settings.md lists them all"]),
     ("a key that is none", {"ENCRYPTION_KEYS": "hush"}, ["TOLLBELL_ENCRYPTION_KEYS: key 1 "]),
     ("a broker as a URL", {"KAFKA_BOOTSTRAP_SERVERS": "kafka://b:9092"}, ["TOLLBELL_KAFKA_BOOTSTRAP_SERVERS: must be"]),
     ("a broker's port beyond all", {"KAFKA_BOOTSTRAP_SERVERS": "b:99999"}, ["TOLLBELL_KAFKA_BOOTSTRAP_SERVERS: must"]),

@@ -18,13 +18,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from consumer import clock
-from tests.asked import number, sections
 from tests.bench.growth import axes
 from tests.bench.growth.backlog import backlog
 from tests.bench.growth.figures import Figure, Step, table
 from tests.bench.growth.processes import processes
 from tests.bench.growth.sizes import SCALE, say
 from tests.bench.place import Place, place
+from tests.support.asked import number, sections
 
 SECTIONS: dict[str, Callable[[Place], Awaitable[tuple[list[Step], list[Figure]]]]] = {
     "entitlements": axes.entitlements,

@@ -12,7 +12,7 @@ from tests.bench.growth.sizes import CHANNELS, DELIVERIES, ENTITLEMENTS, ROWS, R
 from tests.bench.growth.world import NAMESPACES, SPEAKING, configured, sights
 from tests.bench.judging import NOBODY, read
 from tests.bench.place import PARTITIONS, Place, service
-from tests.service import Deployment
+from tests.support.service import Deployment
 
 DUE_ON = 10  # channels
 

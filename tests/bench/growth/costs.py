@@ -27,7 +27,7 @@ from tests.bench.growth.sizes import SLICE, World
 from tests.bench.growth.world import Records, known, produce, sights
 from tests.bench.judging import read
 from tests.bench.place import PARTITIONS, bare, service
-from tests.service import Deployment
+from tests.support.service import Deployment
 
 REMEMBERED = "TOLLBELL_CONSUME_MEMORY_ENTITLEMENTS"
 SLICES = 4  # the first warms up

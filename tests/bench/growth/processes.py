@@ -15,7 +15,7 @@ from tests.bench.growth.figures import Figure, Step, growth, step
 from tests.bench.growth.sizes import DELIVERIES, SLICE, World
 from tests.bench.growth.world import Records, known, sights
 from tests.bench.place import LOOK, PARTITIONS, Place, Process, bare, service
-from tests.service import Deployment
+from tests.support.service import Deployment
 
 COUNTS = (1, 2, 4)
 SLICES = 3

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from tests.asked import refuse
+from tests.support.asked import refuse
 
 
 def scale() -> float:

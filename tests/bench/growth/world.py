@@ -14,7 +14,7 @@ from tests.bench.growth.sizes import World
 from tests.bench.judging import LINES, NOBODY
 from tests.bench.place import PARTITIONS
 from tests.bench.rules import hook, quota
-from tests.service import Deployment
+from tests.support.service import Deployment
 
 NAMESPACES = 10
 SPEAKING = NAMESPACES - 1  # have records

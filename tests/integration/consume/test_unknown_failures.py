@@ -1,0 +1,106 @@
+"""Postgres fails a batch for a reason that nobody knows: only a record that fails alone becomes a dead letter."""
+
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from consumer.consume.ingest import Ingest
+from consumer.errors import StoreFailed
+from consumer.store.database import Database
+from tests.integration.consume.test_glances import at, ingest, take
+from tests.integration.consume.test_stale_memory import Letters
+from tests.support.factories import kafka_record, native_record
+from tests.support.one_rule import configure, scalar
+
+EVENTS = "SELECT count(*) FROM event"
+
+
+async def fails(database: str, when: str, *, each: str = "STATEMENT") -> None:
+    """Let inserts of events fail for EACH statement or row of which *when* is true: `n` counts them, undone or not."""
+    connection = await asyncpg.connect(database)
+    await connection.execute(f"""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE n bigint := nextval('tries');
+        BEGIN IF {when} THEN RAISE EXCEPTION 'made to fail' USING ERRCODE = '58P01'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON event FOR EACH {each} EXECUTE FUNCTION fail()
+    """)
+    await connection.close()
+
+
+async def taken(to: Ingest, values: Sequence[bytes], most: int = 50) -> bool:
+    """Take a batch as the loop does: again where it fails, and narrowed after three times; whether it ended."""
+    for failures in range(most):
+        try:
+            records = [kafka_record(value, offset=n) for n, value in enumerate(values)]
+            await to.batch(records, is_narrowed=failures >= 3)
+        except StoreFailed:
+            continue
+        return True
+    return False
+
+
+@pytest.mark.parametrize("when", ["n <= 6", "n <= 12", "n BETWEEN 3 AND 40", "random() < 0.3"])
+async def test_a_failure_of_everything_that_comes_and_goes_condemns_no_record(
+    store: Database, database: str, when: str
+) -> None:
+    await configure(store, "hook")
+    await fails(database, when)
+    to = await ingest(store, letters := Letters())
+
+    has_ended = await taken(to, [at(0, 90, f"e{n}") for n in range(16)])
+
+    assert (has_ended, letters.sent, await scalar(database, EVENTS)) == (True, [], 16)
+
+
+@pytest.mark.parametrize("last", range(4, 16))
+@pytest.mark.parametrize("when", ["n <= {}", "n <= 4 OR n = {}"])
+async def test_of_one_record_too_wherever_the_failure_ends_or_comes_once_more(
+    store: Database, database: str, when: str, last: int
+) -> None:
+    await configure(store, "hook")
+    await fails(database, when.format(last))
+    to = await ingest(store, letters := Letters())
+
+    has_ended = await taken(to, [at(0, 90)])
+
+    assert (has_ended, letters.sent, await scalar(database, EVENTS)) == (True, [], 1)
+
+
+@pytest.mark.parametrize(("when", "each"), [("n <> 5", "STATEMENT"), ("true", "ROW")])
+async def test_while_no_event_can_be_written_nothing_becomes_a_dead_letter(
+    store: Database, database: str, when: str, each: str
+) -> None:
+    """Though documents without an event can be."""
+    await configure(store, "hook")
+    await fails(database, when, each=each)
+    to = await ingest(store, letters := Letters())
+
+    has_ended = await taken(to, [*(at(0, 90, f"e{n}") for n in range(16)), at(0, 10, "quiet")], most=8)
+
+    assert (has_ended, letters.sent) == (False, [])
+
+
+async def test_a_record_that_fails_alone_is_a_dead_letter_though_nothing_else_is_to_be_written(
+    store: Database, database: str
+) -> None:
+    await configure(store, "hook")
+    await fails(database, "NEW.entitlement_id = 'bad'", each="ROW")
+    to = await ingest(store, letters := Letters())
+
+    has_ended = await taken(to, [at(0, 90, "bad")])
+
+    assert (has_ended, [one.record.offset for one in letters.sent]) == (True, [0])
+
+
+async def test_too_many_events_are_too_many_only_by_the_row_as_it_is(store: Database, database: str) -> None:
+    await configure(store, "hook", thresholds=[{"type": "usage_percentage", "value": v} for v in range(1, 101)])
+    here, elsewhere = await ingest(store, letters := Letters()), await ingest(store)
+    await take(here, at(0, 0))
+    await take(elsewhere, at(1, 95))
+    wide = {"id": "c-1", "metadata": {"note": "x" * 800_000}}
+
+    await take(here, native_record(100, calculated_at="2026-11-22T10:15:02Z", customer=wide))
+
+    assert (letters.sent, await scalar(database, EVENTS)) == ([], 100)
