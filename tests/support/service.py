@@ -128,6 +128,14 @@ class Replica:
         assert len(found()) >= count, self.lines[-5:]
         return found()
 
+    async def serves(self, rules: int) -> None:
+        """Return once the newest rules that it has loaded are *rules* many, whatever it had before."""
+        await self.until(
+            lambda: [x for x in [y for y in self.lines if y["event"] == "catalog.loaded"][-1:] if x["rules"] == rules],
+            1,
+            seconds=60,
+        )
+
     async def ready(self) -> Self:
         """Return once it has partitions and answers 200 on /readyz."""
         if "consume" in (await self.logged("app.started"))[0]["roles"]:

@@ -11,17 +11,17 @@ async def test_a_rule_switched_off_and_on_stays_as_it_was_written(
 ) -> None:
     _, hook = await api("POST", "/channels", channel(receiver.url()))
     _, quota = await api("POST", "/rules", rule(hook["id"], features=["llm_tokens"]))
-    await api.replica.logged("catalog.loaded", rules=1)
+    await api.replica.serves(rules=1)
     topic = await api.topic()
     await produce(topic, native_record(85))
     await receiver.wait_for(1)
 
     off = await api("POST", f"/rules/{quota['id']}/disable")
-    await api.replica.logged("catalog.loaded", rules=0)
+    await api.replica.serves(rules=0)
     await produce(topic, native_record(90, entitlement="e-2"))
     await api.replica.reaches("tollbell_records_total", 1, result="no_rule")
     on = await api("POST", f"/rules/{quota['id']}/enable")
-    await api.replica.logged("catalog.loaded", 2, rules=1)
+    await api.replica.serves(rules=1)
     await produce(topic, native_record(90, calculated_at="2026-11-22T11:15:30Z"), native_record(90, entitlement="e-3"))
 
     assert (off[0], off[1]["disabled"]) == (200, True)
