@@ -1,6 +1,6 @@
 """`make bench`: how fast each stage is beside the floor of its libraries, in one run; a table, and a JSON file.
 
-ARGS="judging latency"   some of: stages, judging, delivering, disturbing, latency, sharing, fairness
+ARGS="judging latency"   some of: stages, judging, delivering, disturbing, latency, viewing, sharing, fairness
 ROUNDS of each figure are interleaved with the bare loop's; medians and the spread of the ratio are shown.
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from consumer import clock
-from tests.bench import delivering, disturbing, judging, latency, sharing, stages
+from tests.bench import delivering, disturbing, judging, latency, sharing, stages, viewing
 from tests.bench.place import Place, place
 from tests.support.asked import sections
 
@@ -28,6 +28,7 @@ SECTIONS: dict[str, list[Measure]] = {
     "delivering": [partial(delivering.measure, load=load) for load in delivering.LOADS],
     "disturbing": [partial(disturbing.measure, load=load) for load in disturbing.LOADS],
     "latency": [partial(latency.measure, load=load) for load in latency.LOADS],
+    "viewing": [partial(viewing.measure, load=load) for load in viewing.LOADS],
     "sharing": [
         partial(sharing.measure, kind=kind, is_shared=is_shared)
         for kind in sharing.KINDS

@@ -1,8 +1,9 @@
 """What each page of the console costs among a million events: `make bench-console`.
 
-Starts a Postgres and a `tollbell run --only serve`, fills a million events with a delivery and an attempt each, 5,000
-channels and 10,000 rules, and asks for each page as a browser does. Prints for each: p50 and p99 in milliseconds, the
-bytes on the wire, how many statements it ran and how many rows Postgres read for it; and a JSON line at the end.
+Starts a Postgres and a `tollbell run --only serve`, fills a million events with a delivery and an attempt each, as many
+entitlements, 5,000 channels and 10,000 rules, and asks for each page as a browser does. Prints for each: p50 and p99 in
+milliseconds, the bytes on the wire, how many statements it ran and how many rows Postgres read for it; and a JSON line
+at the end.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ PAGES = (
     "/events/{event}", "/rules", "/rules/{rule}", "/rules/rule-7", "/channels", "/channels/{channel}", "/jobs",
     "/explain?event={event}", "/resend?state=FAILED&channel={channel}", "/resend?state=FAILED", "/yaml?rule={rule}",
     "/rules/new", "/channels/new", "/namespaces", "/replicas",
+    "/customers", "/customers?atLeast=80", "/customers?feature=feature-7", "/customers?customer=c-7",
+    "/customers?atLeast=100&feature=feature-7", "/customers/one?customer=customer-7",
 )  # fmt: skip
 CHANNELS = """
     INSERT INTO channel (id, namespace, type, name, url, format, signing_secret)
@@ -45,6 +48,17 @@ RULES = """
 SENT_TO = """
     INSERT INTO rule_channel (rule_id, channel_id, position)
     SELECT 'rule-' || n, 'c' || n % 41, 0 FROM generate_series(1, 9999) n
+"""
+# A customer has a hundred of them; a level is 0 to 120 %, and of one in ten not known.
+ENTITLEMENTS = """
+    INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks, level, level_at)
+    SELECT 'default', 'ent-' || n, 1, date_trunc('month', now()), date_trunc('month', now()) + interval '1 month',
+           json_build_object('feature', json_build_object('id', 'f-' || n % 47, 'key', 'feature-' || n % 47),
+                             'subject', json_build_object('key', 'subject-' || n),
+                             'customer', json_build_object('id', 'c-' || n / 100, 'key', 'customer-' || n / 100,
+                                                           'name', 'Customer ' || n / 100)),
+           '{}', CASE WHEN n % 10 > 0 THEN n * 7919 % 13 * 10 END, now()
+    FROM generate_series(1, $1::int) n
 """
 READ = "SELECT tup_returned + tup_fetched FROM pg_stat_database WHERE datname = current_database()"
 
@@ -64,7 +78,8 @@ async def filled(url: str, api: Api) -> dict[str, str]:
     await connection.execute(CHANNELS)
     await connection.execute(RULES, rule["id"])
     await connection.execute(SENT_TO)
-    await connection.execute("VACUUM ANALYZE")
+    await connection.execute(ENTITLEMENTS, EVENTS, timeout=1200)
+    await connection.execute("VACUUM ANALYZE", timeout=1200)
     await connection.close()
     return {"event": events[EVENTS // 2], "rule": rule["id"], "channel": channel["id"]}
 

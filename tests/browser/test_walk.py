@@ -1,11 +1,15 @@
 """What people do with the console, in Chromium."""
 
+import json
 import re
 
+from aiohttp import web
 from playwright.async_api import Browser, expect
 
 from tests.browser.story import Story, usage
 from tests.browser.window import window
+from tests.support.fakes import Received, Reply
+from tests.support.targets import TARGETS
 
 KINDS = {
     "entitlements.balance.threshold": "Stored quota",
@@ -172,6 +176,58 @@ async def test_a_stranger_goes_from_nothing_to_a_webhook(chromium: Browser, stor
         await opened.open("/events?customer=tyrell")
         await expect(page.locator("tbody tr", has_text="Stored quota")).to_contain_text("Sales")
         assert await opened.faults(with_axe=False) == []
+
+
+async def test_a_customer_over_80_is_notified_in_slack_by_the_console_alone(chromium: Browser, story: Story) -> None:
+    """The walk of docs/console.md, with each of its labels."""
+    path = "/services/T0000/B0000/of-the-walk"
+    story.receiver.otherwise(_as_slack, path=path)
+    rules = sum(line["event"] == "catalog.loaded" for line in story.replica.lines)
+    async with window(chromium, story.root) as opened:
+        page = opened.page
+        await opened.sign_in()
+        await page.click("nav >> text=Channels")
+        await page.click("text=New channel")
+        await page.fill("#name", "Sales in Slack")
+        await page.fill("#url", story.receiver.url(path))
+        await page.select_option("#format", "slack")
+        await page.click("button:has-text('Preview what it sends')")
+        await expect(page.locator("pre").first).to_contain_text("Sample customer has reached 80 %")
+        await page.click("button:has-text('Create channel')")
+        await expect(page.locator("main .url").first).to_have_text(re.compile(r"/\*\*\*$"))
+        await page.click("button:has-text('Send a test')")
+        await story.receiver.wait_for(1, path=path)
+        await page.click("nav >> text=Rules")
+        await page.click("text=New rule")
+        await page.fill("#name", "Over 80 %")
+        await page.fill("[aria-label='Value of threshold 1']", "80")
+        await page.fill("#features", "exports")
+        await page.check("text=Sales in Slack")
+        await page.click("button:has-text('Create rule')")
+        await expect(page.get_by_text("Created.")).to_be_visible()
+        await story.replica.logged("catalog.loaded", rules + 1)
+
+        await story.produce(story.topic, usage("cyberdyne", "Cyberdyne", 8_300, "exports"))
+
+        (_, told) = await story.receiver.wait_for(2, path=path)
+        assert "Cyberdyne has reached 80 % of exports" in json.loads(told.body)["text"]
+        await page.click("nav >> text=Customers")
+        await page.select_option("#atLeast", "80")
+        await page.fill("#feature", "exports")
+        await page.click("button:has-text('Filter')")
+        row = page.locator("tbody tr")
+        await expect(row).to_have_count(1)
+        await expect(row).to_contain_text("≥ 80 %")
+        await page.click("tbody th a:has-text('Cyberdyne')")
+        await expect(page.locator("tbody tr").first).to_contain_text("usage ≥ 80 %")
+        await page.click("tbody th a:has-text('usage ≥ 80 %')")
+        await expect(page.locator(".timeline li", has_text="HTTP 200")).to_have_count(1)
+        assert await opened.faults(with_axe=False) == []
+
+
+def _as_slack(request: Received) -> Reply:
+    found = TARGETS["slack"](request.body)
+    return web.Response(status=found.status, text=found.answer)
 
 
 async def test_a_field_that_is_wrong_says_so(chromium: Browser, story: Story) -> None:
