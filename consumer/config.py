@@ -134,7 +134,7 @@ def _tokens(text: object) -> object:
                 f"token {n}: its namespace must have 1 to 256 characters, none of them a control character"
             ) from None
     if len({one.token.reveal() for one in made}) < len(made):
-        raise ValueError("the same token stands twice: which namespace and scope would it have?")
+        raise ValueError("duplicate token: which namespace and scope would it have?")
     return tuple(made)
 
 
@@ -340,7 +340,8 @@ def _across(settings: Settings, needed: Collection[str]) -> Iterator[tuple[str, 
             yield field, "is required for this command, and not set"
     yield from _login(settings)
     if settings.topic_dead_letters in settings.input_topics:
-        yield "topic_dead_letters", f"{settings.topic_dead_letters} is read as well: its records would come for ever"
+        problem = "is an input topic too: each dead letter would be read as a record"
+        yield "topic_dead_letters", f"{settings.topic_dead_letters} {problem}"
     for field in ("kafka_ssl_ca_file", "delivery_ca_file"):
         if path := getattr(settings, field):
             yield from _checked(field, lambda path=path: tls.check_authorities(path))  # type: ignore[misc]

@@ -148,7 +148,7 @@ def _parameters(query: str) -> dict[str, str]:
     try:
         return dict(parse_qsl(query, strict_parsing=True)) if query else {}
     except ValueError:
-        raise ValueError("has something behind its ? that is not name=value, with & between two of them") from None
+        raise ValueError("has something after its ? that is not name=value, joined by &") from None
 
 
 def _check_parameter(name: str, value: str) -> None:

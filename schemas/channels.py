@@ -199,7 +199,10 @@ class ChannelConfig(Model):
         Field(ge=1, le=1000, description="Requests in flight in each process; left out: the service's."),
     ] = None
     rate_limit: Annotated[
-        Rate | None, Field(description="Attempts a second, over all replicas; left out: no limit.")
+        Rate | None,
+        Field(
+            description="Attempts a second, over all replicas; left out: 1 of `slack`, 2 of `pagerduty`, else no limit."
+        ),
     ] = None
     expire_after: Annotated[
         Annotated[Duration, AfterValidator(_expiry)] | None,

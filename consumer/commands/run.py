@@ -24,7 +24,7 @@ def roles_of(text: str | None) -> list[Role]:
     names = [name.strip() for name in text.split(",") if name.strip()] if text else list(Role)
     known = {role.value for role in Role}
     if wrong := [name for name in names if name not in known]:
-        raise ConfigInvalid(f"--only: {wrong[0]!r} is no role: use {', '.join(sorted(known))}")
+        raise ConfigInvalid(f"--only: unknown role {wrong[0]!r}: use {', '.join(sorted(known))}")
     return [Role(name) for name in names]
 
 

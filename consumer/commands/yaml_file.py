@@ -176,7 +176,7 @@ class _Reader:
                 self.problems.append((_line_of(key_node), "a key must be a plain text"))
                 self.unread.append(at)
             elif key in found:
-                self.problems.append((_line_of(key_node), f"{key} stands twice"))
+                self.problems.append((_line_of(key_node), f"duplicate key {key!r}"))
             else:
                 found[key] = self.value(child, (*at, key))
         return found
@@ -292,12 +292,11 @@ def _parsed(reader: _Reader, text: str) -> object:
         return reader.read(text)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise _Whole(line, f"is no YAML: {_NAMES.sub('', str(exc.problem))}") from None
+        raise _Whole(line, f"invalid YAML: {_NAMES.sub('', str(exc.problem))}") from None
     except yaml.reader.ReaderError as exc:
-        said = f"character {exc.position + 1} is none of its: U+{exc.character:04X}"
-        raise _Whole(0, f"is no YAML: {said}") from None
+        raise _Whole(0, f"invalid YAML: character {exc.position + 1} is not allowed: U+{exc.character:04X}") from None
     except yaml.YAMLError as exc:
-        raise _Whole(0, f"is no YAML: {type(exc).__name__}") from None
+        raise _Whole(0, f"invalid YAML: {type(exc).__name__}") from None
     except RecursionError:
         raise _Whole(0, "is nested without end, or deeper than any rule needs") from None
 

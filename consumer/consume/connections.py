@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from consumer import clock
 
 FRESH: Final = 30.0  # seconds: an older failure says nothing of now
-_PROTOCOL: Final = "check TOLLBELL_KAFKA_SECURITY_PROTOCOL: this listener may be of another"
+_PROTOCOL: Final = "check TOLLBELL_KAFKA_SECURITY_PROTOCOL: this listener may use another"
 SILENT: Final = f"no broker answers what it is asked once connected: {_PROTOCOL}"
 # What follows an address that is in no setting of ours.
 ADVERTISED: Final = " (which the brokers name: see their advertised.listeners)"

@@ -94,7 +94,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise bad_request(f"the body has {twice!r} twice in one object", [Fault(twice, "stands twice")])
+        raise bad_request(f"the body has {twice!r} twice in one object", [Fault(twice, "duplicate name")])
     return made
 
 

@@ -145,7 +145,8 @@ class Api:
                 raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no such path: see {PREFIX}/openapi.json")
         except ApiProblem as problem:
             return problems.response(problem, ids.new())
-        answered = problems.response(ApiProblem(HTTPStatus.METHOD_NOT_ALLOWED, f"here is only {allowed}"), ids.new())
+        refusal = ApiProblem(HTTPStatus.METHOD_NOT_ALLOWED, f"method not allowed; allowed: {allowed}")
+        answered = problems.response(refusal, ids.new())
         answered.headers["allow"] = allowed
         return answered
 

@@ -100,7 +100,7 @@ async def check(database: Database) -> None:
             raise Refused(
                 f"{exc}: run as the user that migrated, or make this one a member of it (GRANT … TO …)"
             ) from exc
-        raise Refused("Postgres: there is no schema of ours here: run `tollbell migrate` first") from exc
+        raise Refused("Postgres: the database has no schema of Tollbell: run `tollbell migrate` first") from exc
     names = {row["name"] for row in rows}
     if missing := [one.name for one in own if one.name not in names]:
         raise Refused(

@@ -58,7 +58,7 @@ async def test_a_schema_that_does_not_fit_is_refused(
     await connection.close()
 
     assert none.status == newer.status == 1
-    assert error(none) == "Postgres: there is no schema of ours here: run `tollbell migrate` first"
+    assert error(none) == "Postgres: the database has no schema of Tollbell: run `tollbell migrate` first"
     assert error(newer) == f"Postgres: the schema is of release {own + 2}, this is {own}: use a newer release"
     # The next release's schema is fine: one migrates first, then rolls.
     async with await deployment.replica(TOLLBELL_LOG_LEVEL="info") as replica:

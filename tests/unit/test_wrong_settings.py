@@ -19,6 +19,7 @@ GOOD = {
     "KAFKA_BOOTSTRAP_SERVERS": "broker:9092",
 }
 URL = "TOLLBELL_DATABASE_URL: "
+PAGE = (Path(__file__).parents[2] / "docs/troubleshooting.md").read_text(encoding="utf-8")
 Command = Callable[..., tuple[int, list[str]]]
 
 
@@ -88,13 +89,17 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         [f"{URL}cannot be read; in the user name"],
     ),
     ("a space in the password", {"DATABASE_URL": "postgresql://me:hu tiger@db/x"}, [f"{URL}has a space, a line break"]),
-    ("a password as port", {"DATABASE_URL": "postgresql://me:tiger"}, [f"{URL}the port of host 1 must be a number"]),
     (
-        "SQLAlchemy's scheme",
+        "a password without a user's @",
+        {"DATABASE_URL": "postgresql://me:tiger"},
+        [f"{URL}the port of host 1 must be a number"],
+    ),
+    (
+        "the scheme of SQLAlchemy",
         {"DATABASE_URL": "postgresql+asyncpg://me:hush@db/x"},
         [f"{URL}must begin with postgresql://, not with postgresql+asyncpg://: postgresql://user:password@host"],
     ),
-    ("no URL at all", {"DATABASE_URL": "hush"}, [f"{URL}must begin with postgresql://: postgresql://user:password@"]),
+    ("not a URL", {"DATABASE_URL": "hush"}, [f"{URL}must begin with postgresql://: postgresql://user:password@"]),
     (
         "a bad sslmode",
         {"DATABASE_URL": "postgresql://me:hush@db/x?sslmode=full"},
@@ -116,17 +121,17 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         [f"{URL}sslcrl FILES/none.pem: cannot be read: No such file or directory"],
     ),
     (
-        "a version of TLS that there is not",
+        "an unknown version of TLS",
         {"DATABASE_URL": "postgresql://me:hush@db/x?ssl_min_protocol_version=hush"},
         [f"{URL}ssl_min_protocol_version must be one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"],
     ),
     (
-        "libpq's channel_binding",
+        "libpq's channel_binding, which the driver lacks",
         {"DATABASE_URL": "postgresql://me:hush@db/x?channel_binding=require"},
         [f"{URL}channel_binding is not supported: remove it; use sslmode=verify-full to be sure of the server"],
     ),
     (
-        "libpq's connect_timeout",
+        "libpq's connect_timeout, which the driver lacks",
         {"DATABASE_URL": "postgresql://me:hush@db/x?connect_timeout=10"},
         [f"{URL}connect_timeout is not supported: remove it; each host has a share of 5 s to answer"],
     ),
@@ -135,9 +140,9 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         {"DATABASE_URL": "postgresql://me:hush@db/x?sslmod=require"},
         [f"{URL}'sslmod' is not known: did you mean sslmode?"],
     ),
-    ("a parameter without value", {"DATABASE_URL": "postgresql://me:hush@db/x?tiger"}, [f"{URL}has something behind"]),
+    ("a parameter without value", {"DATABASE_URL": "postgresql://me:hush@db/x?tiger"}, [f"{URL}has something after"]),
     (
-        "a standby asked for",
+        "target_session_attrs=standby",
         {"DATABASE_URL": "postgresql://me:hush@a,b/x?target_session_attrs=standby"},
         [f"{URL}target_session_attrs must be one of any, primary, read-write"],
     ),
@@ -147,7 +152,7 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         [f"{URL}sslkey is given without sslcert: give both"],
     ),
     (
-        "an sslkey that is locked",
+        "an encrypted sslkey",
         {"DATABASE_URL": "postgresql://me:hush@db/x?sslcert=FILES/client.pem&sslkey=FILES/locked.key"},
         [f"{URL}sslkey FILES/locked.key: is encrypted with a password: decrypt it with `openssl pkey`"],
     ),
@@ -191,7 +196,7 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         ["TOLLBELL_KAFKA_SSL_KEY_FILE: FILES/locked.key: is encrypted with a password: decrypt it with"],
     ),
     (
-        "the key of another certificate",
+        "a key that belongs to another certificate",
         {
             "KAFKA_SECURITY_PROTOCOL": "SSL",
             "KAFKA_SSL_CERT_FILE": "FILES/client.pem",
@@ -205,7 +210,7 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         ["TOLLBELL_DATABASE_URL_FILE: FILES/url: cannot be read: No such file or directory"],
     ),
     (
-        "a secret in place of its file's path",
+        "a secret where the path of its file belongs",
         {"DATABASE_URL": None, "DATABASE_URL_FILE": "postgresql://me:tiger@db/x"},
         ["TOLLBELL_DATABASE_URL_FILE: cannot be read: No such file or directory"],
     ),
@@ -215,17 +220,17 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         ["TOLLBELL_KAFKA_GROUPID: unknown setting: did you mean TOLLBELL_KAFKA_GROUP_ID?"],
     ),
     ("an unknown setting", {"X": "y"}, ["TOLLBELL_X: unknown setting; docs/settings.md lists them all"]),
-    ("a key that is none", {"ENCRYPTION_KEYS": "hush"}, ["TOLLBELL_ENCRYPTION_KEYS: key 1 "]),
+    ("an encryption key of the wrong length", {"ENCRYPTION_KEYS": "hush"}, ["TOLLBELL_ENCRYPTION_KEYS: key 1 "]),
     ("a broker as a URL", {"KAFKA_BOOTSTRAP_SERVERS": "kafka://b:9092"}, ["TOLLBELL_KAFKA_BOOTSTRAP_SERVERS: must be"]),
-    ("a broker's port beyond all", {"KAFKA_BOOTSTRAP_SERVERS": "b:99999"}, ["TOLLBELL_KAFKA_BOOTSTRAP_SERVERS: must"]),
+    ("a broker's port above 65535", {"KAFKA_BOOTSTRAP_SERVERS": "b:99999"}, ["TOLLBELL_KAFKA_BOOTSTRAP_SERVERS: must"]),
     ("a topic with a space", {"TOPICS_USAGE": "my topic"}, ["TOLLBELL_TOPICS_USAGE: a topic's name has 1 to 249"]),
     (
-        "dead letters that are read",
+        "the dead letters' topic among the inputs",
         {"TOPICS_USAGE": "a,b", "TOPIC_DEAD_LETTERS": "b"},
-        ["TOLLBELL_TOPIC_DEAD_LETTERS: b is read as well: its records would come for ever"],
+        ["TOLLBELL_TOPIC_DEAD_LETTERS: b is an input topic too: each dead letter would be read as a record"],
     ),
     (
-        "what a role needs",
+        "settings that a role needs, absent",
         {"ENCRYPTION_KEYS": None, "KAFKA_BOOTSTRAP_SERVERS": None},
         [
             "TOLLBELL_ENCRYPTION_KEYS: is required for this command, and not set",
@@ -233,7 +238,7 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         ],
     ),
     (
-        "many things at once, in the table's order, unknown ones last",
+        "several at once: in the order of the table, unknown ones last",
         {
             "Z": "",
             "RETENTION": "1h",
@@ -268,6 +273,7 @@ def test_a_wrong_set_up_is_said_by_check_and_run_alike(
     assert status == 2
     expected = [line.replace("FILES", str(files)) for line in says]
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
+    assert [line for line in lines if line.replace(str(files), "/etc/tollbell") not in PAGE] == []
 
 
 @pytest.mark.parametrize(

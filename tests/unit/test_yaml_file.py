@@ -155,19 +155,19 @@ def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, wr
             "line 6: channels[1].key: duplicate key 'hook': it is in rules.yaml, line 2 as well",
         ),
         (RULE.replace("VALUE", "1"), "line 5: rules[0].channels: no channel of this file has the key 'hook'"),
-        ("namespace: a\nnamespace: b\n", "line 2: namespace stands twice"),
-        (CHANNEL + "    name: hush\n", "line 6: name stands twice"),
+        ("namespace: a\nnamespace: b\n", "line 2: duplicate key 'namespace'"),
+        (CHANNEL + "    name: hush\n", "line 6: duplicate key 'name'"),
         ("? [a, b]\n: hush\n", "line 1: a key must be a plain text"),
         # no YAML
-        ("a: b: hush\n", "line 1: is no YAML: mapping values are not allowed here"),
-        ("a:\n\t- hush\n", "line 2: is no YAML: found character '\\t' that cannot start any token"),
-        ("a: [hush\n", "line 2: is no YAML: expected ',' or ']'"),
-        ("a: 'hush\n", "line 2: is no YAML: found unexpected end of stream"),
-        ("a: 1\n---\nb: hush\n", "line 2: is no YAML: but found another document"),
+        ("a: b: hush\n", "line 1: invalid YAML: mapping values are not allowed here"),
+        ("a:\n\t- hush\n", "line 2: invalid YAML: found character '\\t' that cannot start any token"),
+        ("a: [hush\n", "line 2: invalid YAML: expected ',' or ']'"),
+        ("a: 'hush\n", "line 2: invalid YAML: found unexpected end of stream"),
+        ("a: 1\n---\nb: hush\n", "line 2: invalid YAML: but found another document"),
         # what stands behind these signs may be a secret that somebody did not quote
-        ("a: *hush\n", "line 1: is no YAML: found undefined alias"),
-        ("a: &hush 1\nb: &hush 2\n", "line 2: is no YAML: second occurrence"),
-        ("a: !hush!hush b\n", "line 1: is no YAML: found undefined tag handle"),
+        ("a: *hush\n", "line 1: invalid YAML: found undefined alias"),
+        ("a: &hush 1\nb: &hush 2\n", "line 2: invalid YAML: second occurrence"),
+        ("a: !hush!hush b\n", "line 1: invalid YAML: found undefined tag handle"),
     ],
 )
 def test_an_error_names_line_field_and_what_is_allowed(path: Path, text: str, says: str) -> None:
@@ -180,7 +180,7 @@ def test_an_error_names_line_field_and_what_is_allowed(path: Path, text: str, sa
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('a: "\x00"\n', "rules.yaml: is no YAML: character 5 is none of its: U+0000"),
+        ('a: "\x00"\n', "rules.yaml: invalid YAML: character 5 is not allowed: U+0000"),
         ("[" * 20_000, "rules.yaml: is nested without end, or deeper than any rule needs"),
         ("a: &a [*a]\n", "rules.yaml: is nested without end, or deeper than any rule needs"),
         ("#" * (yaml_file.MAX_BYTES + 1), "rules.yaml: is larger than 10485760 bytes"),
@@ -283,7 +283,7 @@ def test_json_is_read_as_yaml_reads_it(path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"namespace": "default",\n"namespace": "other"}', r"line 2: namespace stands twice"),
+        ('{"namespace": "default",\n"namespace": "other"}', r"line 2: duplicate key 'namespace'"),
         ('{"channels": [{"key": "hook",\n"url": "${NO_SUCH}"}]}', r"line 2: .*the environment has no NO_SUCH"),
         ('{"namespace": "default",\n"channel": []}', r"line 2: channel: there is no such field"),
         ('{"namespace": "default",\n\t"channel": []}', r"line 2: channel: there is no such field"),

@@ -197,7 +197,7 @@ def _map(field: str, text: str) -> dict[str, str]:
     """
     pairs = _named(text)
     if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
-        problem = f"{', '.join(twice)}: stands twice"
+        problem = f"{', '.join(twice)}: duplicate name"
         raise bad_request(f"{field}: {problem}", [Fault(field, problem)])
     return dict(pairs)
 

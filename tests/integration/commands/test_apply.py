@@ -275,8 +275,8 @@ async def test_an_error_names_the_line_the_field_and_what_is_allowed_and_nothing
         (good.replace("X-Webhook-Secret", "Content-Length"), r"line 7: channels\[0\].customHeaders: "),
         (good.replace("${HOOK_SECRET}", "tiger"), r"line 8: channels\[0\].signingSecret: "),
         (good.replace("${HOOK_SECRET}", "${NO_SUCH}"), r"line 8: \$\{NO_SUCH\}: the environment has no NO_SUCH"),
-        (good + "  - [", r"line \d+: is no YAML"),
-        (good.replace("name: Hook", "name: Hook\n    name: Twice"), r"line 6: name stands twice"),
+        (good + "  - [", r"line \d+: invalid YAML"),
+        (good.replace("name: Hook", "name: Hook\n    name: Twice"), r"line 6: duplicate key 'name'"),
     ]
 
     answers = await asyncio.gather(*(deployment.apply(text, HOOK_SECRET=SECRET) for text, _ in cases))
