@@ -82,10 +82,14 @@ class DeadLetters:
         if not letters:
             return
         with translated(f"producing dead letters to topic {self._topic}"):
-            try:
-                await asyncio.gather(*[await self._send(letter, MAX_BYTES) for letter in letters])
-            except MessageSizeTooLargeError:
-                await self._send_one_by_one(letters)
+            sent = [await self._send(letter, MAX_BYTES) for letter in letters]
+            ended = await asyncio.gather(*sent, return_exceptions=True)
+            refused = [
+                (letter, one) for letter, one in zip(letters, ended, strict=True) if isinstance(one, BaseException)
+            ]
+            if other := [one for _, one in refused if not isinstance(one, MessageSizeTooLargeError)]:
+                raise other[0]
+            await self._send_one_by_one([letter for letter, _ in refused])
         for letter in letters:
             record = letter.record
             logger.warning(
@@ -98,7 +102,10 @@ class DeadLetters:
             )
 
     async def _send_one_by_one(self, letters: Sequence[DeadLetter]) -> None:
-        """The topic takes less than the default: cut what does not fit to half of that, again and again."""
+        """The topic takes less than the default: cut what does not fit to half of that, again and again.
+
+        What was refused as one of a batch fits as it is.
+        """
         for letter in letters:
             limit = MAX_BYTES
             while True:

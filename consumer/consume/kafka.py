@@ -100,12 +100,17 @@ class Kafka:
         )
 
     def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
-        """Return the dead letters' producer, not started: idempotent, every replica's acknowledgement."""
+        """Return the dead letters' producer, not started: every replica's acknowledgement.
+
+        It is not idempotent: aiokafka numbers a batch before it is sent, and leaves a gap where one is refused as too
+        large, or expires while its partition has no leader: all that is sent there later is out of order, for ever. A
+        dead letter that is there twice harms nothing.
+        """
         return AIOKafkaProducer(
             **self._common(),
             transactional_id=transactional_id,
             acks="all",
-            enable_idempotence=True,
+            enable_idempotence=transactional_id is not None,
             request_timeout_ms=10_000,
             max_request_size=FETCH_BYTES,
             metadata_max_age_ms=10_000,  # of one topic: that it is gone shows before a dead letter needs it
@@ -159,7 +164,7 @@ def _lacking(exc: BaseException | None) -> str | None:
         case TransactionalIdAuthorizationFailed():
             return f"Write on transactional id {names}"
         case _:
-            return "Write on the topic of the dead letters (brokers before 2.8: IdempotentWrite on the cluster)"
+            return "a right to the cluster"
 
 
 def positions(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:

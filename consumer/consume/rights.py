@@ -1,7 +1,7 @@
 """What this user may do with topics and the group, asked of Kafka before it is tried: a missing ACL by its name.
 
-Tried without asking, a missing right shows late, under another name (no Write on the dead letters is a
-`ClusterAuthorizationFailed`), or never.
+Tried without asking, a missing right shows late (no Write on the dead letters shows with the first of them), under
+another name, or never.
 """
 
 import asyncio

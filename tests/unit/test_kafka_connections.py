@@ -159,7 +159,7 @@ def test_what_a_connection_fails_with_has_a_reason(exc: BaseException, is_refusa
         (errors.TopicAuthorizationFailedError({"b", "a"}), "lacks the right to topic a, b: grant it by an ACL"),
         (errors.GroupAuthorizationFailedError("mine"), "lacks Read on group mine: grant it by an ACL"),
         (errors.TransactionalIdAuthorizationFailed("t"), "lacks Write on transactional id t: grant it by an ACL"),
-        (errors.ClusterAuthorizationFailedError(), "lacks Write on the topic of the dead letters"),
+        (errors.ClusterAuthorizationFailedError(), "lacks a right to the cluster"),
     ],
 )
 def test_a_missing_right_is_named_however_deep_it_lies(exc: KafkaError, says: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import random
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -111,6 +112,25 @@ async def test_a_record_of_nine_megabytes_is_cut_to_what_the_topic_takes(
         assert huge.startswith(letter.value)
         assert header(letter, "tollbell-cut") == f"value={len(huge)}"
         assert header(letter, "tollbell-reason") == "not_json"
+
+
+@pytest.mark.real_kafka
+async def test_dead_letters_before_and_after_one_that_is_cut_are_taken(
+    kafka: Broker, database: str, make_topic: MakeTopic, produce: Produce, tmp_path: Path
+) -> None:
+    topics = Topics(await make_topic(), await make_topic(1, max_message_bytes=20_000))
+    deployment = Deployment(environment(database=database, bootstrap=kafka.bootstrap, topics=topics), tmp_path)
+    await deployment.tollbell("migrate")
+    async with await deployment.replica() as replica:
+        await replica.ready()
+
+        await produce(topics.usage, b"not json")
+        await letters(kafka, topics.dead_letters, 1)
+        await produce(topics.usage, b"x" * 30_000, b"nor this")
+
+        await replica.reaches("tollbell_dead_letters_total", 3, reason="not_json")
+        found = await letters(kafka, topics.dead_letters, 3)
+        assert sorted(header(letter, "tollbell-offset") for letter in found) == ["0", "1", "2"]
 
 
 # Nothing is refused that the parser lets through, but for what the operator adds to the tables: SQLSTATEs 23514, 54000.
