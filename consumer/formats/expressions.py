@@ -61,6 +61,9 @@ _SECRET: Final = re.compile(HOLE_NAME)
 MOST_OPERATIONS: Final = 100  # of one expression
 MOST_ELIFS: Final = 100  # of one text
 MOST_STEPS: Final = 32  # of one path
+# Each character of the text is looked for among these, which costs the engine no fuel (minijinja 3.1: 64 KiB among as
+# many, twenty times: 1 s).
+MOST_TRIMMED: Final = 16
 _OPERATIONS: Final = frozenset({"and", "or", "not", "in", "is", "if", "else"})
 _NO_OPERATIONS: Final = frozenset({",", ")", "]"})
 _COMPARISONS: Final = frozenset({"==", "!=", "<", ">", "<=", ">="})
@@ -252,6 +255,7 @@ class _Reader:
         _classify(tokens)
         _check_comparisons(tokens)
         _check_lists(tokens)
+        _check_arguments(tokens)
         return [" ", " ".join(self._named(one) for one in tokens), " ", end[1]]
 
     def _named(self, token: _Token) -> str:
@@ -310,6 +314,20 @@ def _check_lists(tokens: list[_Token]) -> None:
     marks = {token.text for token in tokens if token.kind == "mark"}
     if "[" in marks and marks & {"*", "**"}:
         raise BadExpression("a list is not multiplied")
+
+
+def _check_arguments(tokens: list[_Token]) -> None:
+    """Refuse arguments by which a filter takes longer than its fuel says."""
+    for n, token in enumerate(tokens[:-1]):
+        if not token.is_name or token.text not in {"trim", "join"} or tokens[n + 1].text != "(":
+            continue
+        argument, rest = (tokens[n + 2], tokens[n + 3 : n + 4]) if n + 2 < len(tokens) else (token, [])
+        is_alone = bool(rest) and rest[0].text == ")"
+        if token.text == "join" and argument.text != ")" and not is_alone:
+            raise BadExpression("join takes one text, to stand between: join(', ')")
+        is_short = argument.kind == "text" and len(argument.text) - len("''") <= MOST_TRIMMED
+        if token.text == "trim" and argument.text != ")" and not (is_alone and is_short):
+            raise BadExpression(f"trim takes at most {MOST_TRIMMED} characters, as a text: trim('/')")
 
 
 def _is_bare(token: _Token) -> bool:

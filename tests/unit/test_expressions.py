@@ -117,6 +117,13 @@ def test_a_secret_alone_is_a_hole(text: str) -> None:
         ("{{ data.a < data.b }}", "compare data.a|number"),
         ("{{ data.a|number < data.b }}", "compare data.b|number"),
         ("{{ data.a < data.b|number }}", "compare data.a|number"),
+        ("{{ data.a|trim(data.b) }}", "trim takes at most 16 characters, as a text: trim('/')"),
+        ("{{ data.a|trim('aaaaaaaaaaaaaaaab') }}", "trim takes at most 16 characters"),
+        ("{{ data.a|trim('a' ~ data.b) }}", "trim takes at most 16 characters"),
+        ("{{ data.a|trim(", "}} is missing"),
+        ("{{ data.a|trim( }}", "trim takes at most 16 characters"),
+        ("{{ data.a|join('', data.b) }}", "join takes one text, to stand between: join(', ')"),
+        ("{{ data.a|join(attribute=data.b) }}", "join takes one text"),
     ],
 )
 def test_what_templates_cannot_do_is_refused(text: str, says: str) -> None:
@@ -138,6 +145,19 @@ def test_what_templates_cannot_do_is_refused(text: str, says: str) -> None:
     ],
 )
 def test_a_comparison_that_means_what_it_says_is_fine(text: str) -> None:
+    assert isinstance(read(text), Source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ data.a|trim }}",
+        "{{ data.a|trim() }}",
+        "{{ data.a|trim('/, abcdefghijklm') }}",
+        "{{ [data.a, data.b]|join(data.c)|trim }}",
+    ],
+)
+def test_an_argument_that_a_filters_fuel_pays_for_is_fine(text: str) -> None:
     assert isinstance(read(text), Source)
 
 
