@@ -60,7 +60,7 @@ MUTANTS = [
         ),
         (
             "sweeps/settle",
-            " OR j.kind = 'resend_many'",
+            " OR j.kind <> 'recover'",
             "",
             "a disabling is forgotten while a resend of many has yet to see it",
             BULK,

@@ -343,6 +343,12 @@ MUTANTS = [
                 "integration/deliver/test_resends.py",
             ),
             (
+                "WHEN a.resend_asked AND a.over IS NULL AND",
+                "WHEN a.resend_asked AND",
+                "a resend that waits for its attempt outlives a disabling",
+                "integration/deliver/test_changed_channels.py",
+            ),
+            (
                 " OR c.rounds_end_before > l.round_from THEN",
                 " THEN",
                 "what was in flight at a disabling goes on when the channel is enabled again",
@@ -366,8 +372,8 @@ MUTANTS = [
                 "integration/deliver/test_order_of_deliveries.py",
             ),
             (
-                "(s.rounds_end_before IS NULL OR d.round_from >= s.rounds_end_before)",
-                "s.rounds_end_before IS DISTINCT FROM 'infinity'",
+                "d.round_from >= s.rounds_end_before)\n          AND (d.resend_asked",
+                "true)\n          AND (d.resend_asked",
                 "what was open at a disabling is sent when the channel is enabled before the sweep",
                 "integration/deliver/test_changed_channels.py",
             ),

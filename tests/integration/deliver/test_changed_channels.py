@@ -13,7 +13,8 @@ from consumer import clock
 from consumer.decide.verdict import Disable, GiveUp, RetryIn
 from consumer.deliver.looks import Looks
 from consumer.deliver.prefetched import Leased
-from consumer.store import catalog, jobs, sweeps
+from consumer.store import catalog, deliveries, jobs, sweeps
+from consumer.store.deliveries import Claimed
 from tests.conftest import MakeDeployment
 from tests.integration.deliver.test_deliverers import hook, two, until
 from tests.support.fakes import Receiver
@@ -206,6 +207,78 @@ async def test_what_was_resent_in_flight_and_taken_stays_a_success_when_its_chan
 
     assert resent == ["RESENDING", "RESENDING"]
     assert await stored.sql("SELECT state, reason FROM delivery") == [("SUCCESS", None)] * 2
+
+
+async def answered(stored: Store, claimed: Claimed) -> None:
+    await stored.record(ended(claimed, 200))
+
+
+async def failed(stored: Store, claimed: Claimed) -> None:
+    await stored.record(ended(claimed, 503))
+
+
+async def handed_back(stored: Store, claimed: Claimed) -> None:
+    await deliveries.hand_back(stored.database, [claimed])
+
+
+async def sender_died(stored: Store, _: Claimed) -> None:
+    await stored.sql("UPDATE delivery SET due_at = now() - interval '1 s'")
+
+
+@pytest.mark.parametrize(
+    ("end", "state_then"),
+    [(answered, "SUCCESS"), (failed, "FAILED"), (handed_back, "FAILED"), (sender_died, "FAILED")],
+)
+async def test_a_disabling_ends_a_resend_that_waits_for_its_attempt(
+    stored: Store, end: Callable[[Store, Claimed], Coroutine[None, None, None]], state_then: str
+) -> None:
+    await stored.configure({"hook": {}})
+    before, after = await stored.events(2)
+    claimed = {one.event_id: one for one in await stored.claim("hook")}
+    await jobs.resend(stored.database, "default", before)
+    await work_off(stored)
+    await disabled_and_enabled(stored)
+    await jobs.resend(stored.database, "default", after)
+    await work_off(stored)
+
+    for one in claimed.values():
+        await end(stored, one)
+    again = await stored.claim("hook")
+    await sweeps.sweep(stored.database, ENDS)
+
+    assert [one.event_id for one in again] == [after]
+    assert (await state(stored, before))[0] == state_then
+
+
+async def test_a_disabling_ends_a_resend_that_has_yet_to_be_worked_off(stored: Store) -> None:
+    await stored.configure({"hook": {}, "other": {}})
+    (event,) = await stored.events(1)
+    await fail_all(stored, "hook")
+    await fail_all(stored, "other")
+    await jobs.resend(stored.database, "default", event)
+
+    await disabled_and_enabled(stored)
+    (job,) = await work_off(stored)
+
+    assert (job.state, job.done, job.total) == ("DONE", 1, 2)
+    assert await stored.claim("hook") == []
+    assert len(await stored.claim("other")) == 1
+
+
+async def test_a_recovery_takes_what_a_disabling_ends_though_it_was_to_be_resent(stored: Store) -> None:
+    await stored.configure({"hook": {}})
+    (event,) = await stored.events(1)
+    (in_flight,) = await stored.claim("hook")
+    await jobs.resend(stored.database, "default", event)
+    await work_off(stored)
+    await disabled_and_enabled(stored)
+
+    await jobs.recover(stored.database, "default", stored.ids["hook"], since=LONG_AGO)
+    (job,) = await work_off(stored)
+    await stored.record(ended(in_flight, 503, RetryIn(dt.timedelta())))
+
+    assert (job.total, job.done) == (1, 1)
+    assert await state(stored, event) == ("SENDING", 1, 1, 0, None, False, False)
 
 
 # --- the service -----------------------------------------------------------------------------------------------------

@@ -89,11 +89,15 @@ class Life:
     in_flight: list[Request] = field(default_factory=list)
     place: HoldCursor = BEGINNING
     made: list[str] = field(default_factory=list)
+    wanted: set[str] = field(
+        default_factory=set
+    )  # events made, or asked for again, since the channel was last disabled
 
     async def begin(self) -> None:
         await self.sql.execute(CLEAR)
         await self.stored.configure({"hook": {}})
         self.made = await self.stored.events(1) + await self.stored.events(1, after=identity(1))
+        self.wanted = set(self.made)
         self.begun = {one: [] for (one,) in await self.sql.fetch("SELECT id FROM delivery")}
 
     async def step(self, what: str, n: int) -> None:
@@ -114,6 +118,12 @@ class Life:
                 await self.sweep()
             case _ if what in CHANGES:
                 await self.sql.execute(CHANGES[what].replace("$1", str(n)))
+                await self.see_disabled()
+
+    async def see_disabled(self) -> None:
+        """Want nothing any more of a channel that is disabled."""
+        if await self.sql.fetchval("SELECT disabled_by IS NOT NULL FROM channel"):
+            self.wanted.clear()
 
     async def run_out(self) -> None:
         moved = "UPDATE delivery SET due_at = now() - interval '1 s' WHERE token IS NOT NULL RETURNING token"
@@ -132,6 +142,7 @@ class Life:
     async def claim(self, count: int) -> None:
         for claimed in await self.stored.claim("hook", count):
             before = self.begun[claimed.id]
+            assert claimed.event_id in self.wanted, "sent though its channel was disabled since that was asked for"
             assert claimed.number == len(before) + 1, "numbered once, and without a gap"
             beside = [one for one in self.in_flight if one.claimed.id == claimed.id]
             assert all(one.may_overlap for one in beside), "two in flight, and no lease ran out"
@@ -151,6 +162,7 @@ class Life:
             self.in_flight.remove(one)
         told = [one.told for one in requests if one.told is not None]
         await self.stored.record(*told)
+        await self.see_disabled()
         if all(one.delivery.revision != revision for one in told):
             assert tuple(await self.sql.fetchrow(channel)) == (revision, disabled_by), (
                 "an old address disables the new one"
@@ -175,6 +187,7 @@ class Life:
                 await jobs.recover(self.stored.database, "default", self.stored.ids["hook"], since=LONG_AGO)
         except Refused:  # it is disabled
             return
+        self.wanted |= {event} if what == "resend" else set(self.made)
         await work_off(self.stored)
 
     async def check(self) -> None:
@@ -212,6 +225,7 @@ TAKEN_OVER = [("claim", 0), ("run out", 0), ("claim", 0)]
 @given(st.lists(STEPS, min_size=5, max_size=40))
 @example([*TAKEN_OVER, ("record", 0), ("record", 24), ("resend", 0), ("claim", 0)])
 @example([*TAKEN_OVER, ("resend", 0), ("record", 0), ("claim", 0)])
+@example([("claim", 0), ("resend", 0), ("disable", 0), ("enable", 0), ("record", 0), ("claim", 0)])
 @example([("claim", 0), ("url", 1), ("record", 30), ("claim", 0)])
 @example([("claim", 0), ("resend", 0), ("record", 0), ("disable", 0), ("sweep", 0)])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,7 +16,7 @@
 -- channel whose row another transaction holds is left for the next claim.
 -- A body of more than *held_bytes* is not read here, but by `body` when it is sent: its length alone is known without it.
 -- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`; a resend that waited for
--- its end begins its round here.
+-- its end begins its round here, unless it was asked for before its channel was last disabled.
 -- A round sends one format: its channel's when its first attempt is claimed. But a channel that has become one of a target
 -- that understands nothing else, or was one, leads somewhere else: what was made for the one is refused by the other, and a
 -- PagerDuty key, or a template's secret, would be sent to the owner of the new URL. An edited template is the same target.
@@ -87,7 +87,7 @@ found AS MATERIALIZED (
                   AND d.id <> ALL (@but::bigint[])        -- nor what the sweep is to end: neither can be claimed
                   AND (s.expire_after IS NULL OR d.never_expires OR d.resend_asked
                        OR d.created_at + s.expire_after > clock_timestamp())
-                  AND (s.rounds_end_before IS NULL OR d.resend_asked OR d.round_from >= s.rounds_end_before)
+                  AND (s.rounds_end_before IS NULL OR d.round_from >= s.rounds_end_before)
                 LIMIT 1) IS TRUE AS has_new) h
     CROSS JOIN (VALUES (false), (true)) k (recovered)
     CROSS JOIN LATERAL (
@@ -98,9 +98,9 @@ found AS MATERIALIZED (
           AND d.due_at <= statement_timestamp()           -- stable: an index ends there, not at the last one due ever
           AND d.id <> ALL (@but::bigint[])
           AND (@only::bigint[] IS NULL OR d.id = ANY (@only::bigint[]))
+          AND (s.rounds_end_before IS NULL OR d.round_from >= s.rounds_end_before)
           AND (d.resend_asked
                OR ((s.expire_after IS NULL OR d.never_expires OR d.created_at + s.expire_after > clock_timestamp())
-                   AND (s.rounds_end_before IS NULL OR d.round_from >= s.rounds_end_before)
                    AND (d.token IS NULL OR d.interrupted < @free_interruptions::int OR d.step + 1 < s.steps)))
           AND (d.waits_for IS NULL OR (
               SELECT true

@@ -1,15 +1,29 @@
 -- Undo claims that nothing was sent for: each is what it was before, in its former place; a probe is free again. Needs the
--- tokens. A lease that had run out before the claim stays recorded. A resend that was asked for meanwhile begins here.
+-- tokens. A lease that had run out before the claim stays recorded. A resend that was asked for meanwhile begins here,
+-- unless the channel was disabled after that: then the sweep ends it.
 -- Of a slot of its channel's rate comes back what has not passed: the rest would let more begin at once than the rate allows.
--- Lock order: deliveries by id, then paces by channel.
+-- Lock order: deliveries by id, then channels by id, then paces by channel.
 WITH locked AS MATERIALIZED (
-    SELECT d.id, d.channel_id, d.token, u.due_at, u.state, u.slot_until
+    SELECT d.id, d.channel_id, d.token, d.round_from, d.resend_asked, u.due_at, u.state, u.slot_until
     FROM delivery d
     JOIN unnest(@ids::bigint[], @tokens::uuid[], @due_at::timestamptz[], @states::text[], @slots_until::timestamptz[])
          AS u (id, token, due_at, state, slot_until)
       ON u.id = d.id AND u.token = d.token
     ORDER BY d.id
     FOR UPDATE OF d
+),
+resent AS MATERIALIZED (
+    SELECT c.id, c.rounds_end_before
+    FROM channel c
+    WHERE c.id = ANY (ARRAY(SELECT l.channel_id FROM locked l WHERE l.resend_asked))
+    ORDER BY c.id
+    FOR SHARE
+),
+back AS MATERIALIZED (
+    SELECT l.id, l.due_at, l.state,
+           l.resend_asked AND (c.rounds_end_before IS NULL OR l.round_from >= c.rounds_end_before) AS begins
+    FROM locked l
+    LEFT JOIN resent c ON c.id = l.channel_id
 ),
 held AS MATERIALIZED (
     SELECT p.channel_id, p.probe
@@ -38,18 +52,18 @@ freed AS (
     WHERE p.channel_id = h.channel_id
 )
 UPDATE delivery d
-SET due_at = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE l.due_at END,
+SET due_at = CASE WHEN l.begins THEN clock_timestamp() ELSE l.due_at END,
     token = NULL,
-    state = CASE WHEN d.resend_asked THEN 'RESENDING' ELSE l.state END,
-    format = CASE WHEN NOT d.resend_asked AND l.state = 'SENDING' THEN d.format END,
+    state = CASE WHEN l.begins THEN 'RESENDING' ELSE l.state END,
+    format = CASE WHEN NOT l.begins AND l.state = 'SENDING' THEN d.format END,
     -- Nothing was in flight: what a resend waited for has ended.
-    step = CASE WHEN d.resend_asked THEN 0 ELSE d.step END,
-    interrupted = CASE WHEN d.resend_asked THEN 0 ELSE d.interrupted END,
-    round = d.round + d.resend_asked::int,
-    round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
-    recovered = d.recovered AND NOT d.resend_asked,
-    never_expires = d.never_expires OR d.resend_asked,
+    step = CASE WHEN l.begins THEN 0 ELSE d.step END,
+    interrupted = CASE WHEN l.begins THEN 0 ELSE d.interrupted END,
+    round = d.round + l.begins::int,
+    round_from = CASE WHEN l.begins THEN clock_timestamp() ELSE d.round_from END,
+    recovered = d.recovered AND NOT l.begins,
+    never_expires = d.never_expires OR l.begins,
     resend_asked = false
-FROM locked l
+FROM back l
 WHERE d.id = l.id
 RETURNING d.id

@@ -7,7 +7,7 @@
 -- A 2xx of a round before this one ends nothing.
 -- A delivery whose channel is gone, or was disabled after its round began, ends with that reason instead of a retry; where
 -- its receiver has it all the same, from a round before, it is SUCCESS. One that was to be resent when its attempt has
--- ended begins a new round instead of ending.
+-- ended begins a new round instead of ending, unless its channel was disabled since that was asked for.
 -- An attempt of an older revision of its channel (another URL, or before it was enabled) says nothing of the channel as it
 -- is: it spends no step, pauses and disables nothing and counts in no run; unless it is a 2xx, it is due again at once.
 -- A receiver that asks for it has its channel paused, or disabled by Tollbell.
@@ -46,6 +46,10 @@ failing AS MATERIALIZED (
     WHERE NOT a.delivered
       AND false = ANY (@delivered::boolean[])             -- else not even looked for
     UNION
+    SELECT l.channel_id
+    FROM locked l
+    WHERE l.resend_asked
+    UNION
     SELECT q.channel_id
     FROM (SELECT DISTINCT channel_id FROM locked) q
     WHERE (SELECT p.downs > 0 OR p.failures > 0 OR p.opened > 0 FROM channel_pace p WHERE p.channel_id = q.channel_id)
@@ -81,7 +85,7 @@ decided AS MATERIALIZED (
            max(a.number) OVER of_delivery AS last_number,
            bool_or(l.token = a.token) OVER of_delivery IS TRUE AS has_holder,
            CASE
-               WHEN a.delivered THEN NULL
+               WHEN a.delivered AND NOT l.resend_asked THEN NULL
                WHEN c.deleted_at IS NOT NULL THEN 'channel_deleted'
                WHEN c.disabled_by IS NOT NULL OR c.rounds_end_before > l.round_from THEN 'channel_disabled'
            END AS over
@@ -96,7 +100,7 @@ judged AS MATERIALIZED (
            bool_or(a.is_done) OVER of_delivery AS ends,
            a.is_done AND NOT a.has_holder AND a.held_by IS NOT NULL AS counts_holder,
            CASE
-               WHEN a.resend_asked THEN 'RESENDING'
+               WHEN a.resend_asked AND a.over IS NULL AND a.disable IS NULL THEN 'RESENDING'
                WHEN a.is_done THEN 'SUCCESS'
                WHEN a.delay IS NULL THEN 'FAILED'
                WHEN a.over IS NULL THEN 'SENDING'
@@ -108,7 +112,7 @@ judged AS MATERIALIZED (
 ),
 deciding AS MATERIALIZED (
     -- Of two attempts of one delivery, the one that decides.
-    SELECT DISTINCT ON (a.id) a.*
+    SELECT DISTINCT ON (a.id) a.*, a.next_state = 'RESENDING' AS begins_again
     FROM judged a
     ORDER BY a.id, a.is_done DESC, a.is_holder DESC, a.number
 ),
@@ -224,17 +228,17 @@ moved AS (
             WHEN a.delay IS NOT NULL THEN a.over
         END,
         attempts = greatest(d.attempts + a.counts_holder::int, a.last_number),
-        step = CASE WHEN d.resend_asked THEN 0 ELSE d.step + (a.spends_step AND a.is_holder)::int END,
+        step = CASE WHEN a.begins_again THEN 0 ELSE d.step + (a.spends_step AND a.is_holder)::int END,
         interrupted = CASE
-            WHEN d.resend_asked THEN 0
+            WHEN a.begins_again THEN 0
             ELSE d.interrupted + (a.outcome = 'interrupted' AND a.is_holder)::int
         END,
-        format = CASE WHEN NOT d.resend_asked THEN d.format END,
+        format = CASE WHEN NOT a.begins_again THEN d.format END,
         received = a.received,
-        round = d.round + d.resend_asked::int,
-        round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
-        recovered = d.recovered AND NOT d.resend_asked,
-        never_expires = d.never_expires OR d.resend_asked,
+        round = d.round + a.begins_again::int,
+        round_from = CASE WHEN a.begins_again THEN clock_timestamp() ELSE d.round_from END,
+        recovered = d.recovered AND NOT a.begins_again,
+        never_expires = d.never_expires OR a.begins_again,
         resend_asked = false
     FROM deciding a
     WHERE d.id = a.id

@@ -23,7 +23,7 @@ asked AS (
               FROM delivery d
               WHERE d.channel_id = c.id
                 AND d.due_at IS NOT NULL
-                AND ((d.round_from < c.rounds_end_before AND NOT d.resend_asked)
+                AND (d.round_from < c.rounds_end_before
                      OR (d.token IS NULL AND d.state = 'SENDING' AND d.due_at < 'infinity'))
                 AND d.event_id >= @since_id
                 AND (@until_id::text IS NULL OR d.event_id < @until_id))

@@ -49,7 +49,7 @@ waiting AS MATERIALIZED (
         WHERE d.channel_id = w.channel_id
           AND d.due_at IS NOT NULL
           AND d.round_from < w.created_at
-          AND ((d.round_from < w.rounds_end_before AND NOT d.resend_asked)
+          AND (d.round_from < w.rounds_end_before
                OR (d.token IS NULL AND d.state = 'SENDING' AND d.due_at < 'infinity'))
           AND d.event_id >= coalesce(w.since_event, '')
           AND (w.before_event IS NULL OR d.event_id < w.before_event)
@@ -103,7 +103,8 @@ again AS (
         round = d.round + (d.token IS NULL)::int,
         round_from = g.at + b.n * interval '1 microsecond',
         recovered = true,
-        never_expires = d.never_expires AND d.token IS NOT NULL
+        never_expires = d.never_expires AND d.token IS NOT NULL,
+        resend_asked = false                              -- asked for before the disabling, it ended with it
     FROM (
         SELECT l.id, l.n,
                l.waits_for IN (SELECT o.event_id FROM batch o)

@@ -1,10 +1,12 @@
 -- Work off the oldest resend, without *but*, that no other process works on: all of it at once, or nothing.
 -- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
 -- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
--- the same event as the others. What is disabled or deleted by now is passed over.
+-- the same event as the others. What is disabled or deleted by now is passed over, and what was disabled meanwhile, if only
+-- for a moment. Asked for after a disabling of a delivery that is to end for it, its round counts as begun now: else the
+-- resend would end with it.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
 WITH work AS MATERIALIZED (
-    SELECT j.id, j.event_id, j.channel_ids
+    SELECT j.id, j.event_id, j.channel_ids, j.created_at
     FROM job j
     WHERE j.ended_at IS NULL
       AND j.kind = 'resend'
@@ -14,7 +16,7 @@ WITH work AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ),
 target AS MATERIALIZED (
-    SELECT e.id AS event_id, e.namespace, c.id AS channel_id
+    SELECT e.id AS event_id, e.namespace, c.id AS channel_id, c.rounds_end_before
     FROM work w
     JOIN event e ON e.id = w.event_id
     JOIN LATERAL (
@@ -30,6 +32,7 @@ target AS MATERIALIZED (
     JOIN channel c ON c.id = s.channel_id
     WHERE c.deleted_at IS NULL
       AND c.disabled_by IS NULL
+      AND (c.rounds_end_before IS NULL OR c.rounds_end_before <= w.created_at)
       AND (w.channel_ids IS NULL OR c.id = ANY (w.channel_ids))
 ),
 locked AS MATERIALIZED (
@@ -41,7 +44,7 @@ locked AS MATERIALIZED (
 ),
 -- What it waits for, where that is open on the same channel: until then it is due at no time.
 waits AS MATERIALIZED (
-    SELECT t.channel_id, w.waits_for,
+    SELECT t.channel_id, t.rounds_end_before, w.waits_for,
            EXISTS (
                SELECT 1
                FROM delivery b
@@ -60,7 +63,10 @@ again AS (
         step = CASE WHEN d.token IS NULL THEN 0 ELSE d.step END,
         interrupted = CASE WHEN d.token IS NULL THEN 0 ELSE d.interrupted END,
         round = d.round + (d.token IS NULL)::int,
-        round_from = CASE WHEN d.token IS NULL THEN clock_timestamp() ELSE d.round_from END,
+        round_from = CASE
+            WHEN d.token IS NULL OR d.round_from < w.rounds_end_before THEN clock_timestamp()
+            ELSE d.round_from
+        END,
         format = CASE WHEN d.token IS NOT NULL THEN d.format END,
         received = d.received OR d.state = 'SUCCESS',
         recovered = d.recovered AND d.token IS NOT NULL,

@@ -1,5 +1,5 @@
 -- Forget when a channel was disabled, where no round of before is open any more: then the sweep need not look. A recovery,
--- or a resend of many, that is under way may have been asked for before, and has yet to see that.
+-- or a resend, that is under way may have been asked for before, and has yet to see that.
 UPDATE channel c
 SET rounds_end_before = NULL
 WHERE c.id = @channel
@@ -16,5 +16,5 @@ WHERE c.id = @channel
       FROM job j
       WHERE j.ended_at IS NULL
         AND j.namespace = c.namespace
-        AND (j.channel_id = c.id OR j.kind = 'resend_many'))
+        AND (j.channel_id = c.id OR j.kind <> 'recover'))
 RETURNING c.id

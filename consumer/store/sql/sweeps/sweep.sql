@@ -20,9 +20,9 @@ WITH over AS MATERIALIZED (
       AND (d.token IS NULL OR d.due_at < clock_timestamp())
       AND (c.deleted_at IS NOT NULL
            OR c.disabled_by IS NOT NULL
+           OR d.round_from < c.rounds_end_before
            OR (NOT d.resend_asked
-               AND (d.round_from < c.rounds_end_before
-                    OR (NOT d.never_expires AND d.created_at + c.expire_after < clock_timestamp())
+               AND ((NOT d.never_expires AND d.created_at + c.expire_after < clock_timestamp())
                     OR d.round_from < clock_timestamp() - @longest_round::interval
                     OR (d.token IS NOT NULL
                         AND d.interrupted >= @free_interruptions::int
