@@ -10,7 +10,7 @@ paused process whose partitions have moved on: no write depends on who holds a p
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -41,7 +41,13 @@ ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
 REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in flight
 CANCEL_TIMEOUT: Final = 1.0  # seconds a cancelled batch has to end: its connection may hang
 STUCK_AFTER: Final = 60.0  # seconds below the end without a move (aiokafka#847, #1037)
+# Likewise: seconds of a join, or without a position. Both wait for the group's coordinator, which may be away alone.
+UNJOINED_AFTER: Final = 300.0
+SLOW_JOIN: Final = (
+    30.0  # seconds: in a second or two all have joined, and after these the group goes on without a member
+)
 NARROW_AFTER: Final = 3  # times in a row that Postgres fails the same batch for an unknown reason
+RESTART: Final = "restart the process"
 MAKE_IT: Final = "create it again, or name another in TOLLBELL_TOPICS_*"
 logger = log.get("consume")
 
@@ -74,7 +80,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._gathering = Gathering()
         # From a revoking to the next assignment nothing is taken: a commit is refused then, and aiokafka answers that
         # by joining once more, at which the same happens again: for minutes, under load.
-        self._is_rebalancing = False
+        self._joining_since: float | None = None  # monotonic; Kafka has answered since
         self._idle = asyncio.Event()  # no batch is in flight, and what is safe is scheduled to be committed
         self._idle.set()
         self._failures = 0  # in a row, of batches that Postgres failed for an unknown reason
@@ -83,12 +89,24 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._waiting_for: str | None = "Kafka: no partitions assigned yet"
         self._outage = Outage(logger, "consume")
         self._waits = 0  # how often it was waited for a server
+        self._polls_fail = False  # for another reason than a partition's offset: perhaps until a new process joins
         self._away: str | None = None  # what Kafka's last answer to `measure` was, where it was none
 
     @property
     def waiting_for(self) -> str | None:
         """Why nothing is read now, for `/readyz`; None while all is well."""
-        return self._waiting_for or self._away or self._held.why or self._failed or self._gone
+        return self._waiting_for or self._away or self._slow_join or self._held.why or self._failed or self._gone
+
+    @property
+    def _is_rebalancing(self) -> bool:
+        return self._joining_since is not None
+
+    def _joins_longer_than(self, seconds: float) -> bool:
+        return self._joining_since is not None and clock.monotonic() - self._joining_since > seconds
+
+    @property
+    def _slow_join(self) -> str | None:
+        return "Kafka: the group is rebalancing: no partitions yet" if self._joins_longer_than(SLOW_JOIN) else None
 
     @property
     def _gone(self) -> str | None:
@@ -102,7 +120,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in flight finish; what we remember of documents may change under another's hands now."""
-        self._is_rebalancing = True
+        self._joining_since = clock.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REVOKE_TIMEOUT):
                 await self._idle.wait()
@@ -116,7 +134,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Say so. Positions are Kafka's committed offsets; what has none asks in `_poll`."""
-        self._waiting_for, self._is_rebalancing = None, False
+        self._waiting_for = self._joining_since = None
         logger.info("partitions.assigned", partitions=len(assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -130,7 +148,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             while not stop.is_set():
                 waits = self._waits
                 if failure := self._committer.failure():
-                    await self._wait_out(failure, stop)
+                    await self._wait_out(failure, stop, stopped)
                     self._committer.resume()
                 self._held.look_again()
                 batches = await self._poll(stop, stopped)
@@ -164,18 +182,25 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         is_gathering = (pause := self._gathering.pause(clock.monotonic())) > 0
         if is_gathering and await clock.wait(stop, pause):
             return None
-        poll = asyncio.create_task(self._getmany(is_gathering=is_gathering), name="poll")
         try:
-            await asyncio.wait({poll, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not poll.done():  # a rebalance may keep a poll waiting
-                return None
             with translated("reading"):
-                return self._held.readable(poll.result())
+                batches = await self._unless_stopped(self._getmany(is_gathering=is_gathering), stopped)
+                self._polls_fail = False
+                return None if batches is None else self._held.readable(batches)
         except Unavailable as exc:
-            await self._begin(exc, stop)
+            await self._begin(exc, stop, stopped)
             return {}
+
+    async def _unless_stopped(
+        self, poll: Coroutine[None, None, Batches], stopped: asyncio.Task[bool]
+    ) -> Batches | None:
+        """Return what *poll* gives; None once stopped: a rebalance keeps a poll waiting, for as long as it lasts."""
+        polling = asyncio.create_task(poll, name="poll")
+        try:
+            await asyncio.wait({polling, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return polling.result() if polling.done() else None
         finally:
-            poll.cancel()
+            polling.cancel()
 
     async def _getmany(self, *, is_gathering: bool) -> Batches:
         found: dict[TopicPartition, list[KafkaRecord]] = await self._consumer.getmany(
@@ -212,7 +237,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         except Unavailable as exc:
             self._undo(exc)
             self._idle.set()  # a rebalance need not wait until Postgres is back
-            await self._wait_out(exc, stop)
+            await self._wait_out(exc, stop, stopped)
         else:
             self._failures, self._failed = 0, None
             self._gathering.took(polled, began=began, ended=clock.monotonic(), is_full=is_full)
@@ -244,7 +269,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._failed = f"{exc} ({self._failures} times in a row)"
         logger.failed("batch.failed", exc, failures=self._failures)
 
-    async def _begin(self, exc: Unavailable, stop: asyncio.Event) -> None:
+    async def _begin(self, exc: Unavailable, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> None:
         """Resolve what a poll complained of: partitions without a usable offset; wait out anything else."""
         try:
             match exc.__cause__:
@@ -255,9 +280,10 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                     self._failed = None
                     await self._starts.begin(list(cause.args[0]))
                 case _:
-                    await self._wait_out(exc, stop)
+                    self._polls_fail = True
+                    await self._wait_out(exc, stop, stopped)
         except Unavailable as again:
-            await self._wait_out(again, stop)
+            await self._wait_out(again, stop, stopped)
 
     async def _effects(self, batches: Batches) -> None:
         records = [record for records in batches.values() for record in records]
@@ -271,7 +297,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             if tp in mine:
                 self._consumer.seek(tp, offset)
 
-    async def _wait_out(self, exc: Unavailable, stop: asyncio.Event) -> None:
+    async def _wait_out(self, exc: Unavailable, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> None:
         """Pause all partitions until Postgres answers; keep polling, or the group evicts this member."""
         self._waits += 1
         self._waiting_for = str(exc)
@@ -279,8 +305,8 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             self._outage.met(self._waiting_for)
             self._consumer.pause(*self._consumer.assignment())
             try:
-                records = await self._consumer.getmany(timeout_ms=round(pauses.STORE * 1000))
-                self._rewind(first_offsets(records))
+                poll = self._consumer.getmany(timeout_ms=round(pauses.STORE * 1000))
+                self._rewind(first_offsets(await self._unless_stopped(poll, stopped) or {}))
             except KafkaError:  # it comes again once we read in earnest
                 await clock.wait(stop, pauses.STORE)
             try:
@@ -296,29 +322,38 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
         Raises:
             SourceUnavailable: Kafka does not answer.
-            Refused: a partition is below its end and has not moved for a minute: a new process helps, waiting does not.
+            Refused: a partition is below its end and has not moved for a minute, or has no position, or the group is
+                not joined, for five: a new process helps, waiting does not.
         """
         mine = sorted(self._consumer.assignment())
         try:
             with translated("asking for end offsets"):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
                     ends = await self._consumer.end_offsets(mine) if mine else {}  # read committed: the stable ones
+                    if not mine and self._joins_longer_than(UNJOINED_AFTER):
+                        await self._consumer.topics()  # does it answer at all?
         except Unavailable as exc:
             self._away = str(exc)
             self._lag.unknown(mine)
-            # Nothing moves while Kafka is away: a partition has its whole minute after that.
+            # Nothing moves while Kafka is away: all have their whole time after that.
             self._progress.moved_at.clear()
+            self._joining_since = clock.monotonic() if self._is_rebalancing else None
             raise
         self._away = None
-        now, moved_at = clock.monotonic(), self._progress.moved_at
-        is_at_work = bool(self._waiting_for) or self._progress.is_batch_in_flight
         self._lag.measured(ends, self._progress.offsets)
+        if not self._is_rebalancing:
+            self._see_that_all_move(ends, clock.monotonic())
+        elif self._joins_longer_than(UNJOINED_AFTER) and self._idle.is_set():  # a batch in flight, and the group waits
+            raise Refused(f"Kafka: consumer stalled (its group is not joined): {RESTART}")
+
+    def _see_that_all_move(self, ends: Mapping[TopicPartition, int], now: float) -> None:
+        moved_at = self._progress.moved_at
+        is_waiting = bool(self._waiting_for) and not self._polls_fail  # which is no waiting for what answers
+        is_at_work = is_waiting or self._progress.is_batch_in_flight
         for tp, end in ends.items():
-            if (offset := self._progress.offsets.get(tp)) is None:
-                continue
-            if end <= offset or is_at_work or tp in self._held:
+            offset = self._progress.offsets.get(tp)
+            if is_at_work or tp in self._held or (offset is not None and end <= offset):
                 moved_at[tp] = now
-            elif now - moved_at.setdefault(tp, now) > STUCK_AFTER:
-                raise Refused(
-                    f"Kafka: {tp.topic}/{tp.partition}: consumer stalled (lag {end - offset}): restart the process"
-                )
+            elif now - moved_at.setdefault(tp, now) > (UNJOINED_AFTER if offset is None else STUCK_AFTER):
+                why = "no position" if offset is None else f"lag {end - offset}"
+                raise Refused(f"Kafka: {tp.topic}/{tp.partition}: consumer stalled ({why}): {RESTART}")
