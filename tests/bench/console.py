@@ -2,21 +2,26 @@
 
 Starts a Postgres and a `tollbell run --only serve`, fills a million events with a delivery and an attempt each, as many
 entitlements, 5,000 channels and 10,000 rules, and asks for each page as a browser does. Prints for each: p50 and p99 in
-milliseconds, the bytes on the wire, how many statements it ran and how many rows Postgres read for it; and a JSON line
-at the end.
+milliseconds, the bytes on the wire, how many statements it ran and how many rows Postgres read for it; where there is
+a Chromium, after how many milliseconds that showed something (the median of `PAINTS`, its cache as it is after a first
+page); and a JSON line at the end.
 """
 
 import asyncio
 import json
+import shutil
 import sys
 from pathlib import Path
+from statistics import median
 
 import asyncpg
+from playwright.async_api import async_playwright
 
 from consumer import clock, encryption
 from consumer.demo.servers import account, choose
 from consumer.store import migrate
 from consumer.store.database import Database
+from tests.browser.conftest import PROGRAMS
 from tests.support.api import Api, talking
 from tests.support.console import Browser, browsing
 from tests.support.many_events import fill
@@ -24,6 +29,10 @@ from tests.support.service import Deployment, Replica
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+PAINTS = 5
+PAINTED = """() => new Promise((found) => new PerformanceObserver((list) => {
+  for (const one of list.getEntriesByName("first-contentful-paint")) found(one.startTime);
+}).observe({type: "paint", buffered: true}))"""
 TOKEN = "token-of-the-bench"
 # After ten an idle backend reports what it has read, and some of it earlier: until then a look finds a part. To be
 # asked for it (pg_stat_force_next_flush) it would have to run that itself.
@@ -132,6 +141,32 @@ async def look(replica: Replica, url: str, names: dict[str, str]) -> dict[str, d
     return figures
 
 
+async def painted(replica: Replica, names: dict[str, str]) -> dict[str, float]:
+    """Return after how many milliseconds Chromium showed something of each page; nothing where there is none."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        say("first paint: not measured, there is no Chromium on the path")
+        return {}
+    port = (await replica.logged("http.listening"))[0]["port"]
+    found = {}
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        shown = await browser.new_page(base_url=f"http://127.0.0.1:{port}")
+        await shown.goto("/sign-in")
+        await shown.fill("#token", TOKEN)
+        await shown.click("button.main")
+        await shown.wait_for_url("**/")
+        for page in PAGES:
+            taken = []
+            for _ in range(PAINTS):
+                await shown.goto(page.format(**names))
+                taken.append(await shown.evaluate(PAINTED))
+            found[page] = round(median(taken), 1)
+            say(f"{page:45} first paint after {found[page]:7.1f} ms")
+        await browser.close()
+    return found
+
+
 async def main() -> None:
     with account.scratch() as directory, choose.postgres_for_tests(Path(directory), lambda _: None) as server:
         database = await Database.connect(server.url, size=2)
@@ -150,7 +185,8 @@ async def main() -> None:
             await replica.logged("role.ready")
             names = await filled(server.url, api)
             figures = await look(replica, server.url, names)
-    say(json.dumps({"events": EVENTS, **figures}))
+            paints = await painted(replica, names)
+    say(json.dumps({"events": EVENTS, **figures, "first_paint_ms": paints}))
 
 
 if __name__ == "__main__":
