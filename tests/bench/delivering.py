@@ -40,7 +40,8 @@ FORMATS: dict[str, dict[str, object]] = {
 }
 EVENTS = """
     INSERT INTO event (id, namespace, rule_id, type, action, payload, occurred_at, recorded_at)
-    SELECT $1::text || lpad(n::text, 16, '0'), 'default', 'r', 't', 'triggered', $2, now(), now()
+    SELECT $1::text || lpad(n::text, 16, '0'), 'default', 'r', 'entitlements.balance.threshold', 'triggered', $2,
+           now(), now()
     FROM generate_series(1, $3) n
 """
 DELIVERIES = """

@@ -10,8 +10,7 @@ from statistics import median
 import aiohttp
 
 from consumer import clock
-from tests.bench.bare import BODY
-from tests.bench.delivering import Receivers, configured, fill, receivers
+from tests.bench.delivering import EVENT, Receivers, configured, fill, receivers
 from tests.bench.place import LOOK, Place, Process, service
 from tests.support.service import Deployment
 
@@ -68,7 +67,7 @@ def _no_errors(process: Process) -> None:
 
 async def sent(deployment: Deployment, to: Receivers, channels: list[str], turn: int) -> float:
     """Make deliveries due; return how many a second arrived, once all have."""
-    await fill(deployment, channels, DELIVERIES, turn, BODY)
+    await fill(deployment, channels, DELIVERIES, turn, EVENT)
     times = list[float]()
     async with asyncio.timeout(300):
         while len(times) < DELIVERIES:
@@ -84,7 +83,7 @@ async def looking(port: int, load: Load, asked: list[int]) -> AsyncIterator[None
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=jar) as session:
         form, site = {"token": TOKEN, "next": "/"}, {"Sec-Fetch-Site": "same-origin"}
         async with session.post("/sign-in", data=form, headers=site) as answer:
-            assert answer.status == 200
+            assert answer.status == 200, await answer.text()
         people = [
             asyncio.create_task(_look(session, load.page, n * EVERY / load.viewers, asked)) for n in range(load.viewers)
         ]
