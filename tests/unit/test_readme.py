@@ -26,6 +26,7 @@ from consumer.decide.payloads import payload
 from consumer.deliver import signing
 from consumer.demo import story
 from consumer.demo.ending import expected_access, expected_counts
+from consumer.serve.console import words
 from consumer.store import wanted
 from schemas import export, signing_secrets
 from schemas.parse import parse
@@ -171,10 +172,12 @@ def test_every_result_of_a_record_is_named() -> None:
     assert tuple(code([row], 2)) == metrics.RECORD_RESULTS
 
 
-def test_every_reason_of_a_judgement_is_named() -> None:
-    [sentence] = re.findall(r"^Every judgement has a reason,.*?\n\n", README, re.DOTALL | re.MULTILINE)
+def test_every_reason_of_a_judgement_is_named_and_means_what_the_console_says() -> None:
+    page = (ROOT / "docs/rules.md").read_text()
 
-    assert set(re.findall(r"`([a-z_]+)`", sentence)) - {"tollbell_judgements_total"} == set(Reason)
+    assert {code([row])[0]: row[1] for row in table("reason", page)} == {
+        one.value: words.REASONS[one] for one in Reason
+    }
 
 
 def test_every_outcome_of_an_attempt_is_named() -> None:
