@@ -198,7 +198,11 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         polling = asyncio.create_task(poll, name="poll")
         try:
             await asyncio.wait({polling, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            return polling.result() if polling.done() else None
+            if not polling.done():
+                return None
+            if polling.cancelled():  # not by us: so was aiokafka's coordinator, and this task would end without a word
+                raise KafkaError("the group's coordinator was cancelled")
+            return polling.result()
         finally:
             polling.cancel()
 

@@ -27,6 +27,34 @@ MUTANTS = [
     ),
     Mutant(
         FETCH,
+        "(UNJOINED_AFTER if offset is None else STUCK_AFTER)",
+        "(float('inf') if offset is None else STUCK_AFTER)",
+        "a replica whose rejoin hangs reads nothing, and is ready, until it is restarted",
+        by="integration/consume/test_rebalances.py",
+    ),
+    Mutant(
+        FETCH,
+        "await self._unless_stopped(poll, stopped) or {}",
+        "await poll or {}",
+        "SIGTERM waits for a rebalance, for ever where Kafka is down as well as Postgres",
+        by="integration/consume/test_rebalances.py",
+    ),
+    Mutant(
+        FETCH,
+        "bool(self._waiting_for) and not self._polls_fail",
+        "bool(self._waiting_for)",
+        "a process whose coordinator has died in aiokafka waits for it, for ever",
+        by="integration/consume/test_rebalances.py",
+    ),
+    Mutant(
+        "consumer/consume/kafka.py",
+        "enable_idempotence=transactional_id is not None",
+        "enable_idempotence=True",
+        "after a dead letter that is too large all others are out of order, and their partitions stop",
+        by="integration/consume/test_bad_records.py",
+    ),
+    Mutant(
+        FETCH,
         """        self._progress.begin(batches)
         self._committer.schedule(self._progress.look())
 """,
