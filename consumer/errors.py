@@ -4,6 +4,7 @@
 TollbellError
 ├── ConfigInvalid        a setting or a command line is wrong: change it              (status 2)
 ├── Refused              reached, but it will not work like this: say what to change   (status 1)
+│   └── MadeByNewer          stored by a newer release, and this one does not know it: ask that one
 ├── Unavailable          not reached now: wait, then try again
 │   ├── SourceUnavailable    Kafka
 │   └── StoreUnavailable     Postgres
@@ -26,6 +27,10 @@ class ConfigInvalid(TollbellError):
 
 class Refused(TollbellError):
     """A server answered, and what we need is missing or forbidden; trying again does not help."""
+
+
+class MadeByNewer(Refused):
+    """A newer release stored it, and this one does not know its type: a process of that release does."""
 
 
 class Unavailable(TollbellError):

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from consumer import clock
 from consumer.decide.rules import features_named, is_about_invoices
+from consumer.errors import MadeByNewer
 from consumer.store.database import Database
 from consumer.store.shared_map import SharedMap
-from schemas.rules import Rule, RuleId, Since, read_spec
+from schemas.rules import Rule, RuleId, Since, Spec, read_spec
 from schemas.sources import Invoice, SourceEvent
 
 # Distinct features and the rules found for each, together: neither hostile ids nor many rules about all features may
@@ -156,6 +157,10 @@ class _Merged:
 
 
 EMPTY: Final = Catalog(0)
+# While a release rolls out, its processes and those of the one before work side by side.
+NEWER: Final = (
+    "a newer release of Tollbell made it, of a type that this one does not know: ask a process of that release"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +239,18 @@ def _rule(row: asyncpg.Record) -> Rule:
         channels=tuple(row["channels"] or ()),
         ignoring=read_ignoring(row["ignoring"]),
     )
+
+
+def stored_spec(row: asyncpg.Record) -> Spec:
+    """Return the spec of a rule's row, for those who can't go on without it.
+
+    Raises:
+        MadeByNewer: it is of a type that this release does not know.
+    """
+    try:
+        return read_spec(exact(row["spec"]))
+    except ValidationError:
+        raise MadeByNewer(f"rule {row['id']}: {NEWER}") from None
 
 
 def exact(text: str) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from typing import Final
 import asyncpg
 
 from consumer.encryption import Cipher
-from consumer.errors import Refused
+from consumer.errors import MadeByNewer, Refused
 from consumer.formats import checks
 from consumer.store import configured
-from consumer.store.catalog import exact, read_ignoring
+from consumer.store.catalog import NEWER, read_ignoring, stored_spec
 from consumer.store.configured import Kind, StoredChannel, StoredRule
 from consumer.store.database import Database, DatabaseConnection, columns
 from schemas import channels as channels_of
 from schemas import events
-from schemas.rules import NOTHING_IGNORED, RuleType, Since, ignoring, read_spec
+from schemas.rules import NOTHING_IGNORED, RuleType, Since, ignoring
 from schemas.secret import Secret
 
 MOST_OLD_SECRETS: Final = 10  # each is a signature in every webhook's header; as in the reference product's webhooks
@@ -60,9 +60,16 @@ class Edit:
         return await configured.ids_of(self._connection, self._namespace, kind, names)
 
     async def types_of(self, channel_id: str) -> frozenset[RuleType]:
-        """Return the types of the rules that send to a channel."""
+        """Return the types of the rules that send to a channel.
+
+        Raises:
+            MadeByNewer: one is of a type that this release does not know: whether the channel fits it can't be said.
+        """
         rows = await self._connection.rows("configuration/rule_types", channel=channel_id)
-        return frozenset(RuleType(row["type"]) for row in rows)
+        try:
+            return frozenset(RuleType(row["type"]) for row in rows)
+        except ValueError:
+            raise MadeByNewer(f"a rule that sends to the channel: {NEWER}") from None
 
     async def put_channel(self, channel: StoredChannel, *, before: StoredChannel | None, forgets: bool = False) -> None:
         """Make *channel*, or change it from what it was *before*; its secrets are encrypted here.
@@ -141,7 +148,7 @@ class Edit:
             return NOTHING_IGNORED
         if before is None or before["disabled"]:
             return ignoring(rule.spec, self._since)
-        spec, kept = read_spec(exact(before["spec"])), read_ignoring(before["ignoring"])
+        spec, kept = stored_spec(before), read_ignoring(before["ignoring"])
         return ignoring(rule.spec, self._since, before=spec, kept=kept)
 
     async def _put(self, rules: Sequence[StoredRule], ignored: Sequence[Mapping[str, Since]]) -> None:

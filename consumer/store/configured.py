@@ -10,10 +10,10 @@ import asyncpg
 
 from consumer.encryption import Cipher
 from consumer.errors import Refused
-from consumer.store.catalog import exact, read_ignoring
+from consumer.store.catalog import exact, read_ignoring, stored_spec
 from schemas import channels as channels_of
 from schemas.channels import ChannelConfig
-from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec, read_spec
+from schemas.rules import NOTHING_IGNORED, Rule, RuleId, Since, Spec
 from schemas.secret import Secret
 
 DisabledBy = Literal["person", "tollbell"]
@@ -333,7 +333,7 @@ def _rule(row: asyncpg.Record) -> StoredRule:
         namespace=row["namespace"],
         key=row["key"],
         name=row["name"],
-        spec=read_spec(exact(row["spec"])),
+        spec=stored_spec(row),
         channels=tuple(row["channels"]),
         metadata=json.loads(row["metadata"]),
         disabled=row["disabled"],

@@ -14,7 +14,7 @@ from aiohttp import web
 from consumer import clock, ids, log, loop
 from consumer.addresses import Network
 from consumer.encryption import Cipher
-from consumer.errors import DataRefused, Refused, StoreFailed, StoreUnavailable
+from consumer.errors import DataRefused, MadeByNewer, Refused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.serve import bodies, large, problems
 from consumer.serve.access import Access, Gate
@@ -248,14 +248,14 @@ def problem_of(exc: Exception) -> ApiProblem:
     match exc:
         case ApiProblem():
             return exc
+        case MadeByNewer():
+            return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
         case Refused():
             return problems.conflict(str(exc))
         case DataRefused():
             return problems.conflict(_clash(exc))
-        case StoreFailed():
-            return STORES
         case StoreUnavailable():
-            return AWAY
+            return STORES if isinstance(exc, StoreFailed) else AWAY
         case _:
             return OURS
 

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 
 from consumer.decide.rules import features_named
+from consumer.errors import MadeByNewer
+from consumer.store.catalog import NEWER
 from consumer.store.configured import StoredChannel, StoredRule
 from consumer.store.history import Delivery, Event, StoredAttempt
 from consumer.store.jobs import StoredJob
@@ -87,11 +89,11 @@ def rule(stored: StoredRule, features: Mapping[str, FeatureRef]) -> answers.Noti
 
 def sample_rule(stored: Event) -> answers.NotificationRule:
     """Return the rule of a test event of a channel that no rule sends to: the one that its payload names."""
-    named = read_all(stored.payload)["data"]["rule"]
+    kind, named = _type(stored), read_all(stored.payload)["data"]["rule"]
     made = times.text(stored.created_at)
     return answers.NotificationRule(
         id=stored.rule_id,
-        type=RuleType(stored.type),
+        type=kind,
         name=named["name"],
         disabled=True,
         channels=[answers.ChannelMeta(one.channel_id) for one in stored.deliveries],
@@ -101,11 +103,18 @@ def sample_rule(stored: Event) -> answers.NotificationRule:
     )
 
 
+def _type(stored: Event) -> RuleType:
+    try:
+        return RuleType(stored.type)
+    except ValueError:
+        raise MadeByNewer(f"event {stored.id}: {NEWER}") from None
+
+
 def event(stored: Event, of_rule: answers.NotificationRule) -> answers.NotificationEvent:
     """Return *stored* as the API shows it, with its rule as that is now."""
     return answers.NotificationEvent(
         id=stored.id,
-        type=RuleType(stored.type),
+        type=_type(stored),
         created_at=times.text(stored.created_at),
         rule=of_rule,
         delivery_status=[delivery(one) for one in stored.deliveries],
