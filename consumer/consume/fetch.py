@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from consumer import clock, log, pauses
 from consumer.consume.batch import KafkaRecord
+from consumer.consume.failures import Failures
 from consumer.consume.gathering import Gathering
 from consumer.consume.held import Held
 from consumer.consume.ingest import Ingest
@@ -46,7 +47,9 @@ UNJOINED_AFTER: Final = 300.0
 SLOW_JOIN: Final = (
     30.0  # seconds: in a second or two all have joined, and after these the group goes on without a member
 )
-NARROW_AFTER: Final = 3  # times in a row that Postgres fails the same batch for an unknown reason
+# Of a batch in which each may fail alone, which takes half a second. Meanwhile nothing is polled, and the group goes on
+# without a member that has not polled for five minutes: the next owner would do all of it again, and so on.
+NARROWED_RECORDS: Final = 100
 RESTART: Final = "restart the process"
 MAKE_IT: Final = "create it again, or name another in TOLLBELL_TOPICS_*"
 logger = log.get("consume")
@@ -83,8 +86,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._joining_since: float | None = None  # monotonic; Kafka has answered since
         self._idle = asyncio.Event()  # no batch is in flight, and what is safe is scheduled to be committed
         self._idle.set()
-        self._failures = 0  # in a row, of batches that Postgres failed for an unknown reason
-        self._failed: str | None = None  # why the last batch did, until one succeeds
+        self._failures = Failures()
         self._most = BATCH_RECORDS  # records of the next batch
         self._waiting_for: str | None = "Kafka: no partitions assigned yet"
         self._outage = Outage(logger, "consume")
@@ -95,7 +97,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     @property
     def waiting_for(self) -> str | None:
         """Why nothing is read now, for `/readyz`; None while all is well."""
-        return self._waiting_for or self._away or self._slow_join or self._held.why or self._failed or self._gone
+        return self._waiting_for or self._away or self._slow_join or self._held.why or self._failures.why or self._gone
 
     @property
     def _is_rebalancing(self) -> bool:
@@ -126,7 +128,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                 await self._idle.wait()
                 await self._committer.drained()
         self._ingest.memory.forget()
-        self._failed = None  # what failed is its next owner's
+        self._failures.forget(revoked)
         self._held.forget(revoked)
         self._progress.forget(revoked)
         self._committer.forget(revoked)
@@ -171,7 +173,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     @property
     def _is_well(self) -> bool:
         """Whether what was waited for works, not only answers: a batch, a commit, Kafka's end offsets."""
-        return self._failed is None and self._away is None and not self._committer.is_failing
+        return self._failures.why is None and self._away is None and not self._committer.is_failing
 
     def _left(self) -> float:
         """Return the seconds until the drain must have ended."""
@@ -208,9 +210,9 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     async def _getmany(self, *, is_gathering: bool) -> Batches:
         found: dict[TopicPartition, list[KafkaRecord]] = await self._consumer.getmany(
-            timeout_ms=POLL_MS, max_records=self._most
+            timeout_ms=POLL_MS, max_records=self._room
         )
-        room = self._most - sum([len(records) for records in found.values()])
+        room = self._room - sum([len(records) for records in found.values()])
         if is_gathering and found and room > 0:
             # What is wrong with a partition comes again with the next poll; what was polled of others must not be lost.
             with contextlib.suppress(KafkaError):
@@ -227,7 +229,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         if not self._progress.is_batch_in_flight:
             return
         began, polled = clock.monotonic(), sum([len(records) for records in batches.values()])
-        is_full = polled >= self._most
+        is_full = polled >= self._room
         self._idle.clear()
         batch = asyncio.create_task(self._effects(batches), name="batch")
         try:
@@ -243,7 +245,6 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
             self._idle.set()  # a rebalance need not wait until Postgres is back
             await self._wait_out(exc, stop, stopped)
         else:
-            self._failures, self._failed = 0, None
             self._gathering.took(polled, began=began, ended=clock.monotonic(), is_full=is_full)
         finally:
             batch.cancel()
@@ -262,16 +263,13 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
 
     def _undo(self, exc: Unavailable) -> None:
         """Read the batch again from its first offsets: what came of its records is not known to be durable."""
-        self._rewind(self._progress.end())
+        begun = self._progress.end()
+        self._rewind(begun)
         self._progress.look()
         # Though its servers answer meanwhile: a missing topic, a lock that others hold, fail the next try as well.
-        self._failed = str(exc)
-        if not isinstance(exc, StoreFailed):
-            self._failures = 0
-            return
-        self._failures += 1
-        self._failed = f"{exc} ({self._failures} times in a row)"
-        logger.failed("batch.failed", exc, failures=self._failures)
+        self._failures.failed(begun, exc)
+        if isinstance(exc, StoreFailed):
+            logger.failed("batch.failed", exc, failures=self._failures.count)
 
     async def _begin(self, exc: Unavailable, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> None:
         """Resolve what a poll complained of: partitions without a usable offset; wait out anything else."""
@@ -281,7 +279,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
                     await self._starts.begin([tp for tp in cause.args if isinstance(tp, TopicPartition)])
                 case OffsetOutOfRangeError() as cause:
                     self._held.forget(cause.args[0])  # what held them up is gone
-                    self._failed = None
+                    self._failures.forget(cause.args[0])
                     await self._starts.begin(list(cause.args[0]))
                 case _:
                     self._polls_fail = True
@@ -289,9 +287,15 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         except Unavailable as again:
             await self._wait_out(again, stop, stopped)
 
+    @property
+    def _room(self) -> int:
+        """How many records the next batch may have."""
+        return NARROWED_RECORDS if self._failures.is_narrowed else self._most
+
     async def _effects(self, batches: Batches) -> None:
         records = [record for records in batches.values() for record in records]
-        tally = await self._ingest.batch(records, is_narrowed=self._failures >= NARROW_AFTER)
+        tally = await self._ingest.batch(records, is_narrowed=self._failures.is_narrowed)
+        self._failures.taken(batches, failed_alone=tally.failed_alone)
         self._most = QUIET_BATCH_RECORDS if tally.wanted <= QUIET * tally.records else BATCH_RECORDS
 
     def _rewind(self, offsets: Mapping[TopicPartition, int]) -> None:

@@ -63,6 +63,7 @@ class Tally:
     deliveries: int = 0
     failed: int = 0  # of the deliveries, as they were made
     dead_letters: int = 0
+    failed_alone: int = 0  # of them, those that Postgres failed for an unknown reason
     reasons: Counter[tuple[RuleType, Reason]] = field(default_factory=Counter)
     made: Counter[tuple[str, str]] = field(default_factory=Counter)  # events, by type and action
 
@@ -180,12 +181,13 @@ class Ingest:
         """Write one record that Postgres fails for an unknown reason; return it where it is the record's fault.
 
         It is where it fails again and again, each time between two writes of the same kind that Postgres takes. A
-        failure of everything, that comes or goes meanwhile, is not the record's fault.
+        failure of everything, that comes or goes meanwhile, is not the record's fault. Of an entitlement of which one
+        did, the others are tried once: mostly it is the row, and there may be thousands.
 
         Raises:
             StoreFailed: the other writes fail as well.
         """
-        for _ in range(ALONE_TRIES):
+        for _ in range(1 if wanted[0].key in writing.failed_alone else ALONE_TRIES):
             await outbox.rehearse(self.database, event_id=ids.new())
             try:
                 return await self._settle(wanted, writing)
@@ -195,6 +197,8 @@ class Ingest:
                 failed = exc
             await clock.sleep(pauses.RECORD_ALONE)
         await outbox.rehearse(self.database, event_id=ids.new())
+        writing.failed_alone.add(wanted[0].key)
+        writing.tally.failed_alone += 1
         return [_refused(wanted[0].record, failed)]
 
     async def _settle(self, wanted: Sequence[WantedRecord], writing: "_Writing") -> list[DeadLetter]:
@@ -324,10 +328,12 @@ class _Writing:
 
     Attributes:
         is_narrowed: what Postgres fails for an unknown reason is split until it is alone, instead of raised.
+        failed_alone: of which entitlements and invoices one has.
     """
 
     tally: Tally
     is_narrowed: bool
+    failed_alone: set[MemoryKey] = field(default_factory=set)
 
 
 def _looked_back_on(wanted: Sequence[WantedRecord]) -> set[MemoryKey]:

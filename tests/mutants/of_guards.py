@@ -66,8 +66,8 @@ MUTANTS = [
     ),
     Mutant(
         FETCH,
-        "        self._rewind(self._progress.end())\n",
-        "        self._progress.end()\n",
+        "        self._rewind(begun)\n",
+        "",
         "a batch that failed is not read again, and its offsets are committed",
         by=FAILING,
     ),
@@ -80,7 +80,7 @@ MUTANTS = [
     ),
     Mutant(
         FETCH,
-        "is_narrowed=self._failures >= NARROW_AFTER",
+        "is_narrowed=self._failures.is_narrowed",
         "is_narrowed=False",
         "a record that Postgres fails for an unknown reason stops its partition for ever",
         by=FAILING,

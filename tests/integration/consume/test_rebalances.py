@@ -11,6 +11,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from consumer import clock
 from consumer.consume import fetch as fetches
+from consumer.consume.dead_letters import Sink
 from consumer.consume.fetch import Fetch
 from consumer.consume.starts import Starts
 from consumer.demo.servers.contracts import Broker
@@ -53,10 +54,12 @@ def member(kafka: Broker, topic: str) -> AIOKafkaConsumer:
 
 
 @asynccontextmanager
-async def fetching(kafka: Broker, store: Database, topic: str) -> AsyncIterator[tuple[AIOKafkaConsumer, Fetch]]:
+async def fetching(
+    kafka: Broker, store: Database, topic: str, letters: Sink | None = None
+) -> AsyncIterator[tuple[AIOKafkaConsumer, Fetch]]:
     """Give a consumer that has joined, and its loop."""
     await configure(store, "hook")
-    consumer, to = member(kafka, topic), await ingest(store)
+    consumer, to = member(kafka, topic), await ingest(store, letters)
     starts = Starts(consumer, store, to.metrics, group_id=topic, start="earliest")
     fetch = Fetch(consumer, to, starts, [topic], stop_at=lambda: clock.monotonic() + 10)
     async with consumer, asyncio.timeout(90):

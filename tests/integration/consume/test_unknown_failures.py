@@ -1,14 +1,20 @@
 """Postgres fails a batch for a reason that nobody knows: only a record that fails alone becomes a dead letter."""
 
+import asyncio
 from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
+from consumer.consume import fetch as fetches
+from consumer.consume.dead_letters import DeadLetter
 from consumer.consume.ingest import Ingest
+from consumer.demo.servers.contracts import Broker
 from consumer.errors import StoreFailed
 from consumer.store.database import Database
+from tests.conftest import MakeTopic, Produce
 from tests.integration.consume.test_glances import at, ingest, take
+from tests.integration.consume.test_rebalances import fetching, until
 from tests.integration.consume.test_stale_memory import Letters
 from tests.support.factories import kafka_record, native_record
 from tests.support.one_rule import configure, scalar
@@ -92,6 +98,43 @@ async def test_a_record_that_fails_alone_is_a_dead_letter_though_nothing_else_is
     has_ended = await taken(to, [at(0, 90, "bad")])
 
     assert (has_ended, [one.record.offset for one in letters.sent]) == (True, [0])
+
+
+class Batches(Letters):
+    """How many letters each batch had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        await super().send(list(letters))
+        self.sizes.append(len(letters))
+
+
+async def test_of_many_records_that_fail_alone_some_are_committed_before_the_others_are_tried(
+    kafka: Broker,
+    make_topic: MakeTopic,
+    produce: Produce,
+    store: Database,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetches, "NARROWED_RECORDS", 3)
+    topic, stop, letters = await make_topic(), asyncio.Event(), Batches()
+    await produce(topic, *(at(n, 90, "bad") for n in range(7)), at(7, 90, "good"), partition=0)
+    async with fetching(kafka, store, topic, letters) as (_, fetch):
+        await fails(database, "NEW.entitlement_id = 'bad'", each="ROW")
+        running = asyncio.create_task(fetch.run(stop))
+
+        await until(lambda: len(letters.sent) >= 7)
+        await until(lambda: fetch.waiting_for is None)
+        stop.set()
+        await running
+
+    tried = await scalar(database, "SELECT last_value FROM tries")
+    assert ([size for size in letters.sizes if size], await scalar(database, EVENTS)) == ([3, 3, 1], 1)
+    assert tried < 7 * 10  # five times each of the first of a batch, once each of the others
 
 
 async def test_too_many_events_are_too_many_only_by_the_row_as_it_is(store: Database, database: str) -> None:
