@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 async def _forks() -> AsyncIterator[None]:
-    """Commands in forks (tests/support/forks.py); each started anew on a system without Linux' process descriptors."""
+    """Commands in forks (tests/support/forks.py); real processes on a system without Linux' process descriptors."""
     if not hasattr(os, "pidfd_open"):
         yield
         return
@@ -61,17 +61,17 @@ async def _forks() -> AsyncIterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the run that reports which servers this worker had (`pytest -n`)."""
+    """Report to the controlling process which servers this worker had (`pytest -n`)."""
     if isinstance(output := getattr(session.config, "workeroutput", None), dict):
         output["servers"] = session.config.stash[SERVERS]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: WorkerController) -> None:
-    """Hear which servers a worker had; one that died tells nothing."""
+    """Collect which servers a worker had; one that died reports none."""
     known = node.config.stash[SERVERS]
-    told = getattr(node, "workeroutput", {}).get("servers", [])
-    known.extend(line for line in told if line not in known)
+    lines = getattr(node, "workeroutput", {}).get("servers", [])
+    known.extend(line for line in lines if line not in known)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

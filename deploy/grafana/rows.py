@@ -235,7 +235,7 @@ OVERVIEW: Final = (
             ),
             series(
                 "Console sign-ins",
-                "Attempts to sign in to the console in five minutes: many wrong or refused ones are somebody guessing.",
+                "Attempts to sign in to the console in five minutes: many wrong or refused ones are guesses.",
                 COUNT,
                 Query(grew("tollbell_console_sign_ins_total", "5m", "result"), "{{result}}"),
             ),

@@ -1,4 +1,4 @@
-"""The shape that `style` promises: small files, small functions, one statement a file, each run by somebody."""
+"""The shape that `style` promises: small files, small functions, one statement a file, each run by a module."""
 
 import ast
 import re

@@ -54,7 +54,7 @@ DELIVERIES = """
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is due, and to whom."""
+    """How many deliveries are due, to how many channels."""
 
     channels: int
     deliveries: int

@@ -33,7 +33,7 @@ AGAIN = """
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What disturbs whom: *refusing* channels, or a recovery of the very channel that new events are for."""
+    """What disturbs new events: *refusing* channels, or a recovery of the very channel that new events are for."""
 
     refusing: int = 0
     rate: int | None = None  # of the channel that is recovered

@@ -22,7 +22,7 @@ from tests.support.service import Deployment
 
 ENTITLEMENTS, NAMESPACES, RULES = 100_000, 20, 10  # rules of each namespace: one for each of ten features
 SLICES = 6
-NOBODY = "http://127.0.0.1:1024/"  # nothing is sent
+UNREACHED = "http://127.0.0.1:1024/"  # nothing is sent
 LINES = (50, 75, 90, 100)  # thresholds of each rule, in percent
 
 
@@ -132,7 +132,7 @@ def row(load: Load, ours: list[dict[str, float]], floor: list[dict[str, float]])
 
 async def configured(deployment: Deployment) -> None:
     """Apply 200 rules in 20 namespaces."""
-    channel = hook("hook", NOBODY)
+    channel = hook("hook", UNREACHED)
     for n in range(NAMESPACES):
         rules = [quota(f"quota-{one}", "hook", f"feature-{one}", LINES) for one in range(RULES)]
         applied = await deployment.apply(json.dumps({"namespace": f"ns-{n}", "channels": [channel], "rules": rules}))

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from consumer.demo.servers.contracts import Broker, PostgresServer
-from tests.browser.story import TOKENS, Story, told
+from tests.browser.story import TOKENS, Story, played
 from tests.conftest import producing
 from tests.support import places
 from tests.support.service import Deployment, Topics, environment
@@ -39,5 +39,5 @@ async def story(
     topics = Topics(usage=await make(), dead_letters=await make())
     async with places.new_database(postgres.url, template=template) as url, producing(kafka) as produce:
         values = environment(database=url, bootstrap=kafka.bootstrap, topics=topics, TOLLBELL_API_TOKENS=TOKENS)
-        async with told(Deployment(values, tmp_path_factory.mktemp("console")), topics.usage, produce) as found:
+        async with played(Deployment(values, tmp_path_factory.mktemp("console")), topics.usage, produce) as found:
             yield found

@@ -58,7 +58,7 @@ class Story:
 
 
 @contextlib.asynccontextmanager
-async def told(deployment: Deployment, topic: str, produce: Produce) -> AsyncIterator[Story]:
+async def played(deployment: Deployment, topic: str, produce: Produce) -> AsyncIterator[Story]:
     """Give the story, once its events have been sent."""
     async with (
         Receiver() as receiver,

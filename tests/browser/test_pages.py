@@ -45,7 +45,7 @@ async def every_page(opened: Window, story: Story) -> dict[str, str]:
         "yaml": f"/yaml?rule={story.ids['quota']}",
         "namespaces": "/namespaces",
         "replicas": "/replicas",
-        "events-none": "/events?customer=nobody-of-that-name",
+        "events-none": "/events?customer=no-such-customer",
     }
 
 

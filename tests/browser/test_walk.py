@@ -209,8 +209,8 @@ async def test_a_customer_over_80_is_notified_in_slack_by_the_console_alone(chro
 
         await story.produce(story.topic, usage("cyberdyne", "Cyberdyne", 8_300, "exports"))
 
-        (_, told) = await story.receiver.wait_for(2, path=path)
-        assert "Cyberdyne has reached 80 % of exports" in json.loads(told.body)["text"]
+        (_, sent) = await story.receiver.wait_for(2, path=path)
+        assert "Cyberdyne has reached 80 % of exports" in json.loads(sent.body)["text"]
         await page.click("nav >> text=Customers")
         await page.select_option("#atLeast", "80")
         await page.fill("#feature", "exports")

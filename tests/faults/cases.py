@@ -54,7 +54,7 @@ async def stopped_at(run: Run, moment: str) -> None:
     await run.send(run.parts - 1)
     await run.stage.settled()
     answered = zombie.trap(moment.replace(".before", ".after"))
-    answered.released.set()  # only to be told of
+    answered.released.set()  # it need only arrive
     trap.released.set()
     async with asyncio.timeout(10):
         await answered.came.wait()
@@ -74,7 +74,7 @@ async def woken_with(run: Run, moment: str) -> None:
     sent = len(run.stage.receiver.requests)
     trap.released.set()
     looks_again = zombie.trap("look.before", 2)
-    looks_again.released.set()  # only to be told of
+    looks_again.released.set()  # it need only arrive
     run.signal(zombie, signal.SIGCONT)
     async with asyncio.timeout(10):
         await looks_again.came.wait()

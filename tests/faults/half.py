@@ -78,7 +78,7 @@ async def two_writers(run: Run) -> None:
         for partition in run.dice.sample([0, 1, 2], 2):
             await run.stage.produce(topic, record("shared", 90 if turn % 2 == 0 else 10), partition=partition)
             await read_to_the_end(run.kafka, run.stage.group, topic)
-    made = await told(run, "shared")
+    made = await episodes_of(run, "shared")
     assert made == [f"{action} {n}" for n in range(1, TURNS + 1) for action in ("triggered", "recovered")]
 
 
@@ -187,20 +187,20 @@ async def apply(run: Run, rules: Sequence[tuple[str, int, dict[str, Any]]], **ho
 
 
 async def events_of(run: Run) -> dict[str, int]:
-    """Return how many entitlements each rule has told of; twice of one would be two."""
+    """Return how many events each rule has; a second one of an entitlement would count as well."""
     rows = await rows_of(run, "SELECT r.key FROM event e JOIN rule r ON r.id = e.rule_id WHERE e.namespace = $1")
     return dict(Counter(row["key"] for row in rows))
 
 
-async def told(run: Run, entitlement: str) -> list[str]:
+async def episodes_of(run: Run, entitlement: str) -> list[str]:
     """Return action and episode of each event of *entitlement*, in order."""
     text = "convert_from(payload, 'UTF8')::json #>> '{data,crossing,episode}'"
     rows = await rows_of(
         run,
-        f"SELECT action || ' ' || ({text}) AS told FROM event WHERE namespace = $1 AND entitlement_id = $2 ORDER BY id",  # noqa: S608
+        f"SELECT action || ' ' || ({text}) AS made FROM event WHERE namespace = $1 AND entitlement_id = $2 ORDER BY id",  # noqa: S608
         entitlement,
     )
-    return [row["told"] for row in rows]
+    return [row["made"] for row in rows]
 
 
 async def rows_of(run: Run, sql: str, *more: object) -> list[asyncpg.Record]:

@@ -62,7 +62,7 @@ class Hosts:
                 return (await self._stack.enter_async_context(receiver)).url(scheme=kind.scheme)
 
     def _taken(self, *, accepts: bool) -> int:
-        """Return a port where nobody listens, or one whose queue is full and stays so."""
+        """Return a port where nothing listens, or one whose queue is full and stays so."""
         listening = self._stack.enter_context(socket.socket())
         listening.bind(("127.0.0.1", 0))
         if accepts:

@@ -39,7 +39,7 @@ class Kind:
         outcome: the class of every attempt.
         status: what the attempts of class `status` show; None: one of `STATUSES` for each event.
         state: what every delivery comes to.
-        place: a port with `handler` behind it; one that accepts nobody; a closed one; an address inside.
+        place: a port with `handler` behind it; one that accepts no connection; a closed one; an address inside.
         trust: what is wrong with its TLS; "": it has none; "none": the URL says it has, and it has none.
         channel: settings of its channel.
     """
@@ -95,7 +95,7 @@ async def resetting(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def elsewhere_by_get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """See other: whoever follows, with a GET, is told 200."""
+    """See other: a client that follows, with a GET, gets a 200."""
     request = await reader.readuntil(b"\r\n\r\n")
     writer.write(head(200) if request.startswith(b"GET") else head(303, b"content-length: 0", b"location: /taken"))
 
@@ -116,7 +116,7 @@ def asking(wish: bytes, **channel: object) -> Kind:
 
 
 HANGING: Final = {
-    "accepts nobody": Kind(outcome="timeout", place="full"),
+    "accepts no connection": Kind(outcome="timeout", place="full"),
     "hangs in the handshake": Kind(outcome="timeout", trust="none"),
     **{name: Kind(outcome="timeout", handler=handler) for name, handler in NEVER_ANSWERING.items()},
     "hangs in a 503's body": Kind(

@@ -81,7 +81,7 @@ class Proxy:
         return trap
 
     def cut(self) -> None:
-        """End every connection; whoever comes is turned away."""
+        """End every connection; new ones are refused."""
         self._is_cut = True
         for task in list(self._connections):
             task.cancel()

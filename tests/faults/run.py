@@ -69,7 +69,7 @@ class Run:
     Attributes:
         slots: for replicas, empty at first.
         back_at: when what was broken was whole again, or another took its place: monotonic seconds.
-        left_behind: when a replica died, or was told to end, and of which events deliveries were leased then.
+        left_behind: when a replica died, or got SIGTERM, and of which events deliveries were leased then.
     """
 
     stage: Stage
@@ -232,7 +232,7 @@ async def running(
 
 
 async def ended(run: Run, since: float) -> Outcome:
-    """Send what is left, see that somebody runs, and return the ledger once everything has come to its end."""
+    """Send what is left, see that a replica runs, and return the ledger once everything has come to its end."""
     if all(slot.replica is None for slot in run.slots):
         await run.start(run.slots[0])
         run.is_back()

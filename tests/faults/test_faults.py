@@ -43,6 +43,6 @@ async def test_nothing_is_lost_and_nothing_made_twice(servers: Servers, tmp_path
     assert outcome.recovery is not None
 
 
-async def test_hostile_receivers_of_every_kind_cost_nobody_else_anything(servers: Servers, tmp_path: Path) -> None:
+async def test_hostile_receivers_of_every_kind_delay_no_other_channel(servers: Servers, tmp_path: Path) -> None:
     async with running(servers, tmp_path, [], seed=1) as run:
         await receivers.hostile_receivers(run, receivers.SHORT)

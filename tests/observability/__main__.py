@@ -1,6 +1,6 @@
 """`make observability`: what an on-call engineer sees, tried on a real Prometheus.
 
-Two replicas tell the demo's story; then records trickle to a channel that works and one whose receiver is broken, and
+Two replicas play the demo's story; then records trickle to a channel that works and one whose receiver is broken, and
 Kafka is stopped for a minute. A real Prometheus scrapes them, with the alerts of deploy/prometheus sixty times as fast.
 
 Status 1 where a panel of the dashboards has no data, where in the story another alert fires than that for its one dead
@@ -73,9 +73,9 @@ async def trickling(stage: Stage) -> AsyncIterator[None]:
             await flow
 
 
-async def tell(stage: Stage, prometheus: Prometheus, report: Report) -> None:
+async def play(stage: Stage, prometheus: Prometheus, report: Report) -> None:
     began = clock.now().timestamp()
-    await stage.tell()
+    await stage.play()
     for one in stage.services:  # for the panel of the API
         url = one.metrics_url.replace("/metrics", "/api/v1/notification/rules")
         headers = {"Authorization": f"Bearer {stage.place.api_token.reveal()}"}
@@ -142,7 +142,7 @@ async def main() -> int:
             async with scraping(targets, place) as prometheus, trickling(stage):
                 began = clock.now().timestamp()
                 await until(prometheus, "sum(up) == 2", began, 30)
-                await tell(stage, prometheus, report)
+                await play(stage, prometheus, report)
                 await break_down(stage, prometheus, report)
                 await panels(prometheus, report, began)
     for line in report.wrong:

@@ -73,17 +73,17 @@ class Stage:
         each = [await one.counts() for one in self.services]
         return Counts(*(sum(of_each) for of_each in zip(*map(astuple, each), strict=True)))
 
-    async def tell(self) -> None:
-        """Tell the demo's story; fails where the replicas have not counted what it must come to."""
+    async def play(self) -> None:
+        """Play the demo's story; fails where the replicas have not counted what it must come to."""
         last, steps = b"", list(story.steps())
-        for told, step in enumerate(steps, 1):
+        for played, step in enumerate(steps, 1):
             for webhook, statuses in answers(step).items():
                 if len(statuses) > 1:
                     self.receiver.be_busy_for(webhook)
             if not isinstance(step, Clock):
                 last = last if isinstance(step, Usage) and step.is_repeat else self.records.value(step)
                 await self._produce(step, last)
-            await self._until(expected_counts(steps[:told]))
+            await self._until(expected_counts(steps[:played]))
         assert await self.counts() == expected_counts(steps)
 
     async def _produce(self, step: Record, value: bytes) -> None:

@@ -4,10 +4,10 @@ from copy import deepcopy
 from fractions import Fraction
 from math import inf
 
-from tests.property.words import CLOCK_DELAY, TOLERANCE, About, Billed, Event, Line, Mark, Memory, Rule, Shown, Told
+from tests.property.words import CLOCK_DELAY, TOLERANCE, About, Billed, Event, Line, Mark, Memory, Rule, Shown, State
 
 
-class Story(Told):
+class Story(State):
     def edited(self, name: str, rule: Rule | None, now: float) -> None:
         """A rule is made, enabled or changed; or, None, disabled or deleted."""
         self.edits += 1
@@ -84,13 +84,13 @@ class Story(Told):
     def _close(self, rules: dict[str, Rule], about: About, at: float) -> None:
         """The period that is remembered ends: so do its alarms, those that fired by an event of their own."""
         memory = self.memories[about]
-        for name, rule in ((name, rule) for name, rule in rules.items() if rule.tells_recovered):
+        for name, rule in ((name, rule) for name, rule in rules.items() if rule.notifies_recovered):
             for line in sorted(rule.lines, key=lambda line: rank(line, None), reverse=True):
                 state, episode = memory.marks.get((name, line), Mark("new", 0))
                 triggered = (name, about, (memory.begins, line, "triggered", episode))
                 if state == "fired" and triggered in self.identities:
                     identity = (memory.begins, line, "recovered", episode)
-                    is_made = self.tell(Event(name, about, identity, ("period_end", at)))
+                    is_made = self.make(Event(name, about, identity, ("period_end", at)))
                     self.reasons += ["recovered" if is_made else "duplicate"]
 
     def _reset(self, rules: dict[str, Rule], about: About, start: float, kind: str) -> None:
@@ -106,7 +106,7 @@ class Story(Told):
     def _cross(self, name: str, record: Shown, memory: Memory) -> bool:
         """Return whether a threshold fires."""
         rule, why, also = self.rules[name], dict[Line, str](), dict[Line, tuple[Line, ...]]()
-        for line in sorted(rule.lines, key=lambda line: rank(line, record)):  # the order in which they are told
+        for line in sorted(rule.lines, key=lambda line: rank(line, record)):  # the order of their events
             at, (edit, since) = (name, line), self.ignoring.get((name, line), (0, -inf))
             ignores = memory.begins < since and memory.seen.get(at) != edit
             mark, is_late = memory.marks.get(at, Mark("new", 0)), record.at <= memory.as_of
@@ -121,11 +121,11 @@ class Story(Told):
             of_kind = [line for line in firing if (line.kind == "balance_value") is kind]
             also |= {line: tuple(of_kind[:-1]) for line in of_kind[-1:]}
             why |= dict.fromkeys(of_kind[:-1], "also_crossed")
-        told = [(line, "triggered") for line in firing if why[line] != "also_crossed"]
-        told += [(line, "recovered") for line in reversed(why) if why[line] == "recovered"]
-        for line, action in told:
+        notified = [(line, "triggered") for line in firing if why[line] != "also_crossed"]
+        notified += [(line, "recovered") for line in reversed(why) if why[line] == "recovered"]
+        for line, action in notified:
             identity = (memory.begins, line, action, memory.marks[name, line].episode)
-            is_made = self.tell(Event(name, record.about, identity, also.get(line, ())))
+            is_made = self.make(Event(name, record.about, identity, also.get(line, ())))
             why |= {} if is_made else {line: "duplicate"}
         self.reasons += why.values()
         return bool(firing)
@@ -171,7 +171,7 @@ def crossed(rule: Rule, mark: Mark, is_here: bool | None, *, is_late: bool, igno
         return "late", mark
     if is_here:
         return "rearmed" if state == "clear" else "first_crossing", Mark("fired", episode + 1)
-    return "recovered" if rule.tells_recovered and state == "fired" else "below", Mark("clear", episode)
+    return "recovered" if rule.notifies_recovered and state == "fired" else "below", Mark("clear", episode)
 
 
 def is_reached(line: Line, record: Shown) -> bool | None:

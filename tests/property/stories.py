@@ -1,4 +1,4 @@
-"""What the oracle tells of rules and records, and whether the judgement tells the same."""
+"""What the oracle expects of rules and records, and whether the judgement does the same."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ def of_thresholds(events: Sequence[Event]) -> Iterator[tuple[str, list[tuple[obj
 
 
 def check(world: World, story: Story) -> None:
-    """Compare what was told, why, and what is remembered."""
+    """Compare the events, the reasons, and what is remembered."""
     assert in_turn(world.events) == in_turn(story.events)
     assert Counter(world.reasons) == Counter(story.reasons)
     entitlements = {key[:2]: one for key, one in world.documents.items() if isinstance(one, Document)}

@@ -21,7 +21,7 @@ LINES = st.builds(Line, st.sampled_from(KINDS), AMOUNTS).filter(
     lambda line: line.kind == "balance_value" or Fraction(line.value) > 0
 )
 PLAIN = ("each", "period", False)
-ONCE = (PLAIN, ("highest", "period", False))  # whose thresholds are told once for each period
+ONCE = (PLAIN, ("highest", "period", False))  # whose thresholds fire once for each period
 SETTINGS = (*ONCE, ("each", "recovery", False), ("each", "period", True), ("each", "recovery", True))
 PERIODS = ((0, 1000), (1000, 2000), (2000, 3000))  # that follow each other
 FEATURES = {"f-1": ("f-1", "llm_tokens"), "f-2": ("f-2", "api_calls"), "": ("", "gpu_hours")}

@@ -18,7 +18,7 @@ from consumer.formats.expressions import FILTERS
 from consumer.formats.template import FUEL, LEAST_FUEL, MOST_VALUE, Template, read_template
 from consumer.formats.template_tree import MOST_SOURCE, MOST_TEMPLATES
 from consumer.formats.template_writing import CannotRender
-from tests.support.told import PAYLOADS, with_members
+from tests.support.payloads import PAYLOADS, with_members
 
 EVENT: Final = PAYLOADS["PERCENT triggered"]
 MOST_SECONDS: Final = 0.050

@@ -1,6 +1,6 @@
 """Webhooks shuffled, repeated, and lost and sent again end in the access that the customer has: against a model.
 
-The model knows usage and periods and nothing of the handler: whoever is at 100 % in a period that goes on is cut off.
+The model knows usage and periods and nothing of the handler: a customer at 100 % in a period that goes on is cut off.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ def text(at: dt.datetime) -> str:
 
 @dataclass
 class Life:
-    """An entitlement, as Tollbell would tell of it: rule-1 follows its thresholds down, rule-2 tells of resets."""
+    """An entitlement, and its webhooks as Tollbell sends them: rule-1 also notifies of recoveries, rule-2 of resets."""
 
     name: str
     follows: bool
@@ -68,10 +68,10 @@ class Life:
             if used >= level and level not in self.fired:
                 self.fired.add(level)
                 self.episodes[level] = self.episodes.get(level, 0) + 1
-                self._tell(level, "triggered", self.at)
+                self._say(level, "triggered", self.at)
             elif used < level and level in self.fired and self.follows:
                 self.fired.remove(level)
-                self._tell(level, "recovered", self.at)
+                self._say(level, "recovered", self.at)
 
     def renew(self, used: int) -> None:
         """A record of the next period."""
@@ -95,9 +95,9 @@ class Life:
 
     def _close(self) -> None:
         for level in self.fired if self.follows else ():
-            self._tell(level, "recovered", self.at, cause="period_end")
+            self._say(level, "recovered", self.at, cause="period_end")
 
-    def _tell(self, level: int, action: str, at: dt.datetime, **more: str) -> None:
+    def _say(self, level: int, action: str, at: dt.datetime, **more: str) -> None:
         episode = self.episodes[level]
         threshold = {"type": "usage_percentage", "value": level}
         follows = {"isReached": action == "triggered"} if self.follows else {}
@@ -140,47 +140,47 @@ async def received(order: list[tuple[str, dict[str, Any]]], failures: list[int])
 
 @settings(max_examples=150)
 @given(lives(), st.data())
-def test_any_order_ends_in_the_access_that_the_customer_has(told: list[Life], data: st.DataObject) -> None:
-    events = [(f"{life.name}/{n}", event) for life in told for n, event in enumerate(life.said)]
+def test_any_order_ends_in_the_access_that_the_customer_has(entitlements: list[Life], data: st.DataObject) -> None:
+    events = [(f"{life.name}/{n}", event) for life in entitlements for n, event in enumerate(life.said)]
     again = data.draw(st.lists(st.sampled_from(events), max_size=8)) if events else []
     order = data.draw(st.permutations(events + again))
     failures = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=9))
 
     backend = asyncio.run(received(list(order), failures))
 
-    check(told, backend)
+    check(entitlements, backend)
 
 
-async def converged(order: list[tuple[str, dict[str, Any]]], at: int, told: list[Life]) -> Failing:
+async def converged(order: list[tuple[str, dict[str, Any]]], at: int, entitlements: list[Life]) -> Failing:
     """Send what comes before *at*, read the state, send the rest."""
     backend = Failing()
     send = Sender(Enforcer(backend, [SECRET]))
 
     async def read(policy: Policy) -> Iterable[Reported]:
-        items = [access.read_state("rule-1", item, policy) for life in told for item in life.state]
+        items = [access.read_state("rule-1", item, policy) for life in entitlements for item in life.state]
         return [one for one in items if one is not None]
 
     for n, (webhook_id, event) in enumerate(order):
         if n == at:
             await send.enforcer.converge(read)
-            check(told, backend)
+            check(entitlements, backend)
         assert await send(event, webhook_id) == 204
     if at >= len(order):
         await send.enforcer.converge(read)
     return backend
 
 
-def check(told: list[Life], backend: Failing) -> None:
-    for life in told:
+def check(entitlements: list[Life], backend: Failing) -> None:
+    for life in entitlements:
         assert (Place(life.name, "llm_tokens") in backend) is life.is_cut_off, (life.name, life.said)
 
 
 @settings(max_examples=150)
 @given(lives(), st.data())
 def test_the_state_makes_good_what_never_came_and_late_webhooks_do_not_undo_it(
-    told: list[Life], data: st.DataObject
+    entitlements: list[Life], data: st.DataObject
 ) -> None:
-    events = [(f"{life.name}/{n}", event) for life in told for n, event in enumerate(life.said)]
+    events = [(f"{life.name}/{n}", event) for life in entitlements for n, event in enumerate(life.said)]
     order = data.draw(st.permutations(events))
 
-    check(told, asyncio.run(converged(list(order), data.draw(st.integers(0, len(events))), told)))
+    check(entitlements, asyncio.run(converged(list(order), data.draw(st.integers(0, len(events))), entitlements)))

@@ -10,8 +10,8 @@ from consumer import formats
 from consumer.formats import texts
 from consumer.formats.rendered import Options, fill
 from schemas.secret import Secret
+from tests.support.payloads import AMOUNTS, NAMES, PAYLOADS, with_members
 from tests.support.targets import TARGETS, length
-from tests.support.told import AMOUNTS, NAMES, PAYLOADS, with_members
 
 KEY = {"routing_key": Secret("k" * 32)}
 EMOJI = ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f44d\U0001f3fd", "\U0001f1ea\U0001f1fa", "e\u0301")

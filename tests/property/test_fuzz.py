@@ -80,7 +80,7 @@ YAML_TOKENS: Final = st.one_of(
     st.sampled_from(
         ["&hook", "*hook", "*name", "<<", "!!python/object:x", "!other", "!!binary", "!!set", "!!timestamp"]
     ),
-    st.sampled_from(["${HOOK_SECRET}", "${TOKEN}", "${ODD}", "${NOBODY}", "$${TOKEN}", "${", "***", "*name"]),
+    st.sampled_from(["${HOOK_SECRET}", "${TOKEN}", "${ODD}", "${UNSET}", "$${TOKEN}", "${", "***", "*name"]),
     st.sampled_from(
         ["~", "null", "yes", "0o7", "0x1F", "1:30", ".inf", ".nan", "-0", "1e400", "9" * 40, "1e" + "9" * 30]
     ),
@@ -146,7 +146,7 @@ def test_what_is_broken_here_is_good_before(path: Path) -> None:
 
 
 @given(broken())
-def test_a_broken_record_is_rejected_with_words_or_told_of_in_sound_webhooks(value: bytes) -> None:
+def test_a_broken_record_is_rejected_or_its_webhooks_are_sound(value: bytes) -> None:
     assert fuzzed.faults_of_record(value) == [], fuzzed.line(value, fuzzed.problem_of_record(value))
 
 

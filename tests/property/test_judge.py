@@ -18,9 +18,7 @@ Rules = dict[str, Rule]
 
 
 @given(RULES, shown())
-def test_what_is_told_and_why_and_what_is_remembered_is_what_the_contract_says(
-    rules: Rules, records: list[Shown]
-) -> None:
+def test_events_reasons_and_memory_are_those_of_the_contract(rules: Rules, records: list[Shown]) -> None:
     world = World(rules)
 
     world.batch(records)
@@ -101,13 +99,13 @@ def test_a_whole_topic_replayed_changes_nothing_where_nothing_looks_back(rules: 
 def test_within_a_period_the_order_of_arrival_changes_nothing_of_what_plain_rules_fire(
     rules: Rules, orders: tuple[list[Shown], list[Shown]]
 ) -> None:
-    told = []
+    events = []
     for records in orders:
         world = World(rules)
         world.batch(records)
-        told.append({one for one in world.events if rules[one.rule][2:5] == PLAIN})
+        events.append({one for one in world.events if rules[one.rule][2:5] == PLAIN})
 
-    assert told[0] == told[1]
+    assert events[0] == events[1]
 
 
 @given(RULES, OVER)
@@ -117,7 +115,7 @@ def test_episodes_alternate_and_nothing_recovers_that_was_not_triggered(rules: R
     world.batch(records)
 
     for name, in_order in of_thresholds(world.events):
-        actions = ["triggered", "recovered"] if rules[name].tells_recovered else ["triggered"]
+        actions = ["triggered", "recovered"] if rules[name].notifies_recovered else ["triggered"]
         episodes = range(1, len(in_order) + 1) if rules[name].rearm == "recovery" else [1]
         assert in_order == [(action, episode) for episode in episodes for action in actions][: len(in_order)]
 
@@ -147,8 +145,8 @@ def test_a_new_period_starts_empty(rules: Rules, records: list[Shown]) -> None:
     other.batch(records)
 
     half = other.events
-    told = [one for one in world.events if not is_closing(one)]
-    assert told == half + [one._replace(identity=(start, *one.identity[1:])) for one in half]
+    opened = [one for one in world.events if not is_closing(one)]
+    assert opened == half + [one._replace(identity=(start, *one.identity[1:])) for one in half]
 
 
 @given(st.integers(1, 10**38 - 1))

@@ -1,4 +1,4 @@
-"""Rules that change while records come: what a rule ignores, remembers, and no longer tells."""
+"""Rules that change while records come: what a rule ignores, remembers, and no longer fires."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +41,7 @@ def edited(rules: Edits, world: World, story: Story, now: float) -> None:
 
 
 @given(LEVELS, RECORDS, st.lists(EDITS, min_size=12, max_size=12))
-def test_whatever_is_edited_whenever_the_contract_says_what_is_told(
+def test_events_are_those_of_the_contract_whatever_is_edited(
     first: Rule, records: list[Shown], edits: list[Edits]
 ) -> None:
     """Thresholds taken away, added, put back; rules disabled, deleted, enabled; each setting changed."""
@@ -60,8 +60,8 @@ def test_whatever_the_settings_change_to_nothing_recovers_that_was_not_triggered
     rule: Rule, records: list[Shown], settings: list[tuple[str, str, bool]], on_create: list[str]
 ) -> None:
     world, story = World(), begun({})
-    for now, (record, (emit, rearm, tells), create) in enumerate(zip(records, settings, on_create, strict=False)):
-        changed = rule._replace(emit=emit, rearm=rearm, tells_recovered=tells, on_create=create)
+    for now, (record, (emit, rearm, recovered), create) in enumerate(zip(records, settings, on_create, strict=False)):
+        changed = rule._replace(emit=emit, rearm=rearm, notifies_recovered=recovered, on_create=create)
         edited([(NAMES[0], changed)], world, story, now)
         world.batch([record], now)
         go_on(story, [record], now)
@@ -99,7 +99,7 @@ def test_what_is_reached_when_a_rule_is_made_under_ignore_stays_silent_in_its_pe
 def test_a_threshold_taken_away_and_put_back_in_the_period_is_the_same(
     rule: Rule, other: list[Line], records: list[Shown], taken: int, back: int
 ) -> None:
-    """What was told is not told again; what happens while it is away is not seen."""
+    """What has fired does not fire again; what happens while it is missing is not seen."""
     world, story = World({NAMES[0]: rule}), begun({NAMES[0]: rule})
     without = rule._replace(written=other or [Line("usage_value", "1e37")])
     for now, record in enumerate(records):

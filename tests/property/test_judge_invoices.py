@@ -15,7 +15,7 @@ Rules = dict[str, Rule]
 
 
 @given(RULES, billed(), st.lists(st.integers(0, 12)))
-def test_what_is_told_and_why_is_what_the_contract_says_in_any_split(
+def test_invoice_events_are_those_of_the_contract_in_any_split(
     rules: Rules, records: list[Billed], cuts: list[int]
 ) -> None:
     edges = [0, *sorted(cut for cut in cuts if cut < len(records)), len(records)]
@@ -54,7 +54,7 @@ def test_what_a_record_says_itself_of_the_state_before_does_not_depend_on_the_or
 
 
 @given(RULES, billed(), st.data())
-def test_going_back_any_number_of_times_tells_every_change_and_none_twice(
+def test_each_change_of_an_invoice_fires_once_after_any_replays(
     rules: Rules, records: list[Billed], data: st.DataObject
 ) -> None:
     world, story, reached = World(rules), begun(rules), 0

@@ -28,9 +28,7 @@ def look(world: World, story: Story, now: float) -> None:
 
 
 @given(RULES, LIVES)
-def test_what_is_told_and_why_and_what_is_remembered_is_what_the_contract_says(
-    rules: Rules, records: list[Shown]
-) -> None:
+def test_events_reasons_and_memory_are_those_of_the_contract(rules: Rules, records: list[Shown]) -> None:
     world = World(rules)
 
     world.batch(records)
@@ -86,9 +84,7 @@ def test_of_a_renamed_feature_the_clock_asks_by_the_name_of_the_newest_record(
 
 
 @given(RULES, TIMELY, st.data())
-def test_a_reset_is_told_once_for_each_rule_and_start_however_often_its_records_come(
-    rules: Rules, records: list[Shown], data: st.DataObject
-) -> None:
+def test_a_reset_fires_once_for_each_rule_and_start(rules: Rules, records: list[Shown], data: st.DataObject) -> None:
     world, story, reached = World(rules), begun(rules), 0
     while reached < len(records):
         start = data.draw(st.integers(0, reached), label="goes back to")
@@ -120,7 +116,7 @@ def test_the_clock_looking_again_changes_nothing(rules: Rules, records: list[Sho
 
 
 @given(RULES, LIVES)
-def test_of_a_delete_and_of_what_is_not_metered_nothing_is_told(rules: Rules, records: list[Shown]) -> None:
+def test_deleted_and_unmetered_entitlements_make_no_event(rules: Rules, records: list[Shown]) -> None:
     world = World(rules)
 
     world.batch(record._replace(kind="delete" if n % 2 else "unmetered") for n, record in enumerate(records))

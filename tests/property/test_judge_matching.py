@@ -39,9 +39,7 @@ def test_every_record_is_judged_by_the_rules_about_it_and_by_no_other(
 
 
 @given(st.dictionaries(NAMES, RULE, min_size=2), RECORDS)
-def test_a_rule_without_marks_changes_nothing_of_what_another_tells(
-    rules: dict[str, Rule], records: list[Shown]
-) -> None:
+def test_a_rule_without_marks_changes_no_event_of_another(rules: dict[str, Rule], records: list[Shown]) -> None:
     """Resets are independent of thresholds, whose only bond is what is newer."""
     resets = {name: rule for name, rule in rules.items() if rule.type == "reset"}
     whole, alone = World(rules), World({name: rule for name, rule in rules.items() if rule.type != "reset"})

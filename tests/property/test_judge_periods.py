@@ -15,8 +15,8 @@ from tests.property.world import World
 RULES = ruled(st.one_of(thresholds(), thresholds(), st.just(Rule("reset"))))
 HUNDRED = [Line("usage_percentage", "80"), Line("usage_percentage", "100")]
 ALARMS = {
-    "alarm": Rule("balance", HUNDRED, tells_recovered=True),
-    "again": Rule("balance", HUNDRED, rearm="recovery", tells_recovered=True),
+    "alarm": Rule("balance", HUNDRED, notifies_recovered=True),
+    "again": Rule("balance", HUNDRED, rearm="recovery", notifies_recovered=True),
     "reset": Rule("reset"),
 }
 LIVELY = shown(ONE, LIVELY_PERIODS, ("usage", "usage", "usage", "usage", "reset")).map(in_time)
@@ -136,7 +136,7 @@ def test_whatever_fires_is_followed_by_a_reset_and_no_reset_comes_twice(read: tu
 
 
 def alarms(events: list[Event]) -> list[tuple[Event, list[Event]]]:
-    """Every triggered event of a rule that tells of recoveries, and what closes it."""
+    """Every triggered event of a rule that notifies of recoveries, and what closes it."""
     opened = [one for one in events if one.rule != "reset" and one.identity[2] == "triggered"]
     closed = [one for one in events if one.rule != "reset" and one.identity[2] == "recovered"]
     return [

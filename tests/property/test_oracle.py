@@ -1,4 +1,4 @@
-"""The oracle is worth something: short enough to be read against the contract, and nobody's but the contract's."""
+"""The oracle is worth something: short enough to be read against the contract, and independent of the judgement."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""Passing over at a glance what changes nothing: the same is told, for the same reasons, as when all is judged."""
+"""Skipping at a glance what changes nothing: the same events, for the same reasons, as when all is judged."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from consumer.store.memory import MemoryKey
 from schemas import times
 from tests.property.strategies import AMOUNTS, ENTITLEMENTS, INVOICE_RULES, LIVES, NAMES, ONE, ruled, thresholds
 from tests.property.words import Rule, Shown
-from tests.property.world import World, time, told
+from tests.property.world import World, event_of, time
 from tests.support.factories import kafka_record, openmeter_record
 
 LATEST = time(10_000)
@@ -92,7 +92,7 @@ class Run:
 
     def __init__(self, *, at_a_glance: bool) -> None:
         self.documents: dict[MemoryKey, AnyDocument] = {}
-        self.told: list[object] = []
+        self.events: list[object] = []
         self.reasons: Counter[object] = Counter()
         self.passed = 0
         self._standings = Standings(limit=100)
@@ -109,7 +109,7 @@ class Run:
     def _judge(self, sifted: Sifted) -> None:
         documents = {one.key: self.documents.get(one.key, UNSEEN) for one in sifted.wanted}
         for key, state in fold(sifted.wanted, documents, ids.new).states.items():
-            self.told += [(told(one), one.reason, one.occurred_at) for one, _ in state.occurrences]
+            self.events += [(event_of(one), one.reason, one.occurred_at) for one, _ in state.occurrences]
             self.reasons.update(state.reasons)
             self.documents[key] = state.document
             settle(self._standings, state, state.document)
@@ -118,7 +118,7 @@ class Run:
 def taken(
     edits: Sequence[Mapping[str, Rule | None]], batches: Sequence[Sequence[bytes]], *, at_a_glance: bool
 ) -> list[object]:
-    """Take *batches*, rules edited in between; return what is told, why, and remembered after each."""
+    """Take *batches*, rules edited in between; return the events, the reasons and what is remembered after each."""
     run, world, after, kept = Run(at_a_glance=at_a_glance), World(), list[object](), 0
     due = dict(zip(range(0, len(batches), EDITED_EVERY), edits, strict=False))
     for n, batch in enumerate(batches):
@@ -127,7 +127,7 @@ def taken(
         passed = run.passed
         run.batch(batch, world.catalog)
         kept += run.passed > passed and n > 0 and n in due
-        after.append((list(run.told), Counter(run.reasons), dict(run.documents)))
+        after.append((list(run.events), Counter(run.reasons), dict(run.documents)))
     if at_a_glance:
         event(f"passed over: {min(run.passed, 5)}")
         event(f"passed over on what was known before an edit: {kept > 0}")
@@ -164,7 +164,7 @@ IN_FORMS = st.sampled_from([native, openmeter])
 
 
 @given(st.builds(lambda *of: [of[0], *of[1]], RULES, st.lists(EDITS)), batched(st.one_of(STEADY, LIVES)), IN_FORMS)
-def test_what_is_told_and_why_is_the_same_as_when_all_is_judged(
+def test_events_and_reasons_are_those_of_judging_every_record(
     edits: list[dict[str, Rule | None]], batches: Batches, form: Form
 ) -> None:
     records = [[form(one) for one in batch] for batch in batches]

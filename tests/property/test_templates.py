@@ -13,7 +13,7 @@ from consumer.formats.rendered import Rendered
 from consumer.formats.template import Template, read_template
 from consumer.formats.template_tree import MOST_PROBLEMS
 from consumer.formats.template_writing import MOST_OUTPUT, CannotRender
-from tests.support.told import NAMES, PAYLOADS, with_members
+from tests.support.payloads import NAMES, PAYLOADS, with_members
 
 CANARY = "canary-of-another-event"
 OTHER = with_members(PAYLOADS["invoice paid"], {"customer.name": CANARY, "number": CANARY})

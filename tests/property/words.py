@@ -13,7 +13,7 @@ CANONICAL = {"PERCENT": "usage_percentage", "NUMBER": "usage_value"}
 
 
 class Line(NamedTuple):
-    """A threshold of a rule, as written; told of, its canonical kind and exact value."""
+    """A threshold of a rule, as written; in an event, its canonical kind and exact value."""
 
     kind: str
     value: str | Fraction
@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     written: Sequence[Line] = ()
     emit: str = "each"
     rearm: str = "period"
-    tells_recovered: bool = False
+    notifies_recovered: bool = False
     on_create: str = "evaluate"
     features: frozenset[str] = frozenset()  # ids or keys; none: all
     statuses: frozenset[str] = frozenset()  # none: all
@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 
     @property
     def looks_back(self) -> bool:
-        return self.rearm == "recovery" or self.tells_recovered
+        return self.rearm == "recovery" or self.notifies_recovered
 
 
 class Shown(NamedTuple):
@@ -74,7 +74,7 @@ class Billed(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What is told: `identity` is what makes it another one of its rule, `says` what it says beside."""
+    """A notification event: `identity` distinguishes it from others of its rule, `says` is what else is in it."""
 
     rule: str
     about: About
@@ -83,7 +83,7 @@ class Event(NamedTuple):
 
 
 def is_closing(event: Event) -> bool:
-    """Whether *event* tells that a threshold's period has ended, not that its level has."""
+    """Whether *event* recovers since its threshold's period has ended, not since the level fell."""
     return isinstance(event.says, tuple) and event.says[:1] == ("period_end",)
 
 
@@ -117,8 +117,8 @@ class Memory:
 
 
 @dataclass
-class Told:
-    """What was told so far, a reason for each judgement, and what that came from."""
+class State:
+    """The events so far, a reason for each judgement, and what they follow from."""
 
     events: list[Event] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -127,12 +127,12 @@ class Told:
     ignoring: dict[tuple[str, Line], tuple[int, float]] = field(default_factory=dict)  # since which edit, and when
     memories: dict[About, Memory] = field(default_factory=dict)
     invoices: dict[About, tuple[float, str | None]] = field(default_factory=dict)  # the newest time, and the state then
-    identities: set[tuple[object, ...]] = field(default_factory=set)  # of the events: a soak tells a hundred thousand
+    identities: set[tuple[object, ...]] = field(default_factory=set)  # of the events: a soak makes a hundred thousand
 
     def covering(self, types: set[str], about: About, feature: Sequence[str] = ()) -> dict[str, Rule]:
         return {n: r for n, r in sorted(self.rules.items()) if r.type in types and r.covers(about, feature)}
 
-    def tell(self, event: Event) -> bool:
+    def make(self, event: Event) -> bool:
         """Return whether the event is made: once for its identity, also where an earlier start comes back."""
         is_new = event[:3] not in self.identities
         self.add(*[event] if is_new else [])

@@ -1,7 +1,7 @@
 """The judgement, driven as the service drives it, in the words of the oracle.
 
 Records go through the catalog and `fold`, the clock through `judge` with what the store would take, edits through
-`ignoring`. What the store guards (an event's identity, when a period was first shown) is told here in a line each.
+`ignoring`. What the store guards (an event's identity, when a period was first shown) is modelled here in a line each.
 """
 
 import datetime as dt
@@ -65,7 +65,7 @@ def spec(rule: words.Rule) -> Spec:
     if rule.type == "balance":
         given["thresholds"] = [{"type": kind, "value": value} for kind, value in rule.written]
         given |= {"emit": rule.emit, "rearm": rule.rearm, "onCreate": rule.on_create}
-        given["notifyOn"] = ["triggered", "recovered"] if rule.tells_recovered else ["triggered"]
+        given["notifyOn"] = ["triggered", "recovered"] if rule.notifies_recovered else ["triggered"]
     if rule.features:
         given["features"] = sorted(rule.features)
     if rule.statuses:
@@ -115,7 +115,7 @@ def line(identity_of_threshold: str) -> Line:
     return Line(kind, Fraction(value))
 
 
-def told(one: Occurrence) -> Event:
+def event_of(one: Occurrence) -> Event:
     """What *one* says, in the oracle's words."""
     if isinstance(one, Crossing):
         about = (one.snapshot.namespace, one.snapshot.entitlement_id)
@@ -178,7 +178,7 @@ class World:
         folded = fold(wanted, self.documents, ids.new).states
         for key, state in folded.items():
             self._show(key, state, now)
-            self._tell([one for one, _ in state.occurrences], [reason for _, reason in state.reasons])
+            self._make([one for one, _ in state.occurrences], [reason for _, reason in state.reasons])
         return folded
 
     def period_ends(self, about: About, now: float) -> None:
@@ -202,7 +202,7 @@ class World:
         )
         judgement = judge(self.catalog.about(ends), ends, document)
         self.documents[key] = judgement.document
-        self._tell(judgement.occurrences, [reason for _, reason in judgement.reasons])
+        self._make(judgement.occurrences, [reason for _, reason in judgement.reasons])
 
     def _show(self, key: MemoryKey, state: Folded, now: float) -> None:
         before, after = self.documents[key], state.document
@@ -213,7 +213,7 @@ class World:
             if change(key, state).has_fired:
                 self.fired_at[key] = now
 
-    def _tell(self, occurrences: Sequence[Occurrence], reasons: Sequence[Reason]) -> None:
+    def _make(self, occurrences: Sequence[Occurrence], reasons: Sequence[Reason]) -> None:
         """What was made before under another id is not made again, and its reason is `duplicate`."""
         why = [reason.value for reason in reasons]
         for one in occurrences:
@@ -224,5 +224,5 @@ class World:
                 why[why.index(one.reason.value)] = "already_reset" if isinstance(one, Reset) else "duplicate"
             else:
                 self._made.add(identity(one))
-                self.events.append(told(one))
+                self.events.append(event_of(one))
         self.reasons += why

@@ -246,14 +246,14 @@ def _standby() -> Iterator[Case]:
         environment = _set(f"postgresql://tollbell:pg-good-pass@{hosts}/tollbell")
         return Case(name=f"postgres: {name}", role="serve", environment=environment, says=says, **more)  # type: ignore[arg-type]
 
-    standby, primary, nobody = "127.0.0.1:38433", "127.0.0.1:38432", "127.0.0.1:9"
+    standby, primary, closed = "127.0.0.1:38433", "127.0.0.1:38432", "127.0.0.1:9"
     ready = {"check_status": 0, "run_status": READY, "run_says": "ready"}
     yield case("a standby alone", standby, f"{standby}: is read-only: a standby", run_status=WAITS)
     yield case("a standby, then the primary", f"{standby},{primary}", "ok", **ready)
-    yield case("a closed port, then the primary", f"{nobody},{primary}", "ok", **ready)
+    yield case("a closed port, then the primary", f"{closed},{primary}", "ok", **ready)
     yield case(
         "a closed port, then a standby",
-        f"{nobody},{standby}",
+        f"{closed},{standby}",
         "nothing listens there; .*is read-only",
         run_status=WAITS,
     )

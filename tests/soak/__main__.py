@@ -31,11 +31,11 @@ VARIED = 20  # namespaces with the oracle's own records
 ENTITLEMENTS = 500
 SETTINGS = {"TOLLBELL_RETRY_SCHEDULE": "0s,100ms,500ms,1s,2s,4s,8s,15s"}
 PARTS_A_SECOND = 2
-WINDOW = 10.0  # seconds of which latencies are told
+WINDOW = 10.0  # seconds over which percentiles of the latency are taken
 BOUNDS = {
     "memory": Bound(1.1, 8),  # MiB
     "files": Bound(1.0, 10),
-    "table": Bound(1.2, 1),  # MiB, of what does not grow with what is told
+    "table": Bound(1.2, 1),  # MiB, of what does not grow with the events
     "row": Bound(1.2, 64),  # bytes, of what does
 }
 
@@ -148,7 +148,7 @@ def pictured(soak: Soak, recorded: dict[str, float], title: str, path: Path) -> 
         ("open files of each replica", of("files"), "linear"),
         ("records not yet taken, deliveries not yet ended", waiting, "symlog"),
         ("record to webhook, seconds", latencies(soak.run, recorded), "log"),
-        ("tables that grow with what is told: bytes a row", of("row"), "log"),
+        ("tables that grow with the events: bytes a row", of("row"), "log"),
         ("the other tables, MiB", of("table", but=(*ROWS, "rendered")), "linear"),
     ]
     draw(path, title, panels, soak.strikes, soak.begin)
@@ -167,11 +167,11 @@ async def main() -> int:
             assert run.slots[0].replica is run.started[0]
             recorded = {row["id"]: row["recorded_at"].timestamp() for row in await run.stage.rows()}
             one = outcome.ledger
-            told = f"{one.records} records, {one.expected} events expected, {one.made} made"
-            told += f", {len(run.stage.receiver.requests)} webhooks; {len(soak.strikes)} times something broken"
+            total = f"{one.records} records, {one.expected} events expected, {one.made} made"
+            total += f", {len(run.stage.receiver.requests)} webhooks; {len(soak.strikes)} times something broken"
             path = Path(tempfile.gettempdir(), f"tollbell-soak-{seed}.png")
-            pictured(soak, recorded, f"SEED={seed} MINUTES={minutes} RATE={rate}: {told}", path)
-            print(told)
+            pictured(soak, recorded, f"SEED={seed} MINUTES={minutes} RATE={rate}: {total}", path)
+            print(total)
             wrong, growing = one.wrong(), grown(soak)
             print(f"wrong: {wrong or 'nothing'}\ngrowing: {growing or 'nothing'}\npicture: {path}")
             if wrong or growing:

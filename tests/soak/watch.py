@@ -17,7 +17,7 @@ from tests.support.stage import PARTITIONS
 EVERY = 5.0  # seconds
 PATIENCE = 4.0  # seconds for one look at a server, which may be away
 MEBIBYTE = 2**20
-ROWS = ("event", "delivery", "attempt", "event_identity")  # these grow with what is told, until their retention
+ROWS = ("event", "delivery", "attempt", "event_identity")  # these grow with the events, until their retention
 SIZES = """
     SELECT coalesce(parent.relname, c.relname) AS name, sum(pg_total_relation_size(c.oid))::float8 AS bytes
     FROM pg_class c

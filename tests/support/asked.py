@@ -24,5 +24,5 @@ def sections(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
 
 def refuse(line: str) -> NoReturn:
     """End with status 2 and *line*."""
-    print(line, file=sys.stderr)  # noqa: T201 - for whoever asked
+    print(line, file=sys.stderr)  # noqa: T201 - for the person at the terminal
     raise SystemExit(2)

@@ -3,7 +3,7 @@
 import re
 
 
-def check_as_told(printed: str) -> None:
+def check_ended_as_expected(printed: str) -> None:
     """See that the story came to its end, and with which counts."""
     assert "All as expected." in printed
     summary = dict(re.findall(r"^   (records|events|deliveries|retries|dead letters) +(\d+)", printed, re.MULTILINE))

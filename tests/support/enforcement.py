@@ -91,7 +91,7 @@ def signed(event: dict[str, Any], webhook_id: str, *, secret: str = SECRET) -> S
 
 @dataclass
 class Failing(Refusals):
-    """A backend that fails as often as it is told to, before or after the change is made."""
+    """A backend that fails a given number of times, before or after the change is made."""
 
     before: int = 0
     after: int = 0

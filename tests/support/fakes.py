@@ -49,7 +49,7 @@ class Receiver:
             ...                                              # deliver to receiver.url("/slow")
             first, second = await receiver.wait_for(2)
 
-    An answer is a status, a `web.Response` (made anew for each use), or a callable, plain or async, that gets
+    An answer is a status, a `web.Response` (copied for each use), or a callable, plain or async, that gets
     the `Received` and returns one of the two. A path's own script goes before the one for every path; without
     any the answer is 200. A request is in `requests` as soon as its body is there, so before it is answered.
 
@@ -142,14 +142,14 @@ class Receiver:
         self.requests.append(received)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await self._tell()
+        await self._notify()
         try:
             return await _reply(self._next(request.path), received)
         finally:
             self.in_flight -= 1
-            await self._tell()
+            await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 

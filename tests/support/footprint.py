@@ -1,4 +1,4 @@
-"""What a replica takes at the worst while something is done to it: its memory, and how long it answers nobody."""
+"""What a replica takes at the worst while something is done to it: its memory, and how long it answers no request."""
 
 import asyncio
 import contextlib

@@ -44,17 +44,17 @@ class Command(Protocol):
 
 
 class Forked:
-    """A command in a fork; *told* says its status when it has ended."""
+    """A command in a fork; its *supervisor* reports its status when it has ended."""
 
-    def __init__(self, pid: int, told: "_Told", out: "_Pipe", err: "_Pipe") -> None:
+    def __init__(self, pid: int, supervisor: "_Supervisor", out: "_Pipe", err: "_Pipe") -> None:
         self.pid = pid
         self.returncode: int | None = None
         self.stdout, self.stderr = out.reader, err.reader
-        self._closed = (told.writer, out.transport, err.transport)
-        self._ending = asyncio.create_task(self._end(told.reader), name=f"fork-{pid}")
+        self._closed = (supervisor.writer, out.transport, err.transport)
+        self._ending = asyncio.create_task(self._end(supervisor.reader), name=f"fork-{pid}")
 
-    async def _end(self, told: asyncio.StreamReader) -> int:
-        self.returncode = status = int(await told.readline())
+    async def _end(self, supervisor: asyncio.StreamReader) -> int:
+        self.returncode = status = int(await supervisor.readline())
         return status
 
     async def close(self) -> None:
@@ -120,8 +120,8 @@ class Forks:
             asked.sendall(text[sent:])
         os.close(out.its_end)
         os.close(err.its_end)
-        told = _Told(*await asyncio.open_connection(sock=asked))
-        self._made.append(fork := Forked(int(await told.reader.readline()), told, out, err))
+        supervisor = _Supervisor(*await asyncio.open_connection(sock=asked))
+        self._made.append(fork := Forked(int(await supervisor.reader.readline()), supervisor, out, err))
         return fork
 
     async def close(self) -> None:
@@ -134,7 +134,7 @@ class Forks:
         self._directory.cleanup()
 
 
-class _Told(NamedTuple):
+class _Supervisor(NamedTuple):
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -155,7 +155,7 @@ async def _pipe() -> _Pipe:
 
 def _serve(listening: socket.socket) -> dict[str, Any]:
     """Fork for each request; returns in the fork that is to be the command, with its request."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who supervises tells how a command ended: nobody waits for them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # each supervisor reports how its command ended: none is waited for
     while True:
         readable, _, _ = select.select([listening, sys.stdin], [], [])
         if sys.stdin in readable:
@@ -168,7 +168,7 @@ def _serve(listening: socket.socket) -> dict[str, Any]:
 
 
 def _supervise(asked: socket.socket) -> dict[str, Any]:
-    """Fork the command, tell its pid and then its status; kill it where nobody listens any more."""
+    """Fork the command, report its pid and then its status; kill it once the asker is gone."""
     text, files, _, _ = socket.recv_fds(asked, LONGEST, STANDARD)
     while not text.endswith(b"\n"):
         text += asked.recv(LONGEST)
@@ -183,21 +183,21 @@ def _supervise(asked: socket.socket) -> dict[str, Any]:
     os.closerange(0, STANDARD)
     for file in files:
         os.close(file)
-    _tell(asked, pid)
+    _report(asked, pid)
     ended = os.pidfd_open(pid)
     readable, _, _ = select.select([asked, ended], [], [])
     if asked in readable:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    _tell(asked, os.waitstatus_to_exitcode(status))
+    _report(asked, os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
-def _tell(asked: socket.socket, number: int) -> None:
+def _report(asked: socket.socket, number: int) -> None:
     try:
         asked.sendall(b"%d\n" % number)
     except BrokenPipeError:
-        return  # nobody listens
+        return  # the asker is gone
 
 
 def _main() -> NoReturn:

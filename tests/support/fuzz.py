@@ -121,7 +121,7 @@ async def fuzz(port: int, directory: Path, there: There, *, examples: int, seed:
 
 
 def successes(lines: Iterable[Line]) -> dict[str, tuple[int, int]]:
-    """Return for each operation how many of its calls succeeded, and how many there were, as the service tells it."""
+    """Return for each operation how many of its calls succeeded, and how many there were, as the service logs it."""
     answered = [line for line in lines if line["event"] == "api.answered"]
     calls = Counter(line["operation"] for line in answered)
     good = Counter(line["operation"] for line in answered if line["status"] < 300)

@@ -100,7 +100,7 @@ def problem_of_record(value: bytes) -> str | None:
 
 
 def faults_of_record(value: bytes) -> list[str]:
-    """Return what is wrong with the answer to a record, and with the webhooks that would tell of it."""
+    """Return what is wrong with the answer to a record, and with the webhooks that it would cause."""
     found = parse(value, [], latest=LATEST)
     if fault := _fault_of_glance(value, found):
         return [fault]

@@ -9,7 +9,7 @@ import asyncpg
 from tests.property.words import Event, Rule
 from tests.support.fakes import Received
 from tests.support.verification import verified_then
-from tests.support.workload import LIVES_ON, Workload, minutes_of, seen, told
+from tests.support.workload import LIVES_ON, Workload, event_of, minutes_of, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Ledger:
     """What a run came to. All but the first three should be empty.
 
     Attributes:
-        lost: events that the oracle tells and the service did not make.
-        strange: made, and not told by the oracle.
+        lost: events that the oracle expects and the service did not make.
+        strange: made, and not expected by the oracle.
         twice: made more than once.
         unfinished: events with a delivery that has not ended, or has none.
         failed: events of which a delivery ended FAILED.
@@ -59,7 +59,9 @@ def balance(workloads: Sequence[Workload], rows: Sequence[asyncpg.Record], recei
     twice: list[Event] = []
     expected = 0
     for one in workloads:
-        made = [told(row["namespace"], row["key"], row["payload"]) for row in rows if row["namespace"] == one.namespace]
+        made = [
+            event_of(row["namespace"], row["key"], row["payload"]) for row in rows if row["namespace"] == one.namespace
+        ]
         wanted = seen(one.story().events)
         plain = {name for name, rule in one.rules.items() if not rule.looks_back}
         found = Counter(event for event in made if event.rule in plain)
@@ -108,9 +110,9 @@ def _unclosed(workload: Workload, rows: Sequence[asyncpg.Record]) -> list[Event]
 
     That none has two says `twice`. Of an entitlement that is deleted, alarms stay open.
     """
-    alarms = {name for name, rule in workload.rules.items() if rule.tells_recovered}
+    alarms = {name for name, rule in workload.rules.items() if rule.notifies_recovered}
     of_them = [row for row in rows if row["namespace"] == workload.namespace and row["key"] in alarms]
-    made = [(row, told(workload.namespace, row["key"], row["payload"])) for row in of_them]
+    made = [(row, event_of(workload.namespace, row["key"], row["payload"])) for row in of_them]
     closed = {(event.rule, event.about, event.identity) for _, event in made}
     return [
         event
@@ -145,5 +147,5 @@ def _following(rule: Rule, made: Sequence[Event], expected: set[Event]) -> tuple
 
 
 def first(events: Iterable[Event]) -> set[Event]:
-    """Return those that tell of a threshold's first crossing in a period."""
+    """Return those of a threshold's first crossing in a period."""
     return {event for event in events if event.identity[2:] == ("triggered", 1)}

@@ -1,4 +1,4 @@
-"""A network of one's own: a thread with interfaces, ports and limits that are nobody else's."""
+"""A network of one's own: a thread with interfaces, ports and limits that no other thread shares."""
 
 import array
 import asyncio

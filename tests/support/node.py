@@ -21,7 +21,7 @@ class NoNode(Exception):
 def install() -> Path:
     """Return a directory with the packages that the lock names, in the user's cache.
 
-    Any number of runs may ask at once: a directory is moved into place whole, by whoever is first.
+    Any number of runs may ask at once: the first one moves a complete directory into place.
 
     Raises:
         NoNode: node or npm is missing, or npm could not install.

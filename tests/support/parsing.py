@@ -55,7 +55,7 @@ def value(text: str) -> bytes:
 
 
 def extra(text: str) -> bytes:
-    """A native record with a member nobody knows, in a place that reaches the payload."""
+    """A native record with an unknown member, in a place that reaches the payload."""
     return data(feature={"key": "llm_tokens", "more": "@more@"}).replace(b'"@more@"', text.encode())
 
 

@@ -18,7 +18,7 @@ MakeTopic = Callable[..., Coroutine[None, None, str]]
 
 @contextlib.asynccontextmanager
 async def new_database(server: str, *, template: str = "template1") -> AsyncIterator[str]:
-    """Give the URL of a new database, a copy of *template*; it is dropped at the end, whoever is still connected."""
+    """Give the URL of a new database, a copy of *template*; dropped at the end, even with clients connected."""
     name = f"test_{uuid.uuid4().hex}"
     await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
@@ -33,7 +33,7 @@ async def new_template(server: str) -> AsyncIterator[str]:
     async with new_database(server) as url:
         opened = await Database.connect(url, size=2)
         await migrate.migrate(opened)
-        await opened.close()  # nobody may be connected to what is copied
+        await opened.close()  # a template with open connections cannot be copied
         yield urlsplit(url).path.removeprefix("/")
 
 

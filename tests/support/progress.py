@@ -42,7 +42,7 @@ async def nothing_open(database: str, seconds: float = 120) -> None:
         await connection.close()
 
 
-async def somebody_waits(database: str, seconds: float = 30) -> None:
+async def statement_waits(database: str, seconds: float = 30) -> None:
     """Return once a statement waits for another's lock."""
     connection = await asyncpg.connect(database)
     try:

@@ -179,7 +179,7 @@ class Shell:
 
     async def end(self) -> int:
         """Close the shell, wait for what it started, and return its status."""
-        await self._tell("wait\n")
+        await self._write("wait\n")
         assert self._process.stdin
         self._process.stdin.close()
         status = await self._process.wait()
@@ -188,11 +188,11 @@ class Shell:
 
     async def _run(self, commands: str) -> None:
         mark = uuid.uuid4().hex
-        await self._tell(f"{commands}\necho {mark} $?\n")
+        await self._write(f"{commands}\necho {mark} $?\n")
         await self.sees(mark)
         assert re.search(rf"{mark} 0$", self.printed, re.MULTILINE), f"failed: {commands}\n{self.printed}"
 
-    async def _tell(self, text: str) -> None:
+    async def _write(self, text: str) -> None:
         assert self._process.stdin
         self._process.stdin.write(text.encode())
         await self._process.stdin.drain()

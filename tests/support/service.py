@@ -20,7 +20,7 @@ from tests.support.forks import Command, Forks
 
 ROOT = Path(__file__).parents[2]
 Line = dict[str, Any]
-forks: Forks | None = None  # pytest's (conftest.py); the fault cases, the soak and the bench start each process anew
+forks: Forks | None = None  # pytest's (conftest.py); the fault cases, the soak and the bench start real processes
 
 
 @dataclass(slots=True)
@@ -43,8 +43,8 @@ class Deployment:
         """Run a command to its end; *given* is its standard input."""
         if forks is not None and arguments[:1] != ("demo",):
             forked = await forks.start(arguments, self._own(environment), ROOT, given)
-            told, said = await asyncio.gather(forked.stdout.read(), forked.stderr.read())
-            return Finished(await forked.wait(), told.decode(), said.decode())
+            out, err = await asyncio.gather(forked.stdout.read(), forked.stderr.read())
+            return Finished(await forked.wait(), out.decode(), err.decode())
         process = await self._start(*arguments, stdin=given is not None, stdout=asyncio.subprocess.PIPE, **environment)
         out, err = await process.communicate(None if given is None else given.encode())
         return Finished(process.returncode or 0, out.decode(), err.decode())

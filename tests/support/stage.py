@@ -109,7 +109,7 @@ class Stage:
             await connection.close()
 
     async def leased(self) -> set[str]:
-        """Return of which events somebody holds a delivery, or held it when they died."""
+        """Return the events with a leased delivery, also where the process that leased it has died."""
         connection = await asyncpg.connect(self.deployment.environment["TOLLBELL_DATABASE_URL"])
         try:
             found = await connection.fetch("SELECT event_id FROM delivery WHERE token IS NOT NULL")
@@ -118,7 +118,7 @@ class Stage:
         return {row["event_id"] for row in found}
 
     def ledger(self, rows: Sequence[asyncpg.Record]) -> Ledger:
-        """Compare *rows* and what the receiver got with what the oracle tells."""
+        """Compare *rows* and what the receiver got with what the oracle expects."""
         return balance(self.workloads, rows, self.receiver.requests)
 
     async def read_again_from(self, dice: random.Random) -> None:

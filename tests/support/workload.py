@@ -50,14 +50,14 @@ LIVES_ON = "ent-1"  # nothing deletes it, in any workload: its alarms are all cl
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What one namespace is told, in order of arrival."""
+    """What is sent to one namespace, in order of arrival."""
 
     namespace: str
     rules: dict[str, Rule]
     records: Sequence[Shown | Billed]
 
     def story(self) -> Story:
-        """What the oracle tells, of records in this very order."""
+        """What the oracle expects of records in this very order."""
         story = Story()
         for name, rule in self.rules.items():
             story.edited(name, rule, inf)  # made after all the periods began
@@ -145,7 +145,7 @@ def _written(name: str, rule: Rule) -> dict[str, object]:
     if rule.type == "balance":
         given["thresholds"] = [{"type": kind, "value": value} for kind, value in rule.written]
         given |= {"emit": rule.emit, "rearm": rule.rearm, "onCreate": rule.on_create}
-        given["notifyOn"] = ["triggered", "recovered"] if rule.tells_recovered else ["triggered"]
+        given["notifyOn"] = ["triggered", "recovered"] if rule.notifies_recovered else ["triggered"]
     return given | {name: sorted(of_it) for name, of_it in _lists(rule).items() if of_it}
 
 
@@ -218,7 +218,7 @@ def minutes_of(time: dt.datetime) -> float:
     return (time - START) / dt.timedelta(minutes=1)
 
 
-def told(namespace: str, rule: str, payload: bytes) -> Event:
+def event_of(namespace: str, rule: str, payload: bytes) -> Event:
     """What an event's payload says, in the oracle's words; of an updated invoice not by which CloudEvent."""
     event: dict[str, Any] = json.loads(payload, parse_float=Decimal)
     data = event["data"]
@@ -244,7 +244,7 @@ def _line(threshold: dict[str, Any]) -> Line:
 
 
 def seen(events: Iterable[Event]) -> list[Event]:
-    """*events* of the oracle as `told` would have them."""
+    """*events* of the oracle as `event_of` would have them."""
     return [
         one._replace(identity=one.identity[:1]) if one.identity and isinstance(one.identity[0], str) else one
         for one in events

@@ -8,7 +8,7 @@ import pytest
 from consumer.serve.console.records import record_of
 from schemas import parse
 from schemas.sources import Invoice, Snapshot
-from tests.support.told import PAYLOADS, with_members
+from tests.support.payloads import PAYLOADS, with_members
 
 LATEST = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 BY_CLOCK = {name for name in PAYLOADS if name.endswith((" closed", " by the clock"))}

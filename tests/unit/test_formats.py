@@ -13,8 +13,8 @@ from consumer.formats.rendered import Hole, Options, Rendered, fill, masked
 from consumer.formats.seen import see
 from schemas.channels import Format
 from schemas.secret import Secret
+from tests.support.payloads import NAMES, PAYLOADS, with_members
 from tests.support.targets import TARGETS, Judged
-from tests.support.told import NAMES, PAYLOADS, with_members
 
 KEY = {"routing_key": Secret("0123456789abcdefABCDEF0123456789")}
 LINK = "https://tollbell.example.com/events/e-1"

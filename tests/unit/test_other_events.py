@@ -9,7 +9,7 @@ from consumer.formats import render, wording
 from consumer.formats.message import Severity
 from consumer.formats.pagerduty import dedup_key
 from consumer.formats.seen import see, type_of
-from tests.support.told import PAYLOADS, with_members
+from tests.support.payloads import PAYLOADS, with_members
 
 OTHER = with_members(PAYLOADS["reset manual"], {"customer.name": "ACME Inc.", "feature.name": "Tokens"}).replace(
     b'"entitlements.reset"', b'"entitlements.forecast"', 1

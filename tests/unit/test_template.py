@@ -14,7 +14,7 @@ from consumer.formats.template_tree import TemplateProblem
 from consumer.formats.template_writing import CannotRender
 from schemas.channels import ContentType
 from schemas.secret import Secret
-from tests.support.told import PAYLOADS, with_members
+from tests.support.payloads import PAYLOADS, with_members
 
 EVENT = with_members(PAYLOADS["PERCENT triggered"], {"customer.name": "ACME <Inc.>", "customer.key": 'a"b\\c'})
 

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.formats.template import Template, read_template
 from consumer.formats.template_writing import CannotRender
-from tests.support.told import PAYLOADS, with_members
+from tests.support.payloads import PAYLOADS, with_members
 
 EVENT = PAYLOADS["PERCENT triggered"]
 

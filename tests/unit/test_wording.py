@@ -7,7 +7,7 @@ import pytest
 from consumer.formats import wording
 from consumer.formats.message import Message, Severity
 from consumer.formats.seen import see
-from tests.support.told import PAYLOADS, with_members
+from tests.support.payloads import PAYLOADS, with_members
 
 MEMBERS = {"customer.name": "ACME Inc.", "customer.key": "acme", "feature.name": None, "feature.key": "llm_tokens"}
 PERIOD = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}

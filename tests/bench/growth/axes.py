@@ -10,7 +10,7 @@ from tests.bench.growth.costs import REMEMBERED, Reading, Row, connected, readin
 from tests.bench.growth.figures import ALL_DUE, COSTS, MEMORY, Figure, Step, growth, step
 from tests.bench.growth.sizes import CHANNELS, DELIVERIES, ENTITLEMENTS, ROWS, RULES, World, say
 from tests.bench.growth.world import NAMESPACES, SPEAKING, configured, sights
-from tests.bench.judging import NOBODY, read
+from tests.bench.judging import UNREACHED, read
 from tests.bench.place import PARTITIONS, Place, service
 from tests.support.service import Deployment
 
@@ -19,7 +19,7 @@ DUE_ON = 10  # channels
 
 @contextlib.asynccontextmanager
 async def prepared(
-    place: Place, world: World, url: Callable[[int], str] = lambda _: NOBODY
+    place: Place, world: World, url: Callable[[int], str] = lambda _: UNREACHED
 ) -> AsyncIterator[tuple[Deployment, Reading]]:
     """Give a deployment of *world*, and its topic."""
     async with place.deployment(PARTITIONS, **{REMEMBERED: "2000000"}) as deployment, reading(deployment) as topic:

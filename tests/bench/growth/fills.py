@@ -94,7 +94,7 @@ async def history(
 ) -> None:
     """Fill in the events numbered *begin* to *until*, each with a delivery and an attempt, evenly over twelve weeks.
 
-    They are of *rules* and *channels* in turn. Indexes are made anew afterwards, as they were: that is quicker.
+    They are of *rules* and *channels* in turn. Indexes are dropped, and created again afterwards: that is quicker.
     """
     now = clock.now()
     for n in range(WEEKS + 1):

@@ -31,7 +31,7 @@ DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_data
 
 
 class Sampled:
-    """How often somebody waited for a lock, of so many looks."""
+    """How often a statement waited for a lock, of so many looks."""
 
     def __init__(self) -> None:
         self.looks = self.waits = 0
@@ -115,7 +115,7 @@ def _values(world: World) -> Records:
 
 
 async def _shared(running: Sequence[Process]) -> None:
-    """Return once each has the same number of partitions, so that nobody is about to join."""
+    """Return once each has the same number of partitions, so that no member is about to join."""
 
     def last(process: Process) -> int:
         return int((process.lines("partitions.assigned") or [{"partitions": 0}])[-1]["partitions"])

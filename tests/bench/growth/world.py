@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from tests.bench import judging
 from tests.bench.growth.sizes import World
-from tests.bench.judging import LINES, NOBODY
+from tests.bench.judging import LINES, UNREACHED
 from tests.bench.place import PARTITIONS
 from tests.bench.rules import hook, quota
 from tests.support.service import Deployment
@@ -25,7 +25,7 @@ TURN = 100  # minutes: a turn's records are later than those of the turn before
 Records = Iterator[tuple[int, bytes]]
 
 
-async def configured(deployment: Deployment, world: World, url: Callable[[int], str] = lambda _: NOBODY) -> None:
+async def configured(deployment: Deployment, world: World, url: Callable[[int], str] = lambda _: UNREACHED) -> None:
     """Apply a file for each namespace."""
     rules, channels = world.rules // NAMESPACES, world.channels // NAMESPACES
     for n, namespace in enumerate(["default", *(f"ns-{n}" for n in range(SPEAKING))]):

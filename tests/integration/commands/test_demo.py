@@ -15,7 +15,7 @@ import pytest
 
 from consumer.demo.servers.contracts import Broker
 from tests.support.console import Browser
-from tests.support.demo import check_as_told
+from tests.support.demo import check_ended_as_expected
 from tests.support.service import ROOT, Deployment
 
 WIDTH = 100
@@ -31,9 +31,9 @@ async def test_the_demo_ends_as_told_on_given_servers_and_may_be_repeated_there(
     second = await Deployment({}, tmp_path).tollbell("demo", *given)
 
     assert (first.status, first.err) == (0, "")
-    check_as_told(first.out)
+    check_ended_as_expected(first.out)
     assert (second.status, second.err) == (0, "")
-    check_as_told(second.out)
+    check_ended_as_expected(second.out)
     assert [line for line in first.out.splitlines() if len(line) > WIDTH] == []
 
 

@@ -12,7 +12,7 @@ from consumer.store.database import Database
 from schemas.rules_file import RulesFile
 from tests.support.one_rule import CHANNEL, CIPHER, RULE
 from tests.support.partitions import Connection
-from tests.support.progress import somebody_waits
+from tests.support.progress import statement_waits
 
 STATE = "SELECT revision, (SELECT array_agg(xmin::text ORDER BY id) FROM rule) FROM catalog"
 
@@ -84,7 +84,7 @@ async def test_rules_put_and_deleted_are_locked_in_id_order(store: Database, sql
     async with sql.transaction():
         await sql.execute("SELECT FROM rule WHERE id = $1 FOR SHARE", first.id)
         editing = asyncio.create_task(apply(store, file(["y"], metadata={"team": "1"}), prune=True))
-        await somebody_waits(database)
+        await statement_waits(database)
 
         await sql.execute("SELECT FROM rule WHERE id = $1 FOR SHARE NOWAIT", second.id)
 

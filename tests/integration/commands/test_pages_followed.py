@@ -14,7 +14,7 @@ from tests.conftest import MakeDeployment
 from tests.pictures import svg
 from tests.pictures.__main__ import PICTURE
 from tests.support import reader
-from tests.support.demo import check_as_told
+from tests.support.demo import check_ended_as_expected
 
 FOLLOWED = {"README.md", "docs/quickstart.md", "docs/api.md"}
 PAGES = sorted(str(path.relative_to(reader.ROOT)) for each in ("*.md", "docs/*.md") for path in reader.ROOT.glob(each))
@@ -40,7 +40,7 @@ async def test_the_readme_plays_the_demo_where_there_is_only_python_and_make(tmp
         status = await shell.end()
 
     assert status == 0
-    check_as_told(shell.printed)
+    check_ended_as_expected(shell.printed)
     printed = shell.printed[shell.printed.index("1. ") : shell.printed.index("   first webhook")]
     assert pictured([line for line in printed.splitlines() if line.strip()]) == pictured(
         [line for scene in svg.read(PICTURE.read_text(encoding="utf-8"))[1:] for line in scene]

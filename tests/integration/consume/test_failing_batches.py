@@ -14,7 +14,7 @@ from tests.conftest import MakeDeployment, Produce
 from tests.integration.consume.test_bad_records import header, letters
 from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
-from tests.support.progress import WAITING, somebody_waits
+from tests.support.progress import WAITING, statement_waits
 from tests.support.service import Deployment, Replica
 from tests.support.verification import SECRET
 
@@ -51,7 +51,7 @@ async def test_a_batch_that_fails_is_not_overtaken_by_the_next(
         await replica.ready()
         async with rule_locked(migrated) as connection:
             await produce(topic, native_record(100, calculated_at="2026-10-31T23:59:59Z", period=LAST), partition=0)
-            await somebody_waits(migrated)
+            await statement_waits(migrated)
             await connection.execute(TERMINATE)
             await clock.wait(asyncio.Event(), behind)
             await produce(topic, native_record(1, calculated_at="2026-11-01T00:00:01Z", period=NEXT), partition=0)
@@ -70,7 +70,7 @@ async def test_the_drain_ends_though_postgres_holds_the_batch(
     async with rule_locked(migrated), await deployment.replica() as replica:
         await replica.ready()
         await produce(topic, native_record(90), partition=0)
-        await somebody_waits(migrated)
+        await statement_waits(migrated)
 
         assert await replica.terminate(seconds=15) == 0  # a statement has 30 s
 

@@ -23,7 +23,7 @@ from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
 from tests.support.one_rule import scalar
 from tests.support.plans import Explained, ExplainedDatabase
-from tests.support.progress import somebody_waits
+from tests.support.progress import statement_waits
 from tests.support.stores import CIPHER, DAYS, LEASE, Store, ended, identity
 from tests.support.verification import SECRET, verify
 
@@ -224,7 +224,7 @@ async def test_what_is_being_written_at_the_stop_is_sent_in_the_drain(
         async with connection.transaction():
             await connection.execute("SELECT FROM rule FOR UPDATE")
             await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(90))
-            await somebody_waits(database)
+            await statement_waits(database)
             replica.process.terminate()
             await replica.logged("app.stopping")
         assert await replica.process.wait() == 0

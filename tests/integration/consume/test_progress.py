@@ -17,7 +17,7 @@ from consumer.errors import SourceUnavailable
 from tests.conftest import MakeDeployment, MakeTopic, Produce
 from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
-from tests.support.progress import read_to_the_end, somebody_waits
+from tests.support.progress import read_to_the_end, statement_waits
 from tests.support.service import Replica
 from tests.support.verification import SECRET
 
@@ -109,7 +109,7 @@ async def test_what_is_not_written_is_not_committed_though_its_batch_is_in_fligh
         await replica.ready()
         await connection.execute("SELECT FROM rule FOR UPDATE")
         await produce(topic, native_record(90), partition=0)
-        await somebody_waits(database)
+        await statement_waits(database)
 
         await replica.terminate()  # its drain ends while the batch waits; what it would commit meanwhile, it has
     await connection.close()

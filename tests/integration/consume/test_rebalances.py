@@ -20,7 +20,7 @@ from consumer.store.database import Database
 from tests.conftest import MakeTopic, Produce
 from tests.integration.consume.test_glances import at, ingest
 from tests.support.one_rule import configure, scalar
-from tests.support.progress import WAITING, somebody_waits
+from tests.support.progress import WAITING, statement_waits
 
 EVENTS = "SELECT count(*) FROM event"
 END_OF_WAITING = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {WAITING}"  # noqa: S608
@@ -133,7 +133,7 @@ async def test_a_stop_does_not_wait_for_a_rebalance_though_postgres_has_failed(
         running = asyncio.create_task(fetch.run(stop))
         for partition in (0, 1):
             await produce(topic, at(0, 85, f"ent-{partition}"), partition=partition)
-        await somebody_waits(database)
+        await statement_waits(database)
         async with rebalancing(kafka, topic):
             await scalar(database, END_OF_WAITING)
             await until(lambda: fetch.waiting_for is not None)

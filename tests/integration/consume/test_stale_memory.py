@@ -17,7 +17,7 @@ from tests.integration.consume.test_failing_statements import OF_DATA, UNKNOWN
 from tests.integration.consume.test_glances import at, ingest, passed, take
 from tests.support.factories import kafka_record
 from tests.support.one_rule import configure, scalar
-from tests.support.progress import WAITING, somebody_waits
+from tests.support.progress import WAITING, statement_waits
 
 NOTIFIED = """
     SELECT array_agg(action || ' ' || (convert_from(payload, 'UTF8')::json #>> '{data,crossing,episode}') ORDER BY id)
@@ -114,7 +114,7 @@ async def test_a_rule_made_while_a_batch_is_written_applies_to_the_next_record(s
     async with connection.transaction():
         await connection.execute("SELECT FROM rule FOR UPDATE")
         batch = asyncio.create_task(take(to, at(1, 85)))
-        await somebody_waits(database)
+        await statement_waits(database)
         await configure(store, "hook", key="lower", thresholds=[{"type": "usage_percentage", "value": 50}])
         await to.rulebook.refresh()
         sifting = passed(to, at(2, 86))  # under the new rules: what the batch leaves is of the old ones
@@ -135,7 +135,7 @@ async def test_what_the_clock_forgets_while_a_batch_is_written_is_not_remembered
     async with connection.transaction():
         await connection.execute("SELECT FROM rule FOR UPDATE")
         batch = asyncio.create_task(take(to, at(1, 85), at(1, 85, "ent-2")))
-        await somebody_waits(database)
+        await statement_waits(database)
         to.memory.forget([EntitlementKey("default", "ent-1")])
     await batch
     await connection.close()
@@ -183,7 +183,7 @@ async def test_a_failed_batch_leaves_nothing_remembered(store: Database, databas
     async with connection.transaction():
         await connection.execute("SELECT FROM rule FOR UPDATE")
         batch = asyncio.create_task(take(to, at(1, 85)))
-        await somebody_waits(database)
+        await statement_waits(database)
         await connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {WAITING}")  # noqa: S608
         with pytest.raises(StoreUnavailable, match="terminating connection"):
             await batch

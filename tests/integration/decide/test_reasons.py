@@ -11,7 +11,7 @@ from consumer.decide.model import Reason
 from tests.conftest import MakeDeployment, Produce
 from tests.support.factories import invoice_record, native_record, openmeter_record, reset_record
 from tests.support.fakes import Receiver
-from tests.support.progress import somebody_waits
+from tests.support.progress import statement_waits
 from tests.support.service import Replica
 from tests.support.verification import SECRET
 
@@ -157,7 +157,7 @@ async def test_a_rule_disabled_between_judgement_and_write_makes_nothing(
             await editor.execute("UPDATE catalog SET revision = revision + 1")
             await editor.execute("UPDATE rule SET disabled = true WHERE key = 'plain'")
             await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], of("plain", 80))
-            await somebody_waits(deployment.environment["TOLLBELL_DATABASE_URL"])
+            await statement_waits(deployment.environment["TOLLBELL_DATABASE_URL"])
 
         await replica.reaches("tollbell_judgements_total", 1, rule_type=THRESHOLD, reason="rule_gone")
         await replica.reaches("tollbell_records_total", 1)
