@@ -31,7 +31,7 @@ class Attempts:
     consents: Consents
 
     async def prepared(self, delivery: Claimed) -> Claimed | None:
-        """Return *delivery* with its body; None where its event is not there any more.
+        """Return *delivery* with its body; None where there is none now: it is to be claimed again, a little later.
 
         Raises:
             StoreUnavailable: nothing may be sent.

@@ -9,6 +9,7 @@ import msgspec
 from consumer import clock, formats
 from consumer.decide.outcome import Outcome, OutcomeClass
 from consumer.deliver.keeping import Keeper
+from consumer.deliver.render_turns import RenderTurns
 from consumer.formats import cloudevents, handshake
 from consumer.formats.rendered import JSON, Hole, Options, Rendered, fill
 from consumer.formats.template import FORM, Template, read_template
@@ -33,13 +34,14 @@ class Bodies:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._keeper = Keeper(database)
+        self._turns = RenderTurns()
         self._templates: dict[str, Template | str] = {}  # by format; a text says why one cannot be read
         self._reading = asyncio.Lock()  # one at a time: several threads share one interpreter
 
     async def prepared(self, delivery: Claimed) -> Claimed | None:
-        """Return *delivery* with its body, kept for every later attempt; as it was where none can be made.
+        """Return *delivery* with its body, kept for every later attempt; or with why none can be made.
 
-        None where its event is not there any more.
+        None where its event is not there any more, or too many wait for bodies that take long to make.
 
         Raises:
             StoreUnavailable: the body could not be read or kept; nothing may be sent.
@@ -50,9 +52,11 @@ class Bodies:
         if whole is None or whole.rendered is not None or whole.format == _EVENTS_OWN:
             return whole
         await self._learn(whole.format)
-        made = self.make(whole)
+        made = await self._turns.made(whole.format, lambda: self.make(whole))
+        if made is None:
+            return None
         if isinstance(made, Outcome):
-            return whole
+            return msgspec.structs.replace(whole, unrendered=made.detail)
         holes = [(hole.position, hole.name) for hole in made.holes]
         body, kept = await self._keeper.kept((whole.event_id, whole.format), (made.body, holes))
         return msgspec.structs.replace(whole, rendered=body, holes=kept)
@@ -79,10 +83,7 @@ class Bodies:
             return delivery.payload
         body, holes = delivery.rendered, [Hole(*hole) for hole in delivery.holes]
         if body is None:
-            made = self.make(delivery)
-            if isinstance(made, Outcome):
-                return made
-            body, holes = made.body, list(made.holes)
+            return unsent(OutcomeClass.RENDERING, delivery.unrendered)
         missing = sorted({hole.name for hole in holes} - secrets.keys())
         if missing:
             said = f"the channel has no secrets.{missing[0]}, which its body needs: set it"

@@ -32,6 +32,7 @@ LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
 LACKING: Final = 1.0  # seconds after a shortage of ours until more is claimed again, and again twice as much
+NO_BODY: Final = 2.0  # seconds a channel rests, of whose deliveries one has no body now: others have its slots
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
 
@@ -328,9 +329,12 @@ class Dispatch:
         return await self._attempts.attempt(prepared)
 
     async def _prepared(self, delivery: Claimed) -> Claimed | None:
-        """Return *delivery* with its body; None where Postgres fails to read or keep that: its channel is held."""
+        """Return *delivery* with its body; None where there is none now, or Postgres fails it: its channel rests."""
         try:
-            return await self._attempts.prepared(delivery)
+            prepared = await self._attempts.prepared(delivery)
         except (StoreFailed, DataRefused) as exc:
             self._claims.hold(delivery.channel_id, exc)
             return None
+        if prepared is None:
+            self._claims.rest(delivery.channel_id, NO_BODY)
+        return prepared

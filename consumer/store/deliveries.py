@@ -80,6 +80,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
     has_consent: bool | None = None  # False: it is to be asked for once more; None: there is none
     rendered: bytes | None  # the body in the format, where that is not the event's data itself and was made
     holes: Sequence[Hole] = ()  # in it: where secrets go when it is sent, and which
+    unrendered: str = ""  # why it can't be made, where that was found out
 
 
 class OfEvent(Struct, frozen=True):

@@ -184,3 +184,23 @@ async def test_what_is_kept_already_stays_as_it_is(stored: Store) -> None:
     await rendered.keep(stored.database, {key: (b"first", ((0, "key"),))})
 
     assert await rendered.keep(stored.database, {key: (b"second", ())}) == {key: (b"first", ((0, "key"),))}
+
+
+async def test_bodies_that_take_long_to_make_leave_most_of_the_time_to_other_channels(
+    deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    count = 40
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
+    costly = {"format": "template", "template": ["{{ ('Σ' * 1500)|lower|length }}"] * 200}  # 15 ms
+    good = hook(receiver, url=receiver.url("/good"))
+    await stored.configure({"costly": hook(receiver, url=receiver.url("/costly"), **costly), "good": good})
+    async with await deliverer(deployment) as replica:
+        await replica.logged("role.ready", role="deliver")
+        await stored.events(count)
+
+        await receiver.wait_for(count, path="/good")
+        meanwhile = len(receiver.at("/costly"))
+        await until(stored, ALL_ARRIVED)
+
+    assert meanwhile < count / 4
+    assert len(receiver.at("/costly")) == count
