@@ -283,6 +283,25 @@ async def test_a_recovery_waits_for_its_alarm_that_is_sent_again_with_it(stored:
     assert [one.event_id for one in await stored.claim("hook")] == [closing]
 
 
+async def test_what_is_new_does_not_wait_for_a_resend_of_many(stored: Store) -> None:
+    await stored.configure({"hook": {"expireAfter": "1h"}})
+    old = await stored.events(20)
+    await fail_all(stored)
+    await stored.sql("UPDATE delivery SET created_at = created_at - interval '2 h'")
+    await ask(stored)
+    await work_off(stored)
+    new = await stored.events(20)
+
+    swept = await sweeps.over(stored.database, ENDS)
+    both = [one.event_id for one in await stored.claim("hook", 8)]
+    await stored.sql("DELETE FROM delivery WHERE token IS NULL AND event_id = ANY ($1)", new)
+    alone = [one.event_id for one in await stored.claim("hook", 8)]
+
+    assert swept == []
+    assert both == [*new[:4], *old[:4]]
+    assert alone == old[4:12]
+
+
 async def test_with_its_job_goes_what_it_has_not_done(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)

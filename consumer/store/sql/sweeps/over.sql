@@ -32,7 +32,7 @@ FROM (
     SELECT d.id
     FROM channel c
     CROSS JOIN LATERAL (
-        SELECT d.id, d.token, d.due_at, d.resend_asked, d.created_at
+        SELECT d.id, d.token, d.due_at, d.resend_asked, d.never_expires, d.created_at
         FROM delivery d
         WHERE d.channel_id = c.id
           AND d.recovered
@@ -43,6 +43,7 @@ FROM (
     WHERE c.expire_after IS NOT NULL
       AND (d.token IS NULL OR d.due_at < clock_timestamp())
       AND NOT d.resend_asked
+      AND NOT d.never_expires                             -- a resend of many's
       AND d.created_at + c.expire_after < clock_timestamp()
     UNION
     (SELECT d.id
