@@ -4,10 +4,11 @@ So a row that cannot be read holds up itself, and a channel whose rows all fail 
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Final
 
 from consumer import clock, log
-from consumer.errors import TollbellError
+from consumer.errors import DataRefused, TollbellError, Unavailable
 from consumer.metrics import Metrics
 from consumer.set_aside import FAILURES, Failure, SetAside
 from consumer.store import deliveries
@@ -53,10 +54,10 @@ class Claims:
                 return await self._claim_one_by_one(channel, free, exc)
         return [one for channel, free in slots.items() for one in await self.claim({channel: free})]
 
-    def hold(self, channel: str, exc: TollbellError) -> None:
-        """Leave *channel* alone for a while, as Postgres fails what is to be done for it."""
+    def hold(self, channel: str, exc: TollbellError, called: Mapping[str, object]) -> None:
+        """Leave *channel*, which *called* names, alone for a while, as Postgres fails what is to be done for it."""
         self._held[channel] = clock.monotonic() + HOLD
-        logger.failed("deliver.held", exc, channel_id=channel, seconds=HOLD)
+        logger.failed("deliver.held", exc, **called, seconds=HOLD)
 
     def rest(self, channel: str, seconds: float) -> None:
         """Leave *channel* alone for *seconds* at least."""
@@ -75,8 +76,16 @@ class Claims:
             except FAILURES as of_one:
                 failed[delivery] = of_one
         if len(failed) == len(due) != 1:
-            self.hold(channel, exc)
+            self.hold(channel, exc, await self._called(channel))
             return []
         for delivery, why in failed.items():
             self._aside.put(delivery, why)
         return claimed
+
+    async def _called(self, channel: str) -> Mapping[str, object]:
+        """Return the fields by which a line names *channel*: its id alone where Postgres fails that, too."""
+        try:
+            key, name = await deliveries.called(self._database, channel)
+        except (Unavailable, DataRefused):
+            return {"channel_id": channel}
+        return log.named("channel", channel, key, name)

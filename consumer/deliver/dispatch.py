@@ -12,6 +12,7 @@ from consumer import clock, log, pauses
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver.attempt import Attempts
+from consumer.deliver.attempt_log import named_channel
 from consumer.deliver.claims import Claims
 from consumer.deliver.looks import Looks
 from consumer.deliver.prefetched import Leased
@@ -247,7 +248,7 @@ class Dispatch:
         if outcome.is_of_destination:
             self._claims.rest(channel, LACKING)
             if channel not in self._short:
-                logger.error("deliver.short", detail=outcome.detail, channel_id=channel)
+                logger.error("deliver.short", detail=outcome.detail, **named_channel(ended.delivery))
             self._short.add(channel)
             return
         if self._lacking_until is None:
@@ -333,7 +334,7 @@ class Dispatch:
         try:
             prepared = await self._attempts.prepared(delivery)
         except (StoreFailed, DataRefused) as exc:
-            self._claims.hold(delivery.channel_id, exc)
+            self._claims.hold(delivery.channel_id, exc, named_channel(delivery))
             return None
         if prepared is None:
             self._claims.rest(delivery.channel_id, NO_BODY)

@@ -10,6 +10,7 @@ from consumer.decide import breaker
 from consumer.decide.breaker import Breaker, Endurance, Open, Run, StopSending
 from consumer.errors import DataRefused, StoreFailed, Unavailable
 from consumer.metrics import Metrics
+from consumer.patience import Outage
 from consumer.store import paces
 from consumer.store.database import Database
 from consumer.store.deliveries import Recorded
@@ -29,6 +30,7 @@ class Watch:
         endurance: when it is disabled.
         announce: wakes this process' dispatcher, and those of others.
         metrics: where what ended is counted.
+        outage: says that what was recorded has yet to pause or disable a channel, which its next failure will.
     """
 
     database: Database
@@ -36,6 +38,7 @@ class Watch:
     endurance: Endurance
     announce: Callable[[], None]
     metrics: Metrics
+    outage: Outage = field(default_factory=lambda: Outage(logger, "breakers"))
     said: dict[str, dt.datetime] = field(default_factory=dict)  # since when a channel fails that was called failing
 
     async def follow_up(self, recorded: Recorded) -> None:
@@ -89,7 +92,9 @@ class Watch:
             for run, reason in stopping:
                 await self._disable(recorded, run, reason)
         except Unavailable as exc:
-            logger.warning("deliver.waiting", error=str(exc))
+            self.outage.met(str(exc))
+        else:
+            self.outage.over()
 
     async def _open(self, recorded: Recorded, opening: Sequence[tuple[Run, dt.timedelta]]) -> None:
         """Open breakers, all at once: of a thousand, each alone would hold up what waits to be recorded for seconds."""

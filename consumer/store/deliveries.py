@@ -348,6 +348,16 @@ async def standing(database: Database, channels: Sequence[str]) -> dict[str, int
     return {row["id"]: row["revision"] for row in rows}
 
 
+async def called(database: Database, channel: str) -> tuple[str | None, str]:
+    """Return the key of *channel*, None where it has none, and its name.
+
+    Raises:
+        StoreUnavailable: Postgres cannot be reached.
+    """
+    row = await database.row("deliveries/called", channel=channel)
+    return (None, "") if row is None else (row["key"], row["name"])
+
+
 async def gauges(database: Database) -> Gauges:
     """Return what is open and due.
 

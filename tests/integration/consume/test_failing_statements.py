@@ -10,6 +10,7 @@ from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.watch import Watch
 from consumer.metrics import Metrics
 from consumer.store import jobs, retention
+from consumer.store.database import Database
 from tests.conftest import MakeDeployment, Produce
 from tests.integration.deliver.test_deliverers import deliverer, hook, until
 from tests.support.factories import native_record, rules_yaml
@@ -80,7 +81,8 @@ async def test_a_claim_that_fails_for_one_channel_holds_up_that_one_until_it_is_
         await mend()
 
         await receiver.wait_for(6, path="/bad")
-        assert (line["channel_id"], meanwhile) == (stored.ids["bad"], 0)
+        assert (line["channel_id"], line["channel_key"], line["channel"]) == (stored.ids["bad"], "bad", "bad")
+        assert meanwhile == 0
         assert "made to fail" in line["error"]
         await ends_well(replica)
 
@@ -143,7 +145,8 @@ async def test_a_body_that_cannot_be_kept_and_a_sweep_that_fails_hold_up_nothing
         ) as mend,
         await deliverer(deployment) as replica,
     ):
-        await replica.logged("deliver.held")
+        (line, *_) = await replica.logged("deliver.held")
+        assert line["channel_key"] == "flat"
         await replica.logged("row.set_aside", 3, what="delivery_end")
         await receiver.wait_for(3, path="/good")
         assert receiver.at("/flat") == []
@@ -216,6 +219,23 @@ async def test_a_channel_that_cannot_be_paused_stops_no_other_ones_pause(stored:
         await watch.follow_up(recorded)
 
         assert await stored.one(paused) == [recorded.runs[1].channel_id]
+
+
+async def test_pauses_that_wait_for_postgres_are_said_once_however_many_fail(
+    stored: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stored.configure({"hook": {}})
+    await stored.events(1)
+    recorded = await stored.record(*(ended(one) for one in await stored.claim("hook")))
+    gone = await Database.connect(stored.url, size=1)
+    await gone.close()
+    breaker = Breaker(failures=1, pause=DAY, longest=DAY)
+    watch = Watch(database=gone, breaker=breaker, endurance=ENDURANCE, announce=lambda: None, metrics=Metrics())
+
+    for _ in range(3):
+        await watch.follow_up(recorded)
+
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == ["breakers.waiting"]
 
 
 async def test_a_step_of_retention_that_fails_is_said_and_the_others_are_done(stored: Store) -> None:
