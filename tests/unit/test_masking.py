@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import time
 from collections.abc import Callable
 from urllib.parse import quote, unquote
 
@@ -113,3 +114,26 @@ def test_an_answer_without_secrets_is_as_it_was() -> None:
     assert masked("no such plan", LIMIT, SLACK, [Secret("whsec_abc")]) is None
     assert masked("", LIMIT, SLACK, [Secret("whsec_abc")]) is None
     assert said(quote("no such plan"), QUERY) == "no%20such%20plan"
+
+
+def test_what_is_not_kept_takes_no_time() -> None:
+    """Nothing else is sent meanwhile: of an answer that was chosen for it 0.1 s, with 70 secrets."""
+    secrets = [Secret('<"/&0a') for _ in range(70)]
+    kept = '<"/&0a' * (LIMIT // 6)
+
+    def seconds(text: str) -> float:
+        taken = []
+        for _ in range(7):
+            before = time.thread_time()
+            masked(text, LIMIT, SLACK, secrets)
+            taken.append(time.thread_time() - before)
+        return sorted(taken)[3]
+
+    assert seconds(kept * 8) < seconds(kept) * 3
+
+
+@pytest.mark.parametrize("begins", range(LIMIT - 12, LIMIT + 2))
+def test_a_secret_at_the_end_of_what_is_kept_is_known_as_one(begins: int) -> None:
+    kept = said("." * begins + "hush-hush-1" + "." * 99, SLACK, "hush-hush-1")
+
+    assert kept == ("." * begins + "***" + "." * max(LIMIT - begins - 11, 0) if begins < LIMIT else "." * LIMIT)
