@@ -105,7 +105,7 @@ def _copy(tree: Path) -> Path:
 
 
 def _unmutated(trees: "queue.SimpleQueue[Path]") -> str:
-    """Return why a copy cannot tell anything: it fails as it is, or it is not what the tests import."""
+    """Return why the results of a copy would mean nothing: it fails as it is, or it is not what the tests import."""
     tree = trees.get()
     where = subprocess.run(
         [sys.executable, "-c", "import consumer; print(consumer.__file__)"],

@@ -27,7 +27,7 @@ MUTANTS = [
             "sweeps/hold",
             "      AND (d.due_at = 'infinity') = w.is_held",
             "      AND w.is_held IS NOT NULL",
-            "what somebody else has set right is due before its time",
+            "a row that another process has corrected is due too early",
             RACES,
         ),
         (

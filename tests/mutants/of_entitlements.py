@@ -35,7 +35,7 @@ MUTANTS = [
         ENTITLEMENTS,
         "ended=True, as_of=None, marks=NO_MARKS, resets=NO_RESETS",
         "ended=True, as_of=None, marks=NO_MARKS",
-        "what was told of the ended period stays in the document",
+        "the resets of the ended period stay in the document",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -65,13 +65,13 @@ MUTANTS = [
         RESET,
         "has_reset=True",
         "has_reset=reason is Reason.RESET_MANUAL",
-        "a rollover that a snapshot showed is told again by the reset record",
+        "a rollover that a snapshot showed fires again at the reset record",
     ),
     Mutant(
         ENTITLEMENTS,
         'changed["resets"] = before.resets | found.resets',
         'changed["resets"] = frozenset(found.resets)',
-        "one rule's reset makes another's be told again",
+        "one rule's reset makes another's fire again",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -106,7 +106,7 @@ MUTANTS = [
     Mutant(ENTITLEMENTS, "        ended=False,\n", "", "a period begun after the clock's end is over at once"),
     Mutant(ENTITLEMENTS, "        as_of=None,\n", "", "records of a new period are late by those of the old one"),
     Mutant(ENTITLEMENTS, "        marks=NO_MARKS,\n", "", "nothing fires in the second period"),
-    Mutant(ENTITLEMENTS, "        resets=NO_RESETS,\n", "", "of two resets the second is not told"),
+    Mutant(ENTITLEMENTS, "        resets=NO_RESETS,\n", "", "of two resets the second does not fire"),
     Mutant(
         ENTITLEMENTS,
         "sights=_still_known(rules, document),",
@@ -123,25 +123,25 @@ MUTANTS = [
         RESET,
         "return Reason.RESET_MANUAL if is_reset_record else Reason.SAME_PERIOD",
         "return Reason.SAME_PERIOD",
-        "the first record of an entitlement, a reset, is not told",
+        "a reset that is an entitlement's first record does not fire",
     ),
     Mutant(
         RESET,
         "return Reason.RESET_MANUAL if is_reset_record else Reason.SAME_PERIOD",
         "return Reason.RESET_MANUAL",
-        "every entitlement seen for the first time is told as reset",
+        "every entitlement seen for the first time fires as reset",
     ),
     Mutant(
         RESET,
         "return Reason.ALREADY_RESET if is_notified else Reason.RESET_MANUAL",
         "return Reason.ALREADY_RESET",
-        "a reset record of the known period is not told",
+        "a reset record of the known period does not fire",
     ),
     Mutant(
         RESET,
         "return Reason.ALREADY_RESET if is_notified else Reason.RESET_MANUAL",
         "return Reason.RESET_MANUAL",
-        "a reset record that comes again is told again",
+        "a reset record that comes again fires again",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -153,7 +153,7 @@ MUTANTS = [
         RESET,
         "period_from=over.at,\n        reason=Reason.RESET_AUTOMATIC",
         "period_from=over.period_from,\n        reason=Reason.RESET_AUTOMATIC",
-        "the clock tells of the period that has ended",
+        "the clock's reset names the period that has ended",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -255,7 +255,7 @@ MUTANTS = [
         ENTITLEMENTS,
         "snapshot.period_from <= at and (to is None or at < to)",
         "snapshot.period_from <= at",
-        "a record of last month, calculated late, begins it anew",
+        "a record of last month, calculated late, starts that period again",
     ),
     Mutant(
         ENTITLEMENTS,
@@ -503,13 +503,13 @@ MUTANTS = [
         RESET,
         "if seen.ended and begins == end:",
         "if seen.ended:",
-        "a reset by hand that came late is not told",
+        "a manual reset that came late does not fire",
     ),
     Mutant(
         RESET,
         "if seen.ended and begins == end:",
         "if begins == end:",
-        "a rollover that the clock has not told is told by nobody",
+        "a rollover that the clock missed never fires",
     ),
     Mutant(
         CROSSING,
@@ -527,6 +527,6 @@ MUTANTS = [
         CROSSING,
         'return "period_end" if self.is_closing else "level"',
         'return "level"',
-        "nobody sees that it was the period that ended",
+        "a recovery by the period's end looks like one by the level",
     ),
 ]

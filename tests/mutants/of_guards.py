@@ -110,7 +110,7 @@ MUTANTS = [
         "consumer/deliver/bodies.py",
         "            if fmt in self._templates:  # another delivery's, meanwhile\n                return\n",
         "",
-        "each of the deliveries that wait for a template reads it anew",
+        "each of the deliveries that wait for a template reads it again",
         by="integration/deliver/test_bodies_kept.py",
     ),
     Mutant(
@@ -124,7 +124,7 @@ MUTANTS = [
         "consumer/consume/offset_committer.py",
         "        if self._scheduled and self._commit is None:\n",
         "        if self._scheduled and (self._commit is None or self._commit.done()):\n",
-        "a commit that failed is forgotten over the next one: nobody waits until Kafka is back",
+        "a failed commit is forgotten over the next one, without waiting for Kafka",
         by="integration/consume/test_progress.py",
     ),
     Mutant(
@@ -208,7 +208,7 @@ MUTANTS = [
         DISPATCH,
         "        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))\n",
         "",
-        "what is being written at the stop is sent by nobody until its lease has run out",
+        "what is being written at the stop is not sent until its lease expires",
         by="integration/consume/test_kept.py",
     ),
     Mutant(
@@ -243,7 +243,7 @@ MUTANTS = [
         RECORD,
         "l.token IS NOT DISTINCT FROM a.token AS is_holder",
         "true AS is_holder",
-        "whoever lost the lease still decides what becomes of the delivery",
+        "a process that lost the lease still decides what becomes of the delivery",
         by="integration/store/test_store*.py",
     ),
     Mutant(
@@ -271,7 +271,7 @@ MUTANTS = [
         FAIR_SHARE,
         "limits.total - in_flight.total > self._promised.total()",
         "limits.total > in_flight.total",
-        "whoever has failed gets no slot while others have more due than there are",
+        "a channel that has failed gets no slot while others have more due than there are",
         by="unit/test_taken.py",
     ),
     Mutant(
@@ -334,7 +334,7 @@ MUTANTS = [
         "consumer/store/listen.py",
         "        if sender != own:",
         "        if sender == own:",
-        "nobody is woken by another process: what is due waits for the poll",
+        "another process' notification wakes no deliverer: what is due waits for the poll",
         by="integration/store/test_listen.py",
     ),
     Mutant(

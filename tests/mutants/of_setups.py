@@ -1,4 +1,4 @@
-"""Mutants of what tells an operator what is wrong, and of what keeps secrets out of it."""
+"""Mutants of what reports to operators what is wrong, and of what keeps secrets out of it."""
 
 from tests.mutants.mutant import Mutant
 

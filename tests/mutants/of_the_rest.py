@@ -52,13 +52,13 @@ MUTANTS = [
         INVOICE_CREATED,
         "if is_gathering(invoice):",
         "if False:",
-        "an invoice that only gathers is told",
+        "an invoice that only gathers fires",
     ),
     Mutant(
         UPDATED,
         "return not invoice.is_created",
         "return True",
-        "a created invoice is told as updated",
+        "a created invoice fires as updated",
     ),
     Mutant(UPDATED, "invoice.at < seen.as_of", "invoice.at <= seen.as_of", "a record of the same moment is late"),
     Mutant(
@@ -67,12 +67,12 @@ MUTANTS = [
         "if seen.as_of",
         "a late record that knows its previous state is lost",
     ),
-    Mutant(UPDATED, "if previous == invoice.state:", "if False:", "what stays the same is told"),
+    Mutant(UPDATED, "if previous == invoice.state:", "if False:", "a state that stays the same fires"),
     Mutant(
         UPDATED,
         "(previous is None or short_status(previous) != short)",
         "previous is not None and short_status(previous) != short",
-        "the first state that is seen is not told",
+        "the first state that is seen does not fire",
     ),
     Mutant(
         UPDATED,
@@ -90,7 +90,7 @@ MUTANTS = [
         INVOICE_CHANGE,
         "return short_status(invoice.state) == GATHERING",
         "return invoice.state == GATHERING",
-        "an extended gathering state is told",
+        "an extended gathering state fires",
     ),
     Mutant(CROSSING, "if self.episode > 1:", "if self.episode >= 1:", "a first crossing waits for ever"),
     Mutant(
@@ -209,7 +209,7 @@ MUTANTS = [
         "prec=60, rounding=decimal.ROUND_DOWN",
         "99.99999999999999 of 100 is not 100 %",
     ),
-    Mutant(AMOUNTS, "_FLOAT_DECIMALS: Final = 9", "_FLOAT_DECIMALS: Final = 10", "0.1 + 0.2 of 0.3 is told apart"),
+    Mutant(AMOUNTS, "_FLOAT_DECIMALS: Final = 9", "_FLOAT_DECIMALS: Final = 10", "0.1 + 0.2 of 0.3 is not 100 %"),
     Mutant(
         NATIVE,
         "ZERO if overage is not None and overage > 0 else max(rest, ZERO)",
@@ -238,7 +238,7 @@ MUTANTS = [
         NATIVE,
         "if overage is None and balance != 0:",
         "if overage is None:",
-        "an allowance is taken for the usage where nobody knows it",
+        "an unknown allowance is taken for the usage",
     ),
     Mutant(
         NATIVE,
@@ -250,7 +250,7 @@ MUTANTS = [
         NATIVE,
         "elif overage is not None and overage > 0:",
         "elif overage is not None and overage >= 0:",
-        "a balance is taken for 0 where nobody knows it",
+        "an unknown balance is taken for 0",
     ),
     Mutant(
         NATIVE,

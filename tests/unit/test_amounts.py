@@ -35,7 +35,7 @@ def test_an_amount_within_the_limits_has_no_problem(amount: str) -> None:
     [
         "9" * 39,
         "0." + "1" * 39,
-        "1." + "0" * 38,  # zeros that somebody wrote are significant
+        "1." + "0" * 38,  # zeros as written are significant
         "9" * 500,
         "1E+39",
         "1E-39",

@@ -44,7 +44,7 @@ def outcome(kind: OutcomeClass, status: int | None = None) -> Outcome:
     [
         (200, True, False),
         (204, True, False),
-        (301, True, True),  # somebody is there, and will not take it
+        (301, True, True),  # the receiver is there, and refuses it
         (400, True, True),
         (401, True, True),
         (429, True, True),  # it asks for a pause of its own
@@ -65,7 +65,7 @@ WITHOUT_STATUS = {
     OutcomeClass.TLS: (False, True),
     OutcomeClass.RESET: (False, True),
     OutcomeClass.PROTOCOL: (False, True),
-    OutcomeClass.ADDRESS: (None, True),  # nobody was asked; only the channel's owner can mend it
+    OutcomeClass.ADDRESS: (None, True),  # no request was sent; only the channel's owner can mend it
     OutcomeClass.REQUEST: (None, False),  # our lost key must not disable every channel
     OutcomeClass.RENDERING: (None, False),
     OutcomeClass.SHORTAGE: (None, False),  # what we lack opens no breaker, and disables no channel

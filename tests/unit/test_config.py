@@ -241,7 +241,7 @@ def test_settings_cannot_be_changed() -> None:
         read().kafka_group_id = "other"  # type: ignore[misc]
 
 
-def test_every_default_is_told() -> None:
+def test_each_setting_has_its_default_listed() -> None:
     defaults = config.defaults()
 
     assert defaults["TOLLBELL_DATABASE_URL"] is ...

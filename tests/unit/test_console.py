@@ -144,7 +144,7 @@ def test_an_event_is_said_in_a_line(kind: RuleType, payload: bytes, what: str, l
     assert (said.what, said.level) == (what, level)
 
 
-def test_an_event_says_whom_it_is_about() -> None:
+def test_an_event_names_its_customer_and_subject() -> None:
     payload = b'{"data":{"action":"recovered","customer":{"id":"c-1","name":"ACME"},"subject":{"key":"prod"}}}'
 
     said = summary(RuleType.BALANCE_THRESHOLD, payload)

@@ -47,7 +47,7 @@ async def test_after_a_second_it_is_made_again_and_nothing_is_kept(monkeypatch: 
     assert list(recent._made) == [("one", "/")]  # noqa: SLF001 - what is old takes no memory
 
 
-async def test_what_failed_is_made_anew_for_the_next_one() -> None:
+async def test_after_a_failure_the_next_request_makes_it_again() -> None:
     recent: SharedForASecond[int] = SharedForASecond()
 
     async def fail() -> int:

@@ -1,4 +1,4 @@
-"""Who counts as one where tokens are guessed: an address, or the network that somebody with IPv6 has."""
+"""Who counts as one where tokens are guessed: an address, or the network of a client with IPv6."""
 
 import pytest
 

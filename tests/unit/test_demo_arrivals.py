@@ -29,7 +29,7 @@ async def test_what_the_clock_sends_in_its_act_is_given_at_once() -> None:
     assert (await arrivals(CLOCK).next([CLOCK])).webhook == CLOCK
 
 
-async def test_what_nobody_waits_for_is_given_to_whoever_waits() -> None:
+async def test_an_unexpected_webhook_goes_to_the_next_that_waits() -> None:
     given = arrivals(None, ACME_80)
 
     assert (await given.next([CLOCK])).webhook is None

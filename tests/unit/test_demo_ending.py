@@ -18,7 +18,7 @@ LEVELS, RESETS = "entitlements.balance.threshold", "entitlements.reset"
 ACME_80 = StoryCrossing("acme", Decimal(80), period=1)
 
 
-def as_told() -> Happened:
+def as_in_the_story() -> Happened:
     arrivals = [
         Arrival(
             webhook,
@@ -49,23 +49,23 @@ def as_told() -> Happened:
 
 
 def first_judged(reasons: dict[str, tuple[str, ...]]) -> list[tuple[Record, Mapping[str, tuple[str, ...]]]]:
-    first, *rest = as_told().judged
+    first, *rest = as_in_the_story().judged
     return [(first[0], reasons), *rest]
 
 
-def test_what_is_told_is_no_difference() -> None:
-    assert differences(STEPS, as_told()) == []
+def test_a_run_as_in_the_story_has_no_difference() -> None:
+    assert differences(STEPS, as_in_the_story()) == []
 
 
 def test_a_missing_webhook_is_a_difference() -> None:
-    happened = as_told()
+    happened = as_in_the_story()
     happened.arrivals = [arrival for arrival in happened.arrivals if arrival.webhook != ACME_80]
 
     assert differences(STEPS, happened) == ["missing: the webhook acme 80 % reached (period 1, episode 1)"]
 
 
-def test_a_webhook_that_nobody_tells_of_is_a_difference() -> None:
-    happened = as_told()
+def test_a_webhook_that_is_not_in_the_story_is_a_difference() -> None:
+    happened = as_in_the_story()
     extra = dataclasses.replace(happened.arrivals[0], webhook=dataclasses.replace(ACME_80, episode=2), webhook_id="x")
     happened.arrivals = [*happened.arrivals, extra]
 
@@ -73,7 +73,7 @@ def test_a_webhook_that_nobody_tells_of_is_a_difference() -> None:
 
 
 def test_a_webhook_sent_again_after_it_was_taken_is_a_difference() -> None:
-    happened = as_told()
+    happened = as_in_the_story()
     again = dataclasses.replace(happened.arrivals[0], is_again=True, is_taken=False)
     happened.arrivals = [*happened.arrivals, again]
 
@@ -83,7 +83,7 @@ def test_a_webhook_sent_again_after_it_was_taken_is_a_difference() -> None:
 
 
 def test_two_events_for_one_crossing_are_a_difference() -> None:
-    happened = as_told()
+    happened = as_in_the_story()
     happened.arrivals = [*happened.arrivals, dataclasses.replace(happened.arrivals[0], webhook_id="another")]
 
     found = differences(STEPS, happened)
@@ -92,14 +92,14 @@ def test_two_events_for_one_crossing_are_a_difference() -> None:
 
 
 def test_a_webhook_id_acted_upon_twice_is_a_difference() -> None:
-    happened = as_told()
+    happened = as_in_the_story()
     happened.arrivals = [*happened.arrivals, dataclasses.replace(happened.arrivals[0], is_again=True)]
 
     assert f"the webhook-id id of {ACME_80} was acted upon 2 times" in differences(STEPS, happened)
 
 
 def test_a_webhook_that_cannot_be_trusted_is_a_difference() -> None:
-    happened = as_told()
+    happened = as_in_the_story()
     forged = dataclasses.replace(happened.arrivals[0], webhook=None, problem="the signature does not verify: no match")
     happened.arrivals = [*happened.arrivals, dataclasses.replace(forged, is_taken=False)]
 
@@ -116,7 +116,7 @@ def test_a_webhook_that_cannot_be_trusted_is_a_difference() -> None:
         # A customer has access, and should have lost it in between; or the other way round.
         ({"given_back": GIVEN_BACK - {"initech"}}, "initech never lost access before"),
         ({"given_back": GIVEN_BACK | {"you"}}, "you lost access before"),
-        # The clock told nobody, or somebody else as well.
+        # The clock made no event, or another one as well.
         ({"clocked": 0}, "the clock made 0 events, not 1"),
         ({"clocked": 2}, "the clock made 2 events, not 1"),
         # The dead letters are others.
@@ -127,8 +127,8 @@ def test_a_webhook_that_cannot_be_trusted_is_a_difference() -> None:
             {"counts": dataclasses.replace(expected_counts(STEPS), events=19)},
             "the service counted 19 events, not 18",
         ),
-        # A record was not produced, or judged otherwise than told, or by a rule that nobody tells of.
-        ({"judged": as_told().judged[:-1]}, "24 records were produced, not 25"),
+        # A record was not produced, or not judged as in the story, or by a rule that is not in it.
+        ({"judged": as_in_the_story().judged[:-1]}, "24 records were produced, not 25"),
         (
             {"judged": first_judged({LEVELS: ("below", "below", "no_allowance"), RESETS: ("same_period",)})},
             "acme at 10 of 100 was judged below, below, no_allowance, not below, below, below, by " + LEVELS,
@@ -138,13 +138,13 @@ def test_a_webhook_that_cannot_be_trusted_is_a_difference() -> None:
             "acme at 10 of 100 was judged nothing, not same_period, by " + RESETS,
         ),
         (
-            {"judged": first_judged(dict(as_told().judged[0][1]) | {"invoice.created": ("invoice_created",)})},
+            {"judged": first_judged(dict(as_in_the_story().judged[0][1]) | {"invoice.created": ("invoice_created",)})},
             "acme at 10 of 100 was judged invoice_created, not nothing, by invoice.created",
         ),
     ],
 )
 def test_each_difference_has_its_line(changes: dict[str, object], difference: str) -> None:
-    happened = as_told()
+    happened = as_in_the_story()
     for name, value in changes.items():
         setattr(happened, name, value)
 

@@ -48,7 +48,7 @@ class Judge:
             Rule(id=RuleId(str(rule.key)), namespace=NAMESPACE, name=rule.name, spec=rule.spec, channels=("channel",))
             for rule in read_rules().rules
         ]
-        now = dt.datetime.now(dt.UTC)  # noqa: TID251 - the story is told now, maybe long after this was imported
+        now = dt.datetime.now(dt.UTC)  # noqa: TID251 - the story begins now, maybe long after this was imported
         self.records = StoryRecords("test", NAMESPACE, now)
         self._latest = now + dt.timedelta(minutes=5)
         self._catalog = Catalog(1, rules)
@@ -56,7 +56,7 @@ class Judge:
         self._shown: dict[str, Snapshot] = {}
         self._last = b""
 
-    def tell(self, step: Step) -> tuple[object, list[Webhook]]:
+    def judge(self, step: Step) -> tuple[object, list[Webhook]]:
         """Return why *step* is rejected, or how each rule judges it; and the webhooks that come of it."""
         source = self._clock(step) if isinstance(step, Clock) else self._parsed(step)
         if isinstance(source, Reject):
@@ -116,9 +116,9 @@ def test_the_rules_file_is_what_the_story_is_about() -> None:
 def test_each_rule_judges_each_record_as_the_story_says_and_its_webhooks_come_of_it() -> None:
     judges = Judge()
 
-    told = [judges.tell(step) for step in story.steps()]
+    judged = [judges.judge(step) for step in story.steps()]
 
-    assert told == [(expected(step), list(step.webhooks)) for step in story.steps()]
+    assert judged == [(expected(step), list(step.webhooks)) for step in story.steps()]
 
 
 def expected(step: Step) -> object:
@@ -132,9 +132,9 @@ def expected(step: Step) -> object:
 
 
 def test_the_webhooks_of_the_story_differ_from_each_other() -> None:
-    told = [webhook for step in story.steps() for webhook in step.webhooks]
+    webhooks = [webhook for step in story.steps() for webhook in step.webhooks]
 
-    assert len(set(told)) == len(told)
+    assert len(set(webhooks)) == len(webhooks)
 
 
 def test_the_receiver_is_busy_for_one_webhook_of_the_story() -> None:
@@ -149,12 +149,12 @@ def test_access_comes_back_by_a_record_by_hand_and_by_the_clock_and_one_customer
     assert access == {"acme": True, "globex": True, "initech": True, "hooli": False}
 
 
-def test_whoever_is_reset_by_the_clock_was_cut_off_in_a_short_period_before() -> None:
-    told = list(story.steps())
-    [clock] = [step for step in told if isinstance(step, Clock)]
-    records = [step for step in told if isinstance(step, Usage) and step.customer == clock.customer]
+def test_the_clock_resets_a_customer_cut_off_in_a_short_period() -> None:
+    steps = list(story.steps())
+    [clock] = [step for step in steps if isinstance(step, Clock)]
+    records = [step for step in steps if isinstance(step, Usage) and step.customer == clock.customer]
 
-    assert told.index(clock) == len(told) - 1
+    assert steps.index(clock) == len(steps) - 1
     assert [record.lasts for record in records] == [story.SHORT_PERIOD]
     assert [webhook.gives_access for webhook in records[0].webhooks] == [None, False]
 

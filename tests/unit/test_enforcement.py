@@ -281,7 +281,7 @@ def fired(percent: int = 100, **more: Any) -> dict[str, Any]:
 
 async def converge(enforcer: Enforcer, *items: dict[str, Any]) -> None:
     async def read(policy: Policy) -> Iterable[Reported]:
-        return [told for item in items if (told := access.read_state("rule-1", item, policy))]
+        return [one for item in items if (one := access.read_state("rule-1", item, policy))]
 
     await enforcer.converge(read)
 
@@ -338,11 +338,11 @@ async def test_an_old_alarm_cuts_no_one_off_after_the_state_was_read(backend: Fa
 
 async def test_a_webhook_that_comes_while_the_state_is_read_is_newer(backend: Failing, send: Sender) -> None:
     async def read(policy: Policy) -> Iterable[Reported]:
-        told = access.read_state("rule-1", fired(), policy)
-        assert told
+        state = access.read_state("rule-1", fired(), policy)
+        assert state
         await send(reset(CLOCK, DECEMBER))
         await send(crossed(100, entitlement="ent-2", customer={"key": "globex"}))
-        return [told]
+        return [state]
 
     await send.enforcer.converge(read)
 

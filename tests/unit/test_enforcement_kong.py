@@ -132,7 +132,7 @@ async def test_a_webhook_that_kong_did_not_take_is_answered_503_and_mended(way: 
 
 def story(names: Mapping[str, bool]) -> list[tuple[str, dict[str, Any]]]:
     """The webhooks of each customer, who ends cut off (true) or not: 100 %, a recovery, 100 %, and perhaps a reset."""
-    told = []
+    webhooks = []
     december = {"from": "2026-12-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
     for name, is_cut_off in names.items():
         who = {"entitlement": f"ent-{name}", "customer": {"key": name}}
@@ -142,8 +142,8 @@ def story(names: Mapping[str, bool]) -> list[tuple[str, dict[str, Any]]]:
             crossed(100, episode=2, at="2026-11-20T12:00:00Z", **who),
             *([] if is_cut_off else [reset("2026-12-01T00:00:00Z", december, **who)]),
         ]
-        told += [(f"{name}-{n}", event) for n, event in enumerate(events)]
-    return told
+        webhooks += [(f"{name}-{n}", event) for n, event in enumerate(events)]
+    return webhooks
 
 
 async def received(
@@ -171,8 +171,8 @@ async def received(
 def test_shuffled_repeated_and_lost_webhooks_end_as_in_order(
     way: Ways, repeats: Repeats, names: dict[str, bool], failing: list[int], data: st.DataObject
 ) -> None:
-    told = story(names)
-    order = data.draw(st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=5))))
+    webhooks = story(names)
+    order = data.draw(st.permutations(webhooks + data.draw(st.lists(st.sampled_from(webhooks), max_size=5))))
 
     denied = asyncio.run(received(way, repeats, list(order), failing))
 

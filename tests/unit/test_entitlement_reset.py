@@ -1,4 +1,4 @@
-"""Each new usage period is told once, whatever shows it first; and which kind it is."""
+"""Each new usage period fires once, whatever shows it first; and of which kind."""
 
 import datetime as dt
 
@@ -35,12 +35,12 @@ def reset(start: dt.datetime) -> Snapshot:
         # the first sight of an entitlement is no reset; a reset record always is
         (usage(PERIOD[0]), UNSEEN, False, Reason.SAME_PERIOD),
         (reset(PERIOD[0]), UNSEEN, False, Reason.RESET_MANUAL),
-        # the period that is known: a reset record tells of it where nobody has
+        # the period that is known: a reset record fires unless another has
         (usage(PERIOD[0]), KNOWN, False, Reason.SAME_PERIOD),
         (usage(PERIOD[0]), KNOWN, True, Reason.SAME_PERIOD),
         (reset(PERIOD[0]), KNOWN, False, Reason.RESET_MANUAL),
         (reset(PERIOD[0]), KNOWN, True, Reason.ALREADY_RESET),
-        # a later one, before the known end: somebody's hand
+        # a later one, before the known end: a manual reset
         (usage(PERIOD[0] + MICROSECOND), KNOWN, False, Reason.RESET_MANUAL),
         (usage(PERIOD[1] - MICROSECOND), KNOWN, False, Reason.RESET_MANUAL),
         (reset(PERIOD[1] - MICROSECOND), KNOWN, False, Reason.RESET_MANUAL),
@@ -48,9 +48,9 @@ def reset(start: dt.datetime) -> Snapshot:
         (usage(PERIOD[1]), KNOWN, False, Reason.RESET_AUTOMATIC),
         (reset(PERIOD[1]), KNOWN, False, Reason.RESET_AUTOMATIC),
         (usage(PERIOD[1] + MONTH), KNOWN, False, Reason.RESET_AUTOMATIC),
-        # what was told of the period before says nothing of the new one
+        # that the period before has fired says nothing of the new one
         (usage(PERIOD[1]), KNOWN, True, Reason.RESET_AUTOMATIC),
-        # the clock has told of the very start
+        # the clock has fired for the very start
         (usage(PERIOD[1]), ENDED, False, Reason.ALREADY_RESET),
         (reset(PERIOD[1]), ENDED, False, Reason.ALREADY_RESET),
         # … of no other: come late, or the end moved
@@ -68,7 +68,7 @@ def reasons(judgement: Judgement) -> list[Reason]:
     return [reason for _, reason in judgement.reasons]
 
 
-def test_whatever_shows_it_first_tells_and_the_others_do_not() -> None:
+def test_a_reset_fires_at_the_first_record_that_shows_it_alone() -> None:
     first = judge([RULE], usage(PERIOD[1]), KNOWN)
 
     second = judge([RULE], reset(PERIOD[1]), first.document)
@@ -77,7 +77,7 @@ def test_whatever_shows_it_first_tells_and_the_others_do_not() -> None:
     assert (len(first.occurrences), second.occurrences) == (1, ())
 
 
-def test_each_rule_remembers_for_itself_what_it_told() -> None:
+def test_each_rule_remembers_its_own_resets() -> None:
     other = reset_rule("rule-2")
     document = judge([RULE], reset(PERIOD[1]), KNOWN).document
 
@@ -87,7 +87,7 @@ def test_each_rule_remembers_for_itself_what_it_told() -> None:
     assert judgement.document == replace(judgement.document, resets=frozenset({RuleId("rule-1"), RuleId("rule-2")}))
 
 
-def test_a_rule_that_is_disabled_meanwhile_has_told_all_the_same() -> None:
+def test_a_rule_disabled_meanwhile_does_not_fire_a_reset_again() -> None:
     document = judge([RULE], reset(PERIOD[1]), KNOWN).document
 
     after = judge([reset_rule("rule-2")], reset(PERIOD[1]), document).document
@@ -95,14 +95,14 @@ def test_a_rule_that_is_disabled_meanwhile_has_told_all_the_same() -> None:
     assert reasons(judge([RULE], reset(PERIOD[1]), after)) == [Reason.ALREADY_RESET]
 
 
-def test_what_was_told_of_one_period_is_not_told_of_the_next() -> None:
+def test_a_reset_of_one_period_does_not_count_for_the_next() -> None:
     document = judge([RULE], reset(PERIOD[1]), KNOWN).document
     while_disabled = judge([], usage(PERIOD[1] + MONTH), document).document
 
     assert reasons(judge([RULE], reset(PERIOD[1] + MONTH), while_disabled)) == [Reason.RESET_MANUAL]
 
 
-def test_a_snapshot_after_the_clocks_end_remembers_that_it_was_told() -> None:
+def test_a_snapshot_after_the_clocks_end_remembers_its_reset() -> None:
     ended = judge([RULE], make_period_end(), KNOWN).document
     document = judge([RULE], usage(PERIOD[1]), ended).document
 

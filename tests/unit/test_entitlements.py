@@ -72,7 +72,7 @@ def test_a_record_of_a_period_that_is_over_makes_nothing(
     assert not (is_stale and judgement.occurrences)
 
 
-def test_a_period_that_moves_its_start_arms_anew_and_forgets_the_old_one() -> None:
+def test_a_moved_period_start_rearms_and_forgets_the_old_one() -> None:
     judgement = judge(RULES, make_snapshot(10, period=NEXT_PERIOD, minute=1), SEEN)
 
     assert of(judgement) == Document(
@@ -278,13 +278,13 @@ def test_the_clocks_reset_is_of_the_period_that_begins_then() -> None:
     assert (reset.period_from, reset.at, reset.action) == (PERIOD[1], PERIOD[1], "triggered")
 
 
-def test_the_clock_says_nothing_of_thresholds_that_tell_of_no_recovery() -> None:
+def test_the_clock_recovers_no_threshold_of_a_rule_without_it() -> None:
     judgement = judge([PLAIN, WATCHING], make_period_end(), SEEN)
 
     assert (judgement.occurrences, judgement.reasons) == ((), ())
 
 
-def test_a_reset_by_hand_that_comes_after_the_clocks_end_is_told_as_such() -> None:
+def test_a_reset_after_the_clocks_end_is_reported_as_manual() -> None:
     judgement = judge([RESETS], make_snapshot(0, period=(NOW, PERIOD[1] + MONTH)), ENDED)
 
     assert reasons(judgement) == [Reason.RESET_MANUAL]

@@ -27,7 +27,7 @@ RECORDS = [
     (native_record("0.7999999999999999", "0.8"), False),
     (native_record("99.99999999999999", "100"), False),
     (native_record("0.8", "0.8"), True),
-    # Multiplied, never divided; beyond what a float or 28 digits would tell apart.
+    # Multiplied, never divided; beyond what a float or 28 digits would distinguish.
     (native_record(10**30 - 1, 10**30), False),
     (native_record(10**30, 10**30), True),
     (native_record('"' + "9" * 37 + "8" + '"', '"' + "9" * 38 + '"'), False),

@@ -1,4 +1,4 @@
-"""Explain: the judgement of one rule, threshold by threshold; and whom an event is about."""
+"""Explain: the judgement of one rule, threshold by threshold; and the parties of an event."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def test_a_record_that_is_nothing_to_the_rules_type_has_none() -> None:
     [
         # all of them, as the record names them
         (native_record(90), Parties("acme-prod", "f-1", "llm_tokens", "c-1", "acme")),
-        # what is absent, or empty, is nobody
+        # what is absent, or empty, is None
         (
             native_record(90, customer={"key": "", "name": "x"}, subject=None, feature={"key": "k"}),
             Parties("acme-prod", None, "k", None, None),
@@ -67,7 +67,7 @@ def test_a_record_that_is_nothing_to_the_rules_type_has_none() -> None:
         (native_record(90, customer=None), Parties("acme-prod", "f-1", "llm_tokens", None, None)),
     ],
 )
-def test_an_event_says_whom_it_is_about(record: bytes, parties: Parties) -> None:
+def test_an_event_names_its_customer_and_subject(record: bytes, parties: Parties) -> None:
     (occurrence,) = judge([make_rule(percents=[80])], parsed(record), UNSEEN).occurrences
 
     assert freeze(occurrence, "e").parties == parties

@@ -68,7 +68,7 @@ async def test_a_signal_ends_it(forks: Forks, silent: str) -> None:
     waits = await forks.start(("migrate",), {"TOLLBELL_DATABASE_URL": silent}, ROOT, None)
     waits.kill()
     assert await waits.wait() == waits.returncode == -signal.SIGKILL
-    waits.kill()  # it is gone already, and nobody else of this number is hit
+    waits.kill()  # it is gone already, and no other process of this number is hit
 
 
 def test_who_asked_for_it_is_killed_and_it_ends_and_so_does_what_forks(silent: str) -> None:

@@ -137,9 +137,9 @@ def test_the_key_of_an_alert_is_of_rule_entitlement_period_and_threshold() -> No
     "start", ["2026-11-01T00:00:00+00:00", "2026-11-01T00:00:00.000Z", "2026-11-01t01:00:00+01:00"]
 )
 def test_an_alert_closes_though_its_record_spells_the_period_otherwise_than_the_clock(start: str) -> None:
-    told = with_members(PAYLOADS["PERCENT triggered"], {"entitlement.currentUsagePeriod.from": start})
+    fired = with_members(PAYLOADS["PERCENT triggered"], {"entitlement.currentUsagePeriod.from": start})
 
-    assert pagerduty.dedup_key(see(told)) == pagerduty.dedup_key(see(PAYLOADS["PERCENT closed"]))
+    assert pagerduty.dedup_key(see(fired)) == pagerduty.dedup_key(see(PAYLOADS["PERCENT closed"]))
 
 
 @pytest.mark.parametrize(

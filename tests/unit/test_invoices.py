@@ -1,4 +1,4 @@
-"""Invoices: told once of each, and of each change of state that a rule wants."""
+"""Invoices: each one fires once, and so does each change of state that a rule wants."""
 
 import datetime as dt
 
@@ -39,7 +39,7 @@ def previous(judgement: Judgement) -> list[str | None]:
         (make_invoice(is_created=True), seen("paid", LATER)),
     ],
 )
-def test_a_created_invoice_is_told(invoice: Invoice, document: InvoiceDocument) -> None:
+def test_a_created_invoice_fires(invoice: Invoice, document: InvoiceDocument) -> None:
     judgement = judge([CREATED], invoice, document)
 
     assert reasons(judgement) == [Reason.INVOICE_CREATED]
@@ -48,9 +48,9 @@ def test_a_created_invoice_is_told(invoice: Invoice, document: InvoiceDocument) 
 
 
 @pytest.mark.parametrize(
-    ("state", "before", "document", "reason", "told"),
+    ("state", "before", "document", "reason", "reported"),
     [
-        # nothing is known of before: told, with no previous state
+        # nothing is known of before: it fires, with no previous state
         ("paid", None, UNSEEN_INVOICE, Reason.STATE_CHANGED, [None]),
         # the record's own word counts first
         ("paid", "issued", UNSEEN_INVOICE, Reason.STATE_CHANGED, ["issued"]),
@@ -70,7 +70,7 @@ def test_a_created_invoice_is_told(invoice: Invoice, document: InvoiceDocument) 
         ("paid", "paid", seen("voided", LATER), Reason.SAME_STATE, []),
         # at the same time is not older
         ("paid", None, seen("issued", NOW), Reason.STATE_CHANGED, ["issued"]),
-        # nobody is told of one that gathers, late or not
+        # one that gathers never fires, late or not
         ("gathering", None, UNSEEN_INVOICE, Reason.GATHERING, []),
         ("gathering", "draft.created", seen("paid", LATER), Reason.GATHERING, []),
         ("gathering.waiting", None, seen("gathering"), Reason.GATHERING, []),
@@ -79,12 +79,12 @@ def test_a_created_invoice_is_told(invoice: Invoice, document: InvoiceDocument) 
     ],
 )
 def test_a_change_of_state(
-    state: str, before: str | None, document: InvoiceDocument, reason: Reason, told: list[str | None]
+    state: str, before: str | None, document: InvoiceDocument, reason: Reason, reported: list[str | None]
 ) -> None:
     judgement = judge([UPDATED], make_invoice(state, previous=before), document)
 
     assert reasons(judgement) == [reason]
-    assert previous(judgement) == told
+    assert previous(judgement) == reported
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_stays_the_same_is_not_called_unwanted() -> None:
     assert reasons(judge([rule], make_invoice("paid", previous="paid"), UNSEEN_INVOICE)) == [Reason.SAME_STATE]
 
 
-def test_a_created_invoice_that_gathers_is_told_nobody() -> None:
+def test_a_created_invoice_that_gathers_fires_nothing() -> None:
     judgement = judge([CREATED], make_invoice("gathering", is_created=True), UNSEEN_INVOICE)
 
     assert reasons(judgement) == [Reason.GATHERING]

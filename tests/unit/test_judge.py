@@ -80,7 +80,7 @@ def test_a_record_that_changes_nothing_leaves_the_very_memory_it_found() -> None
         assert judge([make_rule(percents=[80])], make_snapshot(usage, minute=1), document).document is document
 
 
-def test_a_new_period_arms_anew() -> None:
+def test_a_new_period_rearms() -> None:
     judgement = judge([make_rule(percents=[80])], make_snapshot(80, period=NEXT_PERIOD), after(make_snapshot(80), 80))
 
     assert thresholds(judgement) == ["usage_percentage:80"]

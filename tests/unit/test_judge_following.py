@@ -1,4 +1,4 @@
-"""The judgement of rules that look back, or tell the highest alone; `tests/property` holds it against an oracle."""
+"""The judgement of rules that look back, or emit the highest alone; `tests/property` holds it against an oracle."""
 
 import datetime as dt
 from typing import Any
@@ -44,16 +44,16 @@ def shown(settings: dict[str, Any], *seen: tuple[int, object]) -> list[tuple[str
         (REARM | RECOVERED, [(0, 50), (1, 60)], "already_fired", ""),
         # fired, reached, late: still only already fired
         (REARM | RECOVERED, [(5, 50), (1, 60)], "already_fired", ""),
-        # fired, not reached, nobody looks back: nothing changes, late or not
+        # fired, not reached, the rule does not look back: nothing changes, late or not
         ({}, [(0, 50), (1, 10)], "below", ""),
         ({}, [(5, 50), (1, 10)], "below", ""),
         (HIGHEST, [(0, 50), (1, 10)], "below", ""),
         # and so it stays silent when reached again
         ({}, [(0, 50), (1, 10), (2, 50)], "already_fired", ""),
         (HIGHEST, [(0, 50), (1, 10), (2, 50)], "already_fired", ""),
-        # fired, not reached, re-arm alone: becomes clear and tells nobody
+        # fired, not reached, re-arm alone: becomes clear, with no event
         (REARM, [(0, 50), (1, 10)], "below", ""),
-        # fired, not reached, recovered wanted: told, of the same episode
+        # fired, not reached, recovered wanted: it recovers, of the same episode
         (RECOVERED, [(0, 50), (1, 10)], "recovered", "recovered 1"),
         (REARM | RECOVERED, [(0, 50), (1, 10)], "recovered", "recovered 1"),
         # fired, not reached, older than what fired it
@@ -197,7 +197,7 @@ def test_a_new_period_begins_with_episode_one_and_no_record_is_late_in_it() -> N
     assert judgement.document.as_of == NOW + dt.timedelta(minutes=1)
 
 
-def test_what_recovers_at_once_is_told_most_advanced_first_after_what_fires() -> None:
+def test_recoveries_follow_what_fires_most_advanced_first() -> None:
     rule = make_rule(("balance_value", 10), ("balance_value", 20), ("usage_value", 80), percents=[60, 90], **RECOVERED)
     document = judge([rule], make_snapshot(95, balance=30), UNSEEN).document
 
@@ -212,7 +212,7 @@ def test_what_recovers_at_once_is_told_most_advanced_first_after_what_fires() ->
     ]
 
 
-def test_the_highest_of_each_kind_is_told_with_the_others_in_rising_order() -> None:
+def test_the_highest_of_each_kind_fires_naming_the_others_rising() -> None:
     rule = make_rule(
         ("balance_value", 10), ("usage_value", 70), ("balance_value", 20), percents=[100, 50, 80, 200], **HIGHEST
     )

@@ -98,8 +98,8 @@ async def test_each_broker_is_named_with_its_own_reason(closed_port: int) -> Non
     away = await met(Kafka(bootstrap=f"{at},no-such-host.invalid:9092"))
 
     assert isinstance(away, SourceUnavailable)
-    nobody, nowhere = str(away).removeprefix("Kafka: asking for topics: ").split("; ")
-    assert nobody == f"{at}: connection refused: nothing listens there"
+    closed, nowhere = str(away).removeprefix("Kafka: asking for topics: ").split("; ")
+    assert closed == f"{at}: connection refused: nothing listens there"
     assert nowhere.startswith("no-such-host.invalid:9092: the name cannot be resolved (")
 
 

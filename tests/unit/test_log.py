@@ -134,7 +134,7 @@ def test_a_secret_is_masked_wherever_it_stands(capsys: pytest.CaptureFixture[str
     assert "hush" not in line
 
 
-def test_a_failure_tells_where_and_of_which_class_and_not_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_logged_failure_has_place_and_class_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("info", "json")
 
     try:

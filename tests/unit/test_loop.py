@@ -117,7 +117,7 @@ async def test_a_server_that_goes_away_after_another_failure_is_said(caplog: pyt
     assert said == ["loop.failed", "loop.waiting", "loop.failed", "loop.resumed"]
 
 
-async def test_what_nobody_awaits_is_said_if_it_is_a_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unhandled_failure_is_logged_if_it_is_our_mistake(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL", "asyncio")
     caplog.set_level("ERROR", "tollbell")
     running = asyncio.get_running_loop()

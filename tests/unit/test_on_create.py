@@ -46,7 +46,7 @@ def shown(rule: Rule, *seen: tuple[int, object], document: Document = UNSEEN) ->
         # the first to arrive is the first sight, whenever it was calculated
         ({}, [(5, 10), (1, 50)], "first_crossing", "triggered 1"),
         ({}, [(5, 50), (1, 10)], "below", ""),
-        # with re-arm it is followed down, told nobody, and fires as episode 1 when it is reached again
+        # with re-arm it is followed down, with no event, and fires as episode 1 when it is reached again
         (REARM, [(0, 50), (1, 10)], "below", ""),
         (REARM, [(0, 50), (1, 10), (2, 50)], "rearmed", "triggered 1"),
         (REARM, [(0, 50), (1, 10), (2, 50), (3, 60)], "already_fired", ""),
@@ -58,13 +58,13 @@ def shown(rule: Rule, *seen: tuple[int, object], document: Document = UNSEEN) ->
         (REARM, [(5, 50), (5, 10)], "late", ""),
         (REARM, [(0, 50), (5, 10), (5, 50)], "late", ""),
         (REARM, [(0, 50), (5, 60), (3, 10)], "late", ""),
-        # what was never told has no recovery to tell; without re-arm it is not even followed
+        # what never fired makes no event as it recovers; without re-arm it is not even followed
         (RECOVERED, [(0, 50), (1, 10)], "below", ""),
         (RECOVERED, [(0, 50), (1, 10), (2, 50)], "ignored_on_create", ""),
         (RECOVERED, [(5, 50), (1, 10)], "below", ""),
         (REARM | RECOVERED, [(0, 50), (1, 10)], "below", ""),
         (REARM | RECOVERED, [(0, 50), (1, 10), (2, 9)], "below", ""),
-        # what was told in between has
+        # what fired in between does
         (REARM | RECOVERED, [(0, 50), (1, 10), (2, 50), (3, 10)], "recovered", "recovered 1"),
         # the most advanced alone: what is ignored is no part of it
         ({"emit": "highest"}, [(0, 50)], "ignored_on_create", ""),
@@ -76,7 +76,7 @@ def test_each_transition(settings: dict[str, Any], seen: list[tuple[int, object]
     assert story[-1] == (reason, event)
 
 
-def test_what_is_ignored_is_remembered_as_never_told() -> None:
+def test_an_ignored_threshold_is_remembered_as_not_notified() -> None:
     rule = ignoring_rule(50)
 
     _, document = shown(rule, (0, 60))
@@ -218,12 +218,12 @@ FIFTY, EIGHTY = "usage_percentage:50", "usage_percentage:80"
         (spec("80.0", "5E+1"), spec(50, 80), {FIFTY: OLD, EIGHTY: OLD}, {FIFTY: OLD, EIGHTY: OLD}),
         # taken away
         (spec(80), spec(50, 80), {FIFTY: OLD, EIGHTY: OLD}, {EIGHTY: OLD}),
-        # put back: it comes anew
+        # put back: it is new again
         (spec(50, 80), spec(80), {EIGHTY: OLD}, {FIFTY: NEW, EIGHTY: OLD}),
-        # made to evaluate, and told to ignore later: what it had has nothing to ignore
+        # made with `evaluate`, set to `ignore` later: what it had has nothing to ignore
         (spec(50), spec(50, on_create="evaluate"), {}, {}),
         (spec(50, 80), spec(50, on_create="evaluate"), {}, {EIGHTY: NEW}),
-        # told to evaluate
+        # set to `evaluate`
         (spec(50, on_create="evaluate"), None, {}, {}),
         (spec(50, on_create="evaluate"), spec(50), {FIFTY: OLD}, {}),
         # of another type, before or after

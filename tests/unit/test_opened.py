@@ -42,7 +42,7 @@ def test_the_same_ciphertexts_are_opened_once() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_a_channel_has_now_is_opened_anew(change: dict[str, object]) -> None:
+def test_a_changed_channel_is_opened_again(change: dict[str, object]) -> None:
     channels, one = OpenedChannels(CIPHER), delivery()
     before, changed = channels.of(one), replace(one, **change)
 

@@ -63,7 +63,7 @@ def test_the_value_is_repeated_with_every_digit_that_came() -> None:
         ('{"usage": 5, "hasAccess": true}', {"usage": 5, "hasAccess": True}),
         ('{"usage": 5, "hasAccess": null}', {"usage": 5, "hasAccess": False}),
         ("{}", {"hasAccess": False}),
-        # what is not known stays out, and so does what nobody knows
+        # what is not known stays out, and so do unknown members
         ('{"balance": null, "config": "x"}', {"hasAccess": False}),
     ],
 )

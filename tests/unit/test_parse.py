@@ -62,7 +62,7 @@ def test_no_more_than_what_is_required_is_required() -> None:
         native_record('"80"', '"100.00"'),
         native_record('"-1.5E+3"'),
         native_record("-0"),
-        # strings beside the amounts are nobody's business
+        # strings next to the amounts are not checked
         value('{"usage": "80", "note": "NaN"}'),
         # long numbers and exponents in texts
         extra(json.dumps("9" * 5_000)),

@@ -125,7 +125,7 @@ CANARY = "hush-hush"
         (native_invoice(total="9" * 39), "invalid", "data.invoice.total: has more than 38 significant digits"),
         (native_invoice(total="1e39"), "invalid", "data.invoice.total: has more than 38 significant digits"),
         (native_invoice(total="1e99999999999999999999"), "invalid", "data.invoice.total: invalid decimal string"),
-        # where nobody looks at it, but the payload would repeat it
+        # in a member that is not read, but the payload would repeat it
         (native_invoice(color="@").replace(b'"@"', b"9" * 5_000), "invalid", "holds a number too large to be read"),
         (
             native_invoice(details={"a": "@"}).replace(b'"@"', b"9" * 5_000),
@@ -195,7 +195,7 @@ def test_the_last_moment_that_is_not_the_future_is_taken() -> None:
     assert invoice(native_envelope(time="2026-11-22T10:20:30Z")).at == LATEST
 
 
-def test_an_invoice_may_have_what_nobody_knows() -> None:
+def test_an_invoice_may_have_unknown_members() -> None:
     assert invoice(native_invoice(color="red", data={"more": [1]})).state == "draft.created"
 
 
@@ -221,7 +221,7 @@ def test_openmeters_created_invoice_is_understood(mode: str) -> None:
     [
         (..., "draft.created"),
         ({"invoice": {"status": "issued"}}, "issued"),
-        # the old one is not always told
+        # the old one is not always given
         (None, None),
         ({}, None),
         ({"invoice": None}, None),

@@ -36,7 +36,7 @@ def test_openmeter_amounts_are_judged_rounded() -> None:
     assert level(found) == (100, 100, 0)
 
 
-def test_an_allowance_that_openmeter_does_not_tell_stays_unknown() -> None:
+def test_an_allowance_that_openmeter_leaves_out_stays_unknown() -> None:
     found = snapshot(openmeter_record('{"usage": 8100, "balance": 1900, "overage": 0, "hasAccess": true}'))
 
     assert level(found) == (8100, None, 1900)

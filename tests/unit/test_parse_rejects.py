@@ -110,7 +110,7 @@ from tests.support.parsing import (
         (native_record(80, "9" * 39), "invalid", "data.value.allowance: has more than 38 significant digits"),
         (native_record("-0." + "1" * 39), "invalid", "data.value.usage: has more than 38 significant digits"),
         (native_record('"1e99999999999999999999"'), "invalid", "data.value.usage: invalid decimal string"),
-        # … also where nobody looks at them, but the payload would repeat them
+        # … also in members that are not read, but the payload would repeat them
         (extra("9" * 5_000), "invalid", "holds a number too large to be read"),
         (extra("1e99999999999999999999"), "invalid", "holds a number too large to be read"),
         (extra("1E+99999999999999999999"), "invalid", "holds a number too large to be read"),

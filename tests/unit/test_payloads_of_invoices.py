@@ -75,12 +75,12 @@ def test_every_part_of_an_identity_makes_another_event() -> None:
 
 
 def test_identities_are_32_bytes_and_stay_what_they_are() -> None:
-    # Written to databases: another value would tell of every invoice again.
+    # Written to databases: another value would make every invoice fire again.
     assert identity(created()).hex() == "270243e629910fbac19bcb22868f6a2823854cdd0890d378f998b56ddbd86b08"
     assert identity(updated()).hex() == "a50b3030854551bd79db17f5b679fceefb34a46262b9f067d51400f4ef64483d"
 
 
-def test_nothing_must_be_told_before_an_invoice() -> None:
+def test_no_event_must_precede_that_of_an_invoice() -> None:
     assert preceding(created()) is None
     assert preceding(updated()) is None
 

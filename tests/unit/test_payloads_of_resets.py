@@ -34,7 +34,7 @@ def reset(rule: str = "rule-1", start: dt.datetime = PERIOD[0], **snapshot: Any)
 
 
 SAME = [
-    # whichever kind, and whoever says when
+    # of either kind, at any time of reset
     replace(reset(), reason=Reason.RESET_AUTOMATIC, at=NOW),
     # whatever shows it: another record, the clock
     reset(minute=5, reset_at=NOW),
@@ -65,11 +65,11 @@ def test_every_part_of_an_identity_makes_another_reset() -> None:
 
 
 def test_an_identity_is_32_bytes_and_stays_what_it_is() -> None:
-    # Written to databases: another value would tell of every reset again.
+    # Written to databases: another value would make every reset fire again.
     assert identity(reset()).hex() == "443b95f1ff56db667f75dd765479b24e20eed57d512e6145b8bc371a8fa30682"
 
 
-def test_nothing_must_be_told_before_a_reset() -> None:
+def test_no_event_must_precede_that_of_a_reset() -> None:
     assert preceding(reset()) is None
 
 

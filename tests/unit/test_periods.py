@@ -126,7 +126,7 @@ MOVED = after(shown(10, NOW), shown(90, MOVED_AT, START - DAY, START + 20 * DAY 
     [
         (shown(95, MOVED_AT, START - DAY), True),
         (shown(95, MOVED_AT - INSTANT, START - DAY), False),
-        # whoever shows the start that counts is of it, whenever calculated
+        # a record that shows the start that counts is of it, whenever calculated
         (shown(95, MOVED_AT - INSTANT, MOVED_AT), True),
         (shown(95, MOVED_AT + MINUTE, START), False),
     ],
@@ -242,10 +242,10 @@ def test_a_recovery_by_the_level_says_so_and_a_crossing_has_no_cause() -> None:
 SILENT = {
     "it has recovered": (ALARM, after(shown(100, NOW), shown(10, NOW + MINUTE))),
     "nothing fired": (ALARM, KNOWN),
-    "the rule tells of no recovery": (make_rule(percents=[80, 100], rule_id="alarm"), FIRED),
+    "the rule notifies of no recovery": (make_rule(percents=[80, 100], rule_id="alarm"), FIRED),
     "the threshold was taken away": (make_rule(percents=[90], rule_id="alarm", **RECOVERED), FIRED),  # type: ignore[arg-type]
     "another rule": (make_rule(percents=[80], rule_id="other", **RECOVERED), FIRED),  # type: ignore[arg-type]
-    "it was told by another event": (
+    "another event named it": (
         ALARM,
         replace(
             FIRED,

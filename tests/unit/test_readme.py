@@ -330,13 +330,13 @@ def test_the_transcript_of_the_demo_is_of_its_story() -> None:
     [transcript] = re.findall(r"^<!-- demo transcript: begin -->\n(.*?)<!-- demo transcript: end -->", README, BLOCK)
     steps = list(story.steps())
     counts, access = expected_counts(steps), expected_access(steps)
-    told = {f"{number}. {act.title}\n   {act.shows}\n" for number, act in enumerate(story.ACTS, 1)}
+    shown = {f"{number}. {act.title}\n   {act.shows}\n" for number, act in enumerate(story.ACTS, 1)}
 
     acts = re.findall(r"^\d+\. .*\n   .*\n", transcript, re.MULTILINE)
     summary = dict(re.findall(r"^   ([a-z ]+?)  +(.*)$", transcript.partition("All as expected.")[2], re.MULTILINE))
 
     assert len(acts) > 1
-    assert set(acts) <= told
+    assert set(acts) <= shown
     assert [int(summary[name].split()[0]) for name in ("records", "events", "deliveries", "retries")] == [
         counts.records,
         counts.events,

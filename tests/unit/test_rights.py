@@ -19,7 +19,7 @@ class Old:
 
 
 class Wrong(Old):
-    """Answers what nobody has foreseen."""
+    """Answers with something unforeseen."""
 
     async def _send_request(self, _request: Any, _node: int | None = None) -> Any:
         class Answer:

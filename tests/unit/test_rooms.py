@@ -18,7 +18,7 @@ async def _in_time() -> AsyncIterator[None]:
 
 
 class Holder:
-    """Asks for room, and holds it until it is told to go."""
+    """Asks for room, and holds it until `go` is called."""
 
     def __init__(self, room: contextlib.AbstractAsyncContextManager[None]) -> None:
         self.has_it = False

@@ -1,4 +1,4 @@
-"""A sample of what a rule tells is the reference product's model, and reaches what it says it reached."""
+"""A sample of a rule's webhook is the reference product's model, and reaches what it says it reached."""
 
 import datetime as dt
 import json

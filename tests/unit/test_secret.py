@@ -1,4 +1,4 @@
-"""A secret is seen by nobody who does not ask for it."""
+"""A secret is shown only where it is revealed on purpose."""
 
 import copy
 import json

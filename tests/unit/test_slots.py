@@ -1,4 +1,4 @@
-"""Who may start how many requests: shared evenly, and nobody slow or busy takes it all."""
+"""Who may start how many requests: shared evenly, and no slow or busy channel takes them all."""
 
 from collections import Counter
 
@@ -37,7 +37,7 @@ def test_with_more_channels_than_room_the_first_ones_get_one_each() -> None:
 
 
 @pytest.mark.parametrize("busy", [16, 17])
-def test_without_room_nobody_starts(busy: int) -> None:
+def test_without_room_no_request_starts(busy: int) -> None:
     assert allot(due("a"), {"b": busy}, [], LIMITS, {}) == {}
 
 

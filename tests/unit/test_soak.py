@@ -22,7 +22,7 @@ MINUTES = [float(n) for n in range(60)]
     ],
     ids=["flat", "warms up", "peaks", "leaks", "leaks ever faster", "jumps late"],
 )
-def test_what_keeps_growing_is_told_from_what_warms_up(of: Callable[[float], float], is_held: bool) -> None:
+def test_a_leak_is_distinguished_from_warming_up(of: Callable[[float], float], is_held: bool) -> None:
     medians = quarters([(minute, of(minute)) for minute in MINUTES], 0, 60)
 
     assert medians is not None

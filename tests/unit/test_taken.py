@@ -118,7 +118,7 @@ def test_neither_has_one_with_a_rate_or_a_probe() -> None:
     assert one.allot(due("a", most=3)) == Allotted({"a": 3}, {})
 
 
-def test_while_somebody_waits_for_a_slot_turns_are_ahead_of_those_that_work() -> None:
+def test_prefetch_is_for_working_channels_while_one_waits() -> None:
     one = taken(total=4)
     one.see(ended("a"))
     claim(one, due("a"), most=4)
@@ -130,7 +130,7 @@ def test_while_somebody_waits_for_a_slot_turns_are_ahead_of_those_that_work() ->
     assert one.allot([*due("a"), *due("b", most=3)]) == Allotted({}, {})
 
 
-def test_then_a_slot_is_whose_turn_it_is_whoever_lets_go_of_it() -> None:
+def test_a_freed_slot_goes_to_the_channel_whose_turn_it_is() -> None:
     one = full("b", "c")
 
     following, wanted = [], []
@@ -142,7 +142,7 @@ def test_then_a_slot_is_whose_turn_it_is_whoever_lets_go_of_it() -> None:
     assert wanted == [False, True, True, True]
 
 
-def test_what_is_ahead_goes_when_nobody_waits_any_more() -> None:
+def test_prefetched_deliveries_start_once_no_channel_waits() -> None:
     one = full("b", "c")
     assert claim(one, []) == []
 
@@ -155,7 +155,7 @@ def test_what_is_ahead_goes_when_nobody_waits_any_more() -> None:
     assert [leased.delivery.channel_id for leased in claim(promised, [])] == ["b", "b"]
 
 
-def test_of_nobody_more_than_may_be_in_flight() -> None:
+def test_no_channel_has_more_than_may_be_in_flight() -> None:
     one = taken(total=4)
     claim(one, due("a"), most=3)
     claim(one, due("b"), most=1)
@@ -299,7 +299,7 @@ def test_more_is_wanted_of_who_has_more_when_little_is_ahead() -> None:
     assert wanted == [False, True, True, True]
 
 
-def test_more_is_wanted_of_nobody_who_gave_less_than_was_asked() -> None:
+def test_no_more_is_wanted_of_a_channel_that_gave_too_few() -> None:
     one = taken()
     claim(one, due("a"), most=3)
 

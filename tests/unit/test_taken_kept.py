@@ -1,4 +1,4 @@
-"""ReservedSlots kept for what is about to be made: as if it were in flight, and nobody else's share."""
+"""ReservedSlots kept for what is about to be made: as if it were in flight, and out of no other channel's share."""
 
 import random
 from collections import Counter
@@ -25,9 +25,7 @@ def test_slots_are_kept_for_what_is_about_to_be_made_as_if_it_were_in_flight() -
 
 
 @pytest.mark.parametrize(("total", "some"), [(20, 1), (64, 8)])
-def test_nobody_has_more_than_may_be_in_flight_though_slots_are_kept_while_others_are_claimed(
-    total: int, some: int
-) -> None:
+def test_slots_kept_during_a_claim_exceed_no_limit_in_flight(total: int, some: int) -> None:
     names, order = [f"c{n}" for n in range(9)], random.Random(11)
     one, in_flight, kept, most_kept = taken(total=total), Counter[str](), Counter[str](), 0
 

@@ -19,7 +19,7 @@ def made(tree: object) -> Template:
     return template
 
 
-def test_values_are_counted_anew_in_each_text_for_to_compare_them_costs_no_fuel() -> None:
+def test_values_count_in_each_text_as_comparing_costs_no_fuel() -> None:
     event = with_members(EVENT, {"customer.name": "é" * 30_000})
     one = {"when": "data.customer.name == data.customer.name", "value": 1}
 

@@ -23,7 +23,7 @@ async def test_what_has_a_template_is_done_in_another_thread_and_what_has_none_a
     assert await trials.run(PLAIN, threading.get_ident) == threading.get_ident()
 
 
-async def test_one_is_tried_at_a_time_and_who_waits_too_long_is_told_so() -> None:
+async def test_one_trial_runs_at_a_time_and_a_late_one_is_refused() -> None:
     trials, release, began = Trials(patience=0.05), threading.Event(), threading.Event()
 
     def held() -> None:

@@ -117,7 +117,7 @@ def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, wr
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        # a field that nobody reads, in every place
+        # an unknown field, in every place
         ("colour: red\n", "line 1: colour: there is no such field"),
         (CHANNEL + "    colour: hush\n", "line 6: channels[0].colour: there is no such field"),
         (CHANNEL + RULE + "        unit: hush\n", "line 15: rules[0].thresholds[1].unit: there is no such field"),
@@ -164,7 +164,7 @@ def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, wr
         ("a: [hush\n", "line 2: invalid YAML: expected ',' or ']'"),
         ("a: 'hush\n", "line 2: invalid YAML: found unexpected end of stream"),
         ("a: 1\n---\nb: hush\n", "line 2: invalid YAML: but found another document"),
-        # what stands behind these signs may be a secret that somebody did not quote
+        # what follows these signs may be a secret that was not quoted
         ("a: *hush\n", "line 1: invalid YAML: found undefined alias"),
         ("a: &hush 1\nb: &hush 2\n", "line 2: invalid YAML: second occurrence"),
         ("a: !hush!hush b\n", "line 1: invalid YAML: found undefined tag handle"),
