@@ -336,6 +336,8 @@ class Dispatch:
         except (StoreFailed, DataRefused) as exc:
             self._claims.hold(delivery.channel_id, exc, named_channel(delivery))
             return None
+        except asyncio.CancelledError:  # the drain's deadline, which cancels once: nothing was sent
+            return None
         if prepared is None:
             self._claims.rest(delivery.channel_id, NO_BODY)
         return prepared

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from consumer import clock
 
-COSTLY: Final = 0.005  # seconds; a body of a template as people write it takes a tenth of that
+COSTLY: Final = 0.005  # seconds; bodies of the recipes take 0.03 to 0.12 ms
 SHARE: Final = 4  # bodies that are costly take one part in so many of the time
 MOST_WAITING: Final = 32  # at once, shared by the costly formats: each holds a slot, which another channel may need
 MOST_KNOWN: Final = 256  # costly formats

@@ -26,6 +26,7 @@ END_WAITING = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE wait_event_type = 'Lock' AND datname = current_database()
 """
+COSTLY = {"format": "template", "template": ["{{ ('Σ' * 1500)|lower|length }}"] * 200}  # 15 ms
 FAILING = """
     CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.event_id = '%s' THEN RAISE EXCEPTION 'no'; END IF;
@@ -191,9 +192,8 @@ async def test_bodies_that_take_long_to_make_leave_most_of_the_time_to_other_cha
 ) -> None:
     count = 40
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
-    costly = {"format": "template", "template": ["{{ ('Σ' * 1500)|lower|length }}"] * 200}  # 15 ms
     good = hook(receiver, url=receiver.url("/good"))
-    await stored.configure({"costly": hook(receiver, url=receiver.url("/costly"), **costly), "good": good})
+    await stored.configure({"costly": hook(receiver, url=receiver.url("/costly"), **COSTLY), "good": good})
     async with await deliverer(deployment) as replica:
         await replica.logged("role.ready", role="deliver")
         await stored.events(count)
@@ -204,3 +204,18 @@ async def test_bodies_that_take_long_to_make_leave_most_of_the_time_to_other_cha
 
     assert meanwhile < count / 4
     assert len(receiver.at("/costly")) == count
+
+
+async def test_what_waits_for_its_body_when_a_replica_stops_is_handed_back(
+    deploy: MakeDeployment, stored: Store, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DRAIN_TIMEOUT="100ms")
+    await stored.configure({"costly": hook(receiver, **COSTLY)})
+    await stored.events(60)
+    async with await deliverer(deployment) as replica:
+        await receiver.wait_for(2)
+
+        assert await replica.terminate() == 0
+
+    assert await stored.one("SELECT count(*) FROM delivery WHERE token IS NOT NULL") == 0
+    assert await stored.one("SELECT count(*) FROM attempt WHERE outcome = 'interrupted'") <= 1, "the one being sent"
