@@ -154,7 +154,7 @@ async def test_while_postgres_is_away_the_service_waits_says_so_and_goes_on_by_i
 
 async def test_a_start_waits_for_servers_that_are_away_and_sigterm_ends_it(deploy: MakeDeployment) -> None:
     deployment = await deploy()
-    nowhere = {"TOLLBELL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    nowhere = {"TOLLBELL_DATABASE_URL": "postgresql://x@127.0.0.1:1/none"}
     async with await deployment.replica(**nowhere) as replica:
         await replica.logged("app.waiting", name="postgres")
 

@@ -119,30 +119,30 @@ async def waiting(deployment: Deployment, check: str, **changed: str) -> str:
 
 
 @pytest.fixture
-def nobody() -> str:
+def unused() -> str:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{closed.getsockname()[1]}"
 
 
-async def test_a_server_that_may_come_is_waited_for_and_readyz_says_why(deploy: MakeDeployment, nobody: str) -> None:
+async def test_a_server_that_may_come_is_waited_for_and_readyz_says_why(deploy: MakeDeployment, unused: str) -> None:
     deployment = await deploy()
     # (the check, what is set, what is said)
     cases = [
         (
             "postgres",
-            {"TOLLBELL_DATABASE_URL": f"postgresql://me@{nobody}/x"},
-            f"Postgres: {nobody}: connection refused",
+            {"TOLLBELL_DATABASE_URL": f"postgresql://me@{unused}/x"},
+            f"Postgres: {unused}: connection refused",
         ),
         (
             "postgres",
-            {"TOLLBELL_DATABASE_URL": f"postgresql://me@no-such.invalid,{nobody}/x"},
+            {"TOLLBELL_DATABASE_URL": f"postgresql://me@no-such.invalid,{unused}/x"},
             "Postgres: no-such.invalid:5432: the name cannot be resolved (",
         ),
         (
             "kafka",
-            {"TOLLBELL_KAFKA_BOOTSTRAP_SERVERS": nobody},
-            f"Kafka: asking for topics: {nobody}: connection refused",
+            {"TOLLBELL_KAFKA_BOOTSTRAP_SERVERS": unused},
+            f"Kafka: asking for topics: {unused}: connection refused",
         ),
         (
             "kafka",
@@ -207,8 +207,8 @@ async def test_a_server_that_becomes_read_only_is_not_ready_and_its_connections_
     await database.close()
 
 
-async def test_another_host_of_the_url_is_tried(migrated: str, nobody: str) -> None:
-    database = await Database.connect(migrated.replace("@", f"@{nobody},", 1), size=1)
+async def test_another_host_of_the_url_is_tried(migrated: str, unused: str) -> None:
+    database = await Database.connect(migrated.replace("@", f"@{unused},", 1), size=1)
 
     assert await database.now()
     await database.close()

@@ -64,20 +64,20 @@ async def test_servers_that_are_away_are_said_and_only_what_a_role_needs_is_look
     deployment = await deploy(TOLLBELL_LOG_LEVEL="info")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        nobody = f"127.0.0.1:{closed.getsockname()[1]}"
+        unused = f"127.0.0.1:{closed.getsockname()[1]}"
         away = await deployment.tollbell(
-            "check", TOLLBELL_DATABASE_URL=f"postgresql://x@{nobody}/x", TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=nobody
+            "check", TOLLBELL_DATABASE_URL=f"postgresql://x@{unused}/x", TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=unused
         )
-        serving = await deployment.tollbell("check", "--only", "serve", TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=nobody)
+        serving = await deployment.tollbell("check", "--only", "serve", TOLLBELL_KAFKA_BOOTSTRAP_SERVERS=unused)
     empty = await deployment.tollbell("check", TOLLBELL_DATABASE_URL=database.rpartition("/")[0] + "/postgres")
     unset = await deployment.tollbell("check", TOLLBELL_ENCRYPTION_KEYS_FILE="/no/such/file")
 
     assert (away.status, away.err) == (1, "tollbell: not ready to run: postgres, kafka\n")
     assert away.out.splitlines() == [
         "ok    port: 127.0.0.1:0 is free",
-        f"FAIL  postgres: Postgres: {nobody}: connection refused: nothing listens there",
+        f"FAIL  postgres: Postgres: {unused}: connection refused: nothing listens there",
         "ok    receivers: certificates are verified by the authorities of the system",
-        f"FAIL  kafka: Kafka: asking for topics: {nobody}: connection refused: nothing listens there",
+        f"FAIL  kafka: Kafka: asking for topics: {unused}: connection refused: nothing listens there",
     ]
     assert (serving.status, serving.err) == (0, "")
     assert "kafka" not in serving.out

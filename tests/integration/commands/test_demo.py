@@ -22,7 +22,7 @@ WIDTH = 100
 
 
 @pytest.mark.real_kafka
-async def test_the_demo_ends_as_told_on_given_servers_and_may_be_repeated_there(
+async def test_the_demo_ends_as_expected_and_again_on_given_servers(
     kafka: Broker, database: str, tmp_path: Path
 ) -> None:
     given = ["--kafka", kafka.bootstrap, "--postgres", database]

@@ -88,7 +88,7 @@ async def test_access_is_cut_off_at_100_percent_and_not_before(receiver: Receive
     assert receiver.cut_off == {"acme"}
 
 
-async def test_a_reset_gives_access_back_to_whoever_was_cut_off(receiver: Receiver) -> None:
+async def test_a_reset_gives_a_cut_off_customer_access_again(receiver: Receiver) -> None:
     await post(receiver, body("e-1", 100))
 
     assert await post(receiver, reset_body("e-2"), webhook_id="e-2") == 200

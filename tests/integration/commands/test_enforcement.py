@@ -50,17 +50,17 @@ class Watched(Refusals):
 
     async def cut_off(self, place: Place, until: dt.datetime | None) -> None:
         await super().cut_off(place, until)
-        await self._tell()
+        await self._notify()
 
     async def give_back(self, place: Place) -> None:
         await super().give_back(place)
-        await self._tell()
+        await self._notify()
 
     async def says(self, place: Place, *, is_cut_off: bool) -> None:
         async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: (place in self) is is_cut_off)
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 

@@ -121,7 +121,7 @@ async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) 
         ({}, True),
         # not over yet
         ({"period_to": "now() + interval '1 hour'"}, False),
-        # shown when it was over: an old topic read anew
+        # shown when it was over: an old topic read again
         ({"shown_at": "period_to"}, False),
         # … but a threshold has fired in it, and long enough ago
         ({"shown_at": "period_to", "fired_at": "now() - interval '1 second'"}, True),

@@ -26,6 +26,6 @@ async def test_what_a_float_makes_of_the_whole_fires_and_what_is_exactly_less_do
         await receiver.wait_for(2, timeout=30)
         assert await replica.terminate() == 0
 
-    told = [verify(request)["data"] for request in receiver.requests]
-    usages = {one["entitlement"]["id"]: one["value"]["usage"] for one in told}  # as they came
+    events = [verify(request)["data"] for request in receiver.requests]
+    usages = {one["entitlement"]["id"]: one["value"]["usage"] for one in events}  # as they came
     assert usages == {OPENMETER_ENTITLEMENT["id"]: Decimal("0.7999999999999999"), "whole": 10**30}

@@ -1,4 +1,4 @@
-"""The running service tells what the oracle tells, whatever happens to its replicas: nothing lost, nothing twice.
+"""The running service makes the oracle's events, whatever happens to its replicas: nothing lost, nothing twice.
 
 All four rule types, several namespaces, records spread over three topics, one in five of them twice, late ones among
 them. Every record of an entitlement or invoice is in one partition, so the order in which it arrives is known.
@@ -44,7 +44,7 @@ async def stage(
 
 
 def check(stage: Stage, rows: Sequence[asyncpg.Record]) -> None:
-    """Compare what is in the database, and what the receiver got, with what the oracle tells."""
+    """Compare what is in the database, and what the receiver got, with what the oracle expects."""
     ledger = stage.ledger(rows)
     assert ledger.wrong() == {}
     assert ledger.made > 10 * EXAMPLES  # enough of them to mean something

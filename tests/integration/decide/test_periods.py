@@ -48,25 +48,25 @@ class Sent(NamedTuple):
     value: dict[str, object] | None = None
 
 
-class Told(NamedTuple):
+class Event(NamedTuple):
     """An event: what happened, and the start of the period of which it did."""
 
     what: str
     start: float = DAY_AGO
 
 
-def fired(start: float = DAY_AGO) -> list[Told]:
-    return [Told("80 triggered", start), Told("100 triggered", start)]
+def fired(start: float = DAY_AGO) -> list[Event]:
+    return [Event("80 triggered", start), Event("100 triggered", start)]
 
 
-def closed(start: float = DAY_AGO) -> list[Told]:
-    return [Told("100 recovered period_end", start), Told("80 recovered period_end", start)]
+def closed(start: float = DAY_AGO) -> list[Event]:
+    return [Event("100 recovered period_end", start), Event("80 recovered period_end", start)]
 
 
-EIGHTY, EIGHTY_CLOSED = Told("80 triggered"), Told("80 recovered period_end")
-BY_CLOCK = Told("reset automatic", END)
+EIGHTY, EIGHTY_CLOSED = Event("80 triggered"), Event("80 recovered period_end")
+BY_CLOCK = Event("reset automatic", END)
 # What it is, what is sent, what is sent after the end, and the events.
-TABLE: dict[str, tuple[Sequence[Sent], Sequence[Sent], Sequence[Told]]] = {
+TABLE: dict[str, tuple[Sequence[Sent], Sequence[Sent], Sequence[Event]]] = {
     "a late record with the old end makes no reset at it": (
         [Sent(10, -10, end=END), Sent(10, -5), Sent(10, -8, end=END)],
         [Sent(100, LATER)],
@@ -100,13 +100,13 @@ TABLE: dict[str, tuple[Sequence[Sent], Sequence[Sent], Sequence[Told]]] = {
     "first seen after its end, what has fired is reset": (
         [Sent(85, -3, end=-1), Sent(100, -2, end=-1)],
         [],
-        [*fired(), *closed(), Told("reset automatic", -1)],
+        [*fired(), *closed(), Event("reset automatic", -1)],
     ),
     "first seen after its end, what has not fired is not": ([Sent(10, -2, end=-1)], [], []),
     "shortened after 100 % it is reset": (
         [Sent(100, -10), Sent(100, -5, end=-1)],
         [],
-        [*fired(), *closed(), Told("reset automatic", -1)],
+        [*fired(), *closed(), Event("reset automatic", -1)],
     ),
     "a period that goes on after its end fires again": (
         [Sent(100, -10, end=END)],
@@ -116,12 +116,12 @@ TABLE: dict[str, tuple[Sequence[Sent], Sequence[Sent], Sequence[Told]]] = {
     "a period that goes on without end does so too": (
         [Sent(85, -10, end=END)],
         [Sent(85, LATER, end=None)],
-        [EIGHTY, EIGHTY_CLOSED, BY_CLOCK, Told("80 triggered", END)],
+        [EIGHTY, EIGHTY_CLOSED, BY_CLOCK, Event("80 triggered", END)],
     ),
-    "the period that begins at that end was told of": (
+    "the period that begins at that end has fired": (
         [Sent(10, -10, end=END)],
         [Sent(85, LATER, start=END)],
-        [BY_CLOCK, Told("80 triggered", END)],
+        [BY_CLOCK, Event("80 triggered", END)],
     ),
     "a record of the ended period makes nothing": (
         [Sent(10, -10, end=END)],
@@ -131,46 +131,46 @@ TABLE: dict[str, tuple[Sequence[Sent], Sequence[Sent], Sequence[Told]]] = {
     "a manual reset come late is a period of its own": (
         [Sent(10, -10, end=END)],
         [Sent(0, -5, start=-5, kind="reset")],
-        [BY_CLOCK, Told("reset manual", -5)],
+        [BY_CLOCK, Event("reset manual", -5)],
     ),
     "what fires in one whose end was reset at is reset once more": (
         [Sent(10, -10, end=END)],
         [Sent(0, -5, start=-5, end=END, kind="reset"), Sent(100, -4, start=-5, end=END)],
-        [BY_CLOCK, Told("reset manual", -5), *fired(-5), *closed(-5), BY_CLOCK],
+        [BY_CLOCK, Event("reset manual", -5), *fired(-5), *closed(-5), BY_CLOCK],
     ),
     "an anchor that moves back begins a period when that is known": (
         [Sent(85, -10, start=-20), Sent(85, -5)],
         [],
         [
-            *[Told("80 triggered", -20), Told("80 recovered period_end", -20)],
-            *[Told("reset manual", -5), Told("80 triggered", -5)],
+            *[Event("80 triggered", -20), Event("80 recovered period_end", -20)],
+            *[Event("reset manual", -5), Event("80 triggered", -5)],
         ],
     ),
     "a late record of an earlier period is no such anchor": ([Sent(10, -10, start=-20), Sent(100, -9.95)], [], []),
     "a later period closes the alarms of the one before": (
         [Sent(85, -10, end=-6), Sent(10, -5, start=-6)],
         [],
-        [EIGHTY, EIGHTY_CLOSED, Told("reset automatic", -6)],
+        [EIGHTY, EIGHTY_CLOSED, Event("reset automatic", -6)],
     ),
     "so does a manual reset": (
         [Sent(85, -10), Sent(0, -5, start=-5, kind="reset")],
         [],
-        [EIGHTY, EIGHTY_CLOSED, Told("reset manual", -5)],
+        [EIGHTY, EIGHTY_CLOSED, Event("reset manual", -5)],
     ),
     "what has recovered is closed once": (
         [Sent(85, -10, end=-6), Sent(10, -8, end=-6), Sent(10, -5, start=-6)],
         [],
-        [EIGHTY, Told("80 recovered level"), Told("reset automatic", -6)],
+        [EIGHTY, Event("80 recovered level"), Event("reset automatic", -6)],
     ),
     "several missed periods are one reset": (
         [Sent(10, -100, start=-120, end=-96), Sent(10, -5)],
         [],
-        [Told("reset automatic", DAY_AGO)],
+        [Event("reset automatic", DAY_AGO)],
     ),
     "a period without end ends by the next one": (
         [Sent(100, -10, end=None), Sent(10, -5, start=-6, end=None)],
         [],
-        [*fired(), *closed(), Told("reset manual", -6)],
+        [*fired(), *closed(), Event("reset manual", -6)],
     ),
     "a top-up is judged": (
         [Sent(90, -10, value={"usage": 90, "allowance": 100, "balance": 50})],
@@ -201,7 +201,7 @@ def record(name: str, sent: Sent, now: dt.datetime) -> bytes:
     ).encode()
 
 
-def told(payload: bytes, now: dt.datetime) -> Told:
+def event_of(payload: bytes, now: dt.datetime) -> Event:
     data: dict[str, Any] = json.loads(payload)["data"]
     if "reset" in data:
         what, start = f"reset {data['reset']['kind']}", json.loads(payload)["timestamp"]
@@ -209,7 +209,7 @@ def told(payload: bytes, now: dt.datetime) -> Told:
         words = (f"{data['threshold']['value']}", data["action"], data["crossing"].get("cause", ""))
         what, start = " ".join(words).strip(), data["entitlement"]["currentUsagePeriod"]["from"]
     hours = (times.parse(start) - now) / dt.timedelta(hours=1)
-    return Told(what, next(one for one in (END, *range(DAY_AGO, 0)) if abs(one - hours) < 1 / 3600))
+    return Event(what, next(one for one in (END, *range(DAY_AGO, 0)) if abs(one - hours) < 1 / 3600))
 
 
 async def test_sequences_of_records_and_the_clock_make_these_events(
@@ -246,8 +246,8 @@ async def test_sequences_of_records_and_the_clock_make_these_events(
             await produce(topic, *before, *after)
         await replica.reaches("tollbell_records_total", 3 * len([*before, *after]))
 
-        found = defaultdict[str, list[Told]](list)
+        found = defaultdict[str, list[Event]](list)
         for row in await connection.fetch("SELECT entitlement_id, payload FROM event ORDER BY id"):
-            found[row["entitlement_id"]].append(told(row["payload"], now))
+            found[row["entitlement_id"]].append(event_of(row["payload"], now))
         await connection.close()
     assert {name: found[key] for name, key in KEYS.items()} == expected

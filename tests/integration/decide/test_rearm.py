@@ -27,8 +27,8 @@ async def test_a_recovery_waits_for_its_triggered_and_the_next_episode_for_the_r
         records = [native_record(usage, calculated_at=minute(n)) for n, usage in enumerate(usages)]
         await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], *records, *records)
 
-        told = [verify(request)["data"] for request in await receiver.wait_for(6, timeout=30)]
-        assert [(one["action"], one["crossing"]["episode"]) for one in told] == [
+        events = [verify(request)["data"] for request in await receiver.wait_for(6, timeout=30)]
+        assert [(one["action"], one["crossing"]["episode"]) for one in events] == [
             ("triggered", 1),
             ("triggered", 1),  # the retry
             ("recovered", 1),
@@ -53,11 +53,11 @@ async def test_a_recovery_is_sent_though_its_triggered_has_failed_for_good(
         records = [native_record(usage, calculated_at=minute(n)) for n, usage in enumerate([90, 20])]
         await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], *records)
 
-        told = [verify(request)["data"]["action"] for request in await receiver.wait_for(2, timeout=30)]
-        assert told == ["triggered", "recovered"]
+        events = [verify(request)["data"]["action"] for request in await receiver.wait_for(2, timeout=30)]
+        assert events == ["triggered", "recovered"]
 
 
-async def test_highest_tells_the_most_advanced_alone_and_names_the_others(
+async def test_highest_fires_the_most_advanced_and_names_the_others(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -67,8 +67,8 @@ async def test_highest_tells_the_most_advanced_alone_and_names_the_others(
 
         await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], *[native_record(n) for n in (110, 60, 130)])
 
-        told = [verify(request)["data"] for request in await receiver.wait_for(2)]
-        assert [one["threshold"]["value"] for one in told] == [100, 120]
-        assert [one["value"] for one in told[0]["crossing"]["alsoCrossed"]] == [50, 80]
-        assert told[1]["crossing"]["alsoCrossed"] == []
+        events = [verify(request)["data"] for request in await receiver.wait_for(2)]
+        assert [one["threshold"]["value"] for one in events] == [100, 120]
+        assert [one["value"] for one in events[0]["crossing"]["alsoCrossed"]] == [50, 80]
+        assert events[1]["crossing"]["alsoCrossed"] == []
         assert await replica.metric("tollbell_judgements_total", reason="also_crossed") == 2

@@ -1,4 +1,4 @@
-"""Rules edited in mid-period, on the running service: what is remembered, what is in force, and for whom."""
+"""Rules edited in mid-period, on the running service: what is remembered, what is in force, and where."""
 
 import json
 
@@ -34,7 +34,7 @@ async def edited(deployment: Deployment, replica: Replica, text: str) -> None:
     )
 
 
-async def told(receiver: Receiver, count: int) -> list[int]:
+async def fired(receiver: Receiver, count: int) -> list[int]:
     return [json.loads(one.body)["data"]["threshold"]["value"] for one in await receiver.wait_for(count, timeout=30)]
 
 
@@ -52,13 +52,13 @@ async def test_a_threshold_taken_away_and_put_back_remembers_and_a_new_one_fires
     async with await deployment.replica() as replica:
         await replica.ready()
         await produce(topic, native_record(85))
-        assert await told(receiver, 2) == [50, 80]
+        assert await fired(receiver, 2) == [50, 80]
 
         await edited(deployment, replica, rules(url, 80))
         await edited(deployment, replica, rules(url, 50, 70, 80))
         await produce(topic, native_record(86))
 
-        assert await told(receiver, 3) == [50, 80, 70]
+        assert await fired(receiver, 3) == [50, 80, 70]
         await replica.reaches("tollbell_records_total", 2, result="judged")
         assert await replica.metric("tollbell_judgements_total", reason="already_fired") == 2
 
@@ -72,7 +72,7 @@ async def test_a_rule_disabled_and_enabled_again_has_still_fired(
     async with await deployment.replica() as replica:
         await replica.ready()
         await produce(topic, native_record(85))
-        assert await told(receiver, 1) == [80]
+        assert await fired(receiver, 1) == [80]
 
         await edited(deployment, replica, rules(url, 80, 90, disabled=True))
         await produce(topic, native_record(95))
@@ -80,7 +80,7 @@ async def test_a_rule_disabled_and_enabled_again_has_still_fired(
         await edited(deployment, replica, rules(url, 80, 90))
         await produce(topic, native_record(95))
 
-        assert await told(receiver, 2) == [80, 90]
+        assert await fired(receiver, 2) == [80, 90]
 
 
 async def test_what_is_reached_when_a_rule_comes_stays_silent_until_the_next_period(
@@ -98,11 +98,11 @@ async def test_what_is_reached_when_a_rule_comes_stays_silent_until_the_next_per
         await produce(topic, native_record(97))
         await replica.reaches("tollbell_records_total", 3, result="judged")
         assert await replica.metric("tollbell_judgements_total", reason="ignored_on_create") == 4
-        # A new period arms anew, and what was seen before is new no more. And whoever comes below is not ignored.
+        # A new period re-arms, and what was seen before is new no more. And what is first seen below is not ignored.
         await produce(topic, native_record(85, calculated_at=now, period=(now, "2099-01-01T00:00:00Z")))
         await produce(topic, native_record(85, entitlement="other"), native_record(99, entitlement="other"))
 
-        assert sorted(await told(receiver, 2)) == [80, 90]
+        assert sorted(await fired(receiver, 2)) == [80, 90]
 
 
 async def test_a_rule_is_about_its_features_by_id_or_key_in_its_namespace_alone(

@@ -1,4 +1,4 @@
-"""A template is tried on what its channel's rules tell, whichever of the two is changed, by the API or `apply`."""
+"""A template is tried on samples of its channel's rules, whichever of the two is changed, by the API or `apply`."""
 
 from typing import Any
 

@@ -105,9 +105,7 @@ async def test_what_is_wrong_is_a_problem_that_names_the_field(
         assert problem["extensions"]["invalidFields"][0]["field"] == field
 
 
-async def test_an_event_is_found_by_whom_it_is_about_and_sent_again(
-    api: Api, produce: Produce, receiver: Receiver
-) -> None:
+async def test_an_event_is_found_by_its_subject_and_sent_again(api: Api, produce: Produce, receiver: Receiver) -> None:
     topic = await api.topic()
     _, hook = await api("POST", "/channels", channel(receiver.url()))
     _, quota = await api("POST", "/rules", rule(hook["id"]))

@@ -74,7 +74,7 @@ async def test_a_rule_that_is_not_made_yet_is_previewed(api: Api) -> None:
         assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, field)
 
 
-async def test_the_state_says_what_has_fired_for_whom_when_and_at_what_level(
+async def test_the_state_lists_what_has_fired_when_and_at_what_level(
     api: Api, produce: Produce, receiver: Receiver
 ) -> None:
     _, hook = await api("POST", "/channels", channel(receiver.url()))

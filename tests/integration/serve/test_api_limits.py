@@ -100,7 +100,7 @@ NOT_OF_A_RULE: list[tuple[str, Any]] = [
     ("notifyOn", []),
     ("notifyOn", ["recovered"]),
     ("notifyOn", ["triggered", "recovered", "triggered"]),
-    ("notifyOn[0]", ["told"]),
+    ("notifyOn[0]", ["fired"]),
     ("onCreate", "fire"),
     ("disabled", "no"),
     ("metadata", {f"m{n}": "" for n in range(MAX_METADATA + 1)}),

@@ -21,7 +21,7 @@ async def items(api: Api, path: str) -> list[dict[str, object]]:
 
 @pytest.fixture
 async def named(api: Api, produce: Produce) -> dict[str, str]:
-    """The ids of channels a, b and c with a rule each for the features x, y and `x,y`, which have told of subjects."""
+    """The ids of channels a, b and c, each with a rule (for feature x, y or `x,y`) and events of its own."""
     made: dict[str, str] = {}
     for name, feature in zip("abc", FEATURES, strict=True):
         _, hook = await api("POST", "/channels", channel(name=name))

@@ -1,4 +1,4 @@
-"""What nobody foresaw is a 500 that tells nothing, counted and logged: a mistake of ours, or a failure of Postgres."""
+"""An unforeseen failure is a 500 without details, counted and logged: a mistake of ours, or a failure of Postgres."""
 
 import datetime as dt
 from typing import Any

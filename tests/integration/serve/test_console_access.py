@@ -290,7 +290,7 @@ async def test_guesses_are_few_at_a_time_late_and_counted(place: Place) -> None:
         assert await counted(result) == before[result] + count
 
 
-async def test_who_guesses_bars_nobody_else(place: Place) -> None:
+async def test_guessing_a_token_locks_out_no_other_client(place: Place) -> None:
     away = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
     async with browsing(place.replica) as guesser, aiohttp.ClientSession(connector=away) as session:
         person = Browser(session, guesser.root)

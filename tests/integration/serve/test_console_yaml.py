@@ -46,7 +46,7 @@ async def test_applied_as_it_is_it_changes_nothing_and_it_holds_no_secret(deploy
     assert {file.headers["Content-Type"] for file in files} == {"application/yaml; charset=utf-8"}
 
 
-async def test_a_reader_has_it_and_nobody_anothers(shared: Shared) -> None:
+async def test_a_reader_gets_the_file_of_its_namespace_alone(shared: Shared) -> None:
     namespace, token = next(shared.namespaces)
     async with talking(shared.replica, token=token, namespace=namespace) as api:
         _, hook = await api("POST", "/channels", channel(name="Only one's"))

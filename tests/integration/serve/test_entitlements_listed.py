@@ -20,7 +20,7 @@ SHOWN: dict[str, tuple[object, str, str, dict[str, Any]]] = {
     "e-79": ("79.99", "globex", "gpus", {}),
     "e-unlimited": (5000, "globex", "seats", {"allowance": 0}),
     "e-over": (100, "initech", "tokens", {"period": PAST, "calculated_at": "2020-11-20T00:00:00Z"}),
-    "e-of-nobody": (60, "", "tokens", {}),
+    "e-of-none": (60, "", "tokens", {}),
 }
 
 
@@ -57,7 +57,7 @@ async def test_entitlements_are_found_by_level_feature_and_customer(listed: Api)
         ({"atLeast": 80}, ["e-130", "e-95", "e-80"]),
         ({"atLeast": 100}, ["e-130"]),
         ({"atLeast": 140}, []),
-        ({"atLeast": 0}, ["e-130", "e-95", "e-80", "e-79", "e-of-nobody"]),
+        ({"atLeast": 0}, ["e-130", "e-95", "e-80", "e-79", "e-of-none"]),
         ({"atLeast": 80, "feature": "tokens"}, ["e-95", "e-80"]),
         ({"atLeast": 80, "feature": "f-tokens", "customer": "acme"}, ["e-95"]),
         ({"customer": "acme"}, ["e-130", "e-95"]),
@@ -142,7 +142,7 @@ async def test_customers_are_looked_at_in_the_console(listed: Api) -> None:
         over = await browser.get("/customers?atLeast=80")
         links = [one["href"] for one in over.all("a") if one.get("href", "").startswith("/customers/one")]
         acme = await browser.get("/customers/one?customer=c-acme")
-        nobody = await browser.get("/customers/one?customer=nobody")
+        unknown = await browser.get("/customers/one?customer=no-such")
         none = await browser.get("/customers?feature=nothing")
         wrong = await browser.get("/customers?atLeast=85")
 
@@ -156,6 +156,6 @@ async def test_customers_are_looked_at_in_the_console(listed: Api) -> None:
     assert "usage ≥ 80 %" in acme.text
     assert "by Quota" in acme.text
     assert len(acme.all("progress")) == 2
-    assert "None that an enabled rule is about" in nobody.text
+    assert "None that an enabled rule is about" in unknown.text
     assert "No entitlement matches" in none.text
     assert (wrong.status, "multiple of ten" in wrong.text) == (400, True)

@@ -127,8 +127,8 @@ async def test_the_state_of_a_rule_with_events_of_a_megabyte(api: Api, rows: asy
         _, more = await ask(api, "GET", f"/rules/{quota}/state?cursor={state['nextCursor']}")
 
     is_bounded(found)
-    told = [one["eventId"] for one in (*state["items"], *more["items"])]
-    assert (status, told) == (200, [f"01K9{n:022}" for n in range(EVENTS, EVENTS - len(told), -1)])
+    ids = [one["eventId"] for one in (*state["items"], *more["items"])]
+    assert (status, ids) == (200, [f"01K9{n:022}" for n in range(EVENTS, EVENTS - len(ids), -1)])
     assert state["items"][0]["customer"]["metadata"]["label-7"] == 7
 
 

@@ -64,7 +64,7 @@ async def test_jobs_go_in_steps_the_oldest_first(stored: Store, monkeypatch: pyt
     assert steps == [(3, False, set(made[3:])), (3, False, set(made[6:])), (1, True, set())]
 
 
-async def test_a_job_that_somebody_holds_is_waited_for_by_nobody(stored: Store) -> None:
+async def test_a_held_job_is_skipped_by_retention(stored: Store) -> None:
     now = await stored.database.now()
     over = await job(stored, "DONE", asked=now - 200 * DAY, ended=now - 200 * DAY)
     holder = await asyncpg.connect(stored.url)

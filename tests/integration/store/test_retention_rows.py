@@ -89,7 +89,7 @@ async def test_what_was_first_seen_after_its_end_waits_for_the_clock_where_a_thr
 
 
 @pytest.mark.usefixtures("week")
-async def test_a_document_that_a_process_remembers_and_that_is_gone_is_changed_and_begun_anew(
+async def test_a_remembered_document_that_is_gone_starts_from_scratch(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     key = EntitlementKey("default", "ent-1")
@@ -160,7 +160,7 @@ async def test_an_entitlement_that_was_written_after_its_periods_end_counts_from
 @pytest.mark.parametrize(
     ("topics", "oldest_left"),
     [
-        ({}, 200),  # nobody has asked Kafka yet
+        ({}, 200),  # no process has asked Kafka yet
         ({"usage": 7 * DAY, "resets": None}, 200),  # one topic keeps its records for ever
         ({"usage": 7 * DAY}, 80),  # the retention is longer
         ({"usage": 7 * DAY, "resets": 120 * DAY}, 110),  # a topic's is longer
@@ -220,7 +220,7 @@ async def test_identities_outlive_the_longest_round_of_deliveries(
     assert await count(sql, "event_identity") == 1
 
 
-async def test_a_topic_that_nobody_has_read_for_a_retention_counts_no_more(
+async def test_a_topic_unread_for_a_retention_counts_no_more(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     await sql.execute("INSERT INTO event_identity VALUES ($1, 'e', $2)", b"i" * 32, now - 200 * DAY)

@@ -79,7 +79,7 @@ async def move_into_the_past(sql: "asyncpg.Connection", by: dt.timedelta) -> str
         "UPDATE entitlement SET period_from = $1, period_to = $2, shown_at = $2, written_at = $2, ended = true",
         *(at - DAY, at),
     )
-    # Whether this process has asked Kafka before its first removal is a matter of milliseconds: somebody else has.
+    # Whether this process has asked Kafka before its first removal is a matter of milliseconds: another one has.
     await sql.execute("INSERT INTO topic_retention VALUES ('another', '7 d')")
     return str(week.start.date())
 

@@ -1,4 +1,4 @@
-"""What each error means, on a real Postgres: an outage, a limit, the data, or nobody knows."""
+"""What each error means, on a real Postgres: an outage, a limit, the data, or unknown."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +18,7 @@ LISTS: Final[list[tuple[Mapping[str, str], type[TollbellError]]]] = [
     (sqlstates.DATA, DataRefused),
     (sqlstates.REFUSED, Refused),
 ]
-# Damaged rows, somebody's trigger, mistakes of ours, what no release has had yet.
+# Damaged rows, a user's trigger, mistakes of ours, what no release has had yet.
 UNKNOWN: Final = ("XX000", "XX001", "58030", "P0001", "42601", "26000", "54023", "53000", "ZZ999")
 
 

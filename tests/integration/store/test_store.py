@@ -53,7 +53,7 @@ async def test_of_two_that_are_one_event_in_a_batch_the_first_is_made(store: Dat
     assert [one.was_made for one in written] == [(True, False, False, False, False, False)] * 20
 
 
-async def test_of_two_writers_on_one_version_one_wins_and_the_other_is_told(store: Database, database: str) -> None:
+async def test_of_two_writers_on_one_version_the_other_gets_a_conflict(store: Database, database: str) -> None:
     rule = await configure(store, "hook")
     changes = [make_change(rule, identity=bytes([n]) * 32) for n in range(8)]
 

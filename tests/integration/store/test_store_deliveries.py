@@ -114,7 +114,7 @@ async def test_a_zombies_2xx_counts_and_its_other_answers_do_not(
     await deliveries.record(store, [ended(zombie, 200, Delivered())])
     await deliveries.record(store, [ended(owner, 500, RetryIn(dt.timedelta(0)))])
 
-    # The answer is kept in place of `interrupted`; the delivery is the owner's, until somebody has a 2xx.
+    # The answer is kept in place of `interrupted`; the delivery is the owner's, until a process has a 2xx.
     assert (refused["state"], refused["tried"]) == ("SENDING", [(1, "status", 500)])
     last = await state(database)
     assert last["state"] == "SUCCESS"
