@@ -44,9 +44,8 @@ CANCEL_TIMEOUT: Final = 1.0  # seconds a cancelled batch has to end: its connect
 STUCK_AFTER: Final = 60.0  # seconds below the end without a move (aiokafka#847, #1037)
 # Likewise: seconds of a join, or without a position. Both wait for the group's coordinator, which may be away alone.
 UNJOINED_AFTER: Final = 300.0
-SLOW_JOIN: Final = (
-    30.0  # seconds: in a second or two all have joined, and after these the group goes on without a member
-)
+# Seconds: in one or two all have joined, and after these the group goes on without a member.
+SLOW_JOIN: Final = 30.0
 # Of a batch in which each may fail alone, which takes half a second. Meanwhile nothing is polled, and the group goes on
 # without a member that has not polled for five minutes: the next owner would do all of it again, and so on.
 NARROWED_RECORDS: Final = 100
