@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from consumer import log, loop
+from consumer import loop
 from consumer.addresses import Network
 from consumer.decide.breaker import Breaker, Endurance
 from consumer.deliver.attempt import Attempts
@@ -15,6 +15,7 @@ from consumer.deliver.attempt_log import AttemptLog
 from consumer.deliver.bodies import Bodies
 from consumer.deliver.consents import Consents
 from consumer.deliver.dispatch import Dispatch
+from consumer.deliver.job_worker import JobWorker
 from consumer.deliver.opened import OpenedChannels
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.slots import Limits
@@ -25,7 +26,6 @@ from consumer.encryption import Cipher
 from consumer.errors import DataRefused, Unavailable
 from consumer.metrics import Metrics
 from consumer.patience import Check
-from consumer.set_aside import FAILURES, SetAside
 from consumer.store import catalog, deliveries, jobs, paces
 from consumer.store.database import Database
 from consumer.store.listen import Settable
@@ -34,7 +34,6 @@ from consumer.store.sweeps import Ends
 SWEEP_EVERY: Final = 1.0
 GAUGES_EVERY: Final = 5.0
 JOBS_EVERY: Final = 1.0  # seconds: the backstop of notifications
-logger = log.get("deliver")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +83,8 @@ class Deliver:
         self._database = database
         self._metrics = metrics
         self._terms = terms
-        self._announce = announce
-        self._asked = asyncio.Event()
         self._failing: dict[str, Check] = {}
-        self._undone = SetAside[str]("job", metrics, lambda job: {"job_id": job})
+        self._jobs = JobWorker(database, metrics, announce)
         watch = Watch(
             database=database, breaker=terms.breaker, endurance=terms.endurance, announce=announce, metrics=metrics
         )
@@ -102,7 +99,7 @@ class Deliver:
         self._sweep = Sweep(database, metrics, ends, announce)
         self.wakes: Mapping[str, Settable] = {
             deliveries.CHANNEL: due,
-            jobs.CHANNEL: self._asked,
+            jobs.CHANNEL: self._jobs.asked,
             catalog.CHANNEL: _Each((channels, self.dispatch.looks)),
         }
 
@@ -119,29 +116,12 @@ class Deliver:
             loop.beside(
                 self._recorder.run(),
                 loop.every(self._sweep.once, SWEEP_EVERY, name="sweep", checks=self._failing),
-                loop.every(self._work, JOBS_EVERY, name="jobs", wake=self._asked, checks=self._failing),
+                loop.every(self._jobs.once, JOBS_EVERY, name="jobs", wake=self._jobs.asked, checks=self._failing),
                 loop.every(self._gauges, GAUGES_EVERY, name="gauges", checks=self._failing),
             ),
         ):
             await self.dispatch.run(stop)
             await self.dispatch.drain(stop_at())
-
-    async def _work(self) -> None:
-        """Work off what was asked for; a job that Postgres fails is set aside, for the others to go on."""
-        self._asked.clear()
-        while True:
-            but = self._undone.keys()
-            try:
-                job = await jobs.work(self._database, but=but)
-            except FAILURES as exc:
-                if (failing := await jobs.oldest(self._database, but=but)) is None:
-                    raise
-                self._undone.put(failing, exc)
-                continue
-            if job is None:
-                return
-            self._announce()
-            logger.info("job.worked", job_id=job.id, kind=job.kind, state=job.state, done=job.done, total=job.total)
 
     async def _gauges(self) -> None:
         try:

@@ -1,10 +1,10 @@
 """Resends and recoveries: asked for by people, durable, worked off by any deliverer, none of it twice."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal, assert_never, get_args
 
 import asyncpg
 
@@ -17,6 +17,10 @@ from consumer.store.intervals import lowest_id
 CHANNEL: Final = "tollbell_jobs"  # of LISTEN and NOTIFY
 BATCH: Final = 500  # deliveries of one statement: short locks, and little to do again
 MOST_AT_ONCE: Final = 100_000  # deliveries of a resend by a filter: found and named in one statement
+MOST_OPEN: Final = 10  # resends by a filter of a namespace that are not done: each has a row for each delivery
+RESENDS_IN_A_ROW: Final = 20  # of single events, each a few rows, before a part of five hundred of another kind
+JobKind = Literal["resend", "resend_many", "recover"]
+KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
 _COUNT_ALONE: Final = -1  # expected: nothing is asked for
 
 
@@ -26,6 +30,10 @@ class NoneLeft(Refused):
 
 class OtherCount(Refused):
     """Not as many deliveries as were expected."""
+
+
+class TooManyOpen(Refused):
+    """A namespace has as many resends by a filter under way as it may."""
 
 
 class JobState(StrEnum):
@@ -57,7 +65,7 @@ class StoredJob:
     """
 
     id: str
-    kind: Literal["resend", "resend_many", "recover"]
+    kind: JobKind
     state: JobState
     reason: str | None
     event_id: str | None
@@ -125,6 +133,7 @@ async def resend_many(
     Raises:
         NoneLeft: there is none. Nothing was asked.
         OtherCount: there are not as many as *expected*, or more than `MOST_AT_ONCE`. Nothing was asked.
+        TooManyOpen: `MOST_OPEN` of the namespace are not done. Nothing was asked.
         StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
     """
     row = await _ask_many(database, namespace, wanted, written, expected)
@@ -132,6 +141,8 @@ async def resend_many(
         raise NoneLeft("no delivery matches, of a channel that is there and enabled")
     if row["total"] > MOST_AT_ONCE:
         raise OtherCount(f"more than {MOST_AT_ONCE} deliveries match: ask for fewer, such as those of a shorter time")
+    if row["undone"] >= MOST_OPEN:
+        raise TooManyOpen(f"{row['undone']} resends by a filter are not done yet: try again when one is")
     if row["id"] is None:
         raise OtherCount(f"{row['total']} deliveries match now, not {expected}")
     return BulkResend(row["id"], row["total"])
@@ -159,6 +170,7 @@ async def _ask_many(
             filter=written,
             expected=expected,
             most=MOST_AT_ONCE,
+            most_open=MOST_OPEN,
             states=list(wanted.states),
             channels=list(wanted.channels) or None,
             from_id=lowest_id(wanted.since) if wanted.since else None,
@@ -241,8 +253,35 @@ async def page(
     return [_job(row) for row in rows], count["total"]
 
 
-async def work(database: Database, *, batch: int = BATCH, but: Sequence[str] = ()) -> StoredJob | None:
-    """Do a part of the oldest resend, else of many, else of the oldest recovery, or nothing.
+class JobRotation:
+    """Whose job is worked on next: kinds take turns, and of each kind the namespaces do. Each process has its own.
+
+    So what one namespace asks for, however much, holds up no other one's for longer than a part of each. Of single
+    events, some are sent again in a row: they are small, and a person waits for each.
+    """
+
+    def __init__(self) -> None:
+        self._after: dict[JobKind, str] = dict.fromkeys(KINDS, "")  # in the order of their turns
+        self._in_a_row = 0
+
+    @property
+    def turns(self) -> Mapping[JobKind, str]:
+        """The kinds in the order of their turns, each with the namespace that had the last one."""
+        return self._after
+
+    def had(self, kind: JobKind, namespace: str) -> None:
+        """Take note that a part of a job of *kind* of *namespace* was done."""
+        self._after[kind] = namespace
+        self._in_a_row = self._in_a_row + 1 if kind == "resend" else 0
+        if kind != "resend" or self._in_a_row >= RESENDS_IN_A_ROW:
+            self._after[kind] = self._after.pop(kind)  # to the end
+            self._in_a_row = 0
+
+
+async def work(
+    database: Database, *, batch: int = BATCH, but: Sequence[str] = (), rotation: JobRotation | None = None
+) -> StoredJob | None:
+    """Do a part of the job whose turn it is by *rotation*, or nothing.
 
     Jobs that another process works on, and those of *but*, are passed over. Safe to call from any number of processes,
     and to be killed in.
@@ -251,23 +290,39 @@ async def work(database: Database, *, batch: int = BATCH, but: Sequence[str] = (
         StoreUnavailable: Postgres did not answer; the part is done whole or not at all.
         StoreFailed, DataRefused: for the sake of `oldest`, perhaps; nothing was done.
     """
-    row = (
-        await database.row("jobs/resend", but=but)
-        or await database.row("jobs/resend_many", limit=batch, but=but)
-        or await database.row("jobs/recover", limit=batch, but=but)
-    )
-    return None if row is None else _job(row)
+    rotation = rotation or JobRotation()
+    for kind, after in rotation.turns.items():
+        if (row := await _part(database, kind, batch, but=but, after=after)) is not None:
+            made: dict[str, Any] = dict(row)
+            rotation.had(kind, made.pop("namespace"))
+            return _job(made)
+    return None
 
 
-async def oldest(database: Database, *, but: Sequence[str] = ()) -> str | None:
+async def _part(
+    database: Database, kind: JobKind, batch: int, *, but: Sequence[str], after: str
+) -> asyncpg.Record | None:
+    match kind:
+        case "resend":
+            return await database.row("jobs/resend", but=but, after=after)
+        case "resend_many":
+            return await database.row("jobs/resend_many", limit=batch, but=but, after=after)
+        case "recover":
+            return await database.row("jobs/recover", limit=batch, but=but, after=after)
+        case _:
+            assert_never(kind)
+
+
+async def oldest(database: Database, *, but: Sequence[str] = (), rotation: JobRotation | None = None) -> str | None:
     """Return the id of the job that `work` takes first; None: there is none.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    row = await database.row("jobs/oldest", but=but)
+    turns = (rotation or JobRotation()).turns
+    row = await database.row("jobs/oldest", but=but, kinds=list(turns), after=list(turns.values()))
     return None if row is None else row["id"]
 
 
-def _job(row: asyncpg.Record) -> StoredJob:
+def _job(row: Mapping[str, Any] | asyncpg.Record) -> StoredJob:
     return StoredJob(**{**dict(row), "state": JobState(row["state"])})

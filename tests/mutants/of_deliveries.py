@@ -67,6 +67,13 @@ MUTANTS = [
         ),
         (
             "jobs/recover",
+            "    ORDER BY j.namespace <= @after, j.namespace, j.id\n",
+            "    ORDER BY @after::text, j.id\n",
+            "many recoveries of one namespace go before one of another",
+            "integration/deliver/test_turns_of_jobs.py",
+        ),
+        (
+            "jobs/recover",
             " UNION ALL SELECT * FROM swept",
             "",
             "a recovery asked for before the sweep has nothing of what that ends",

@@ -4,7 +4,7 @@ import datetime as dt
 
 from consumer.decide.verdict import GiveUp
 from consumer.store import jobs
-from consumer.store.jobs import StoredJob
+from consumer.store.jobs import JobRotation, StoredJob
 from tests.support.stores import Store, ended
 
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -12,8 +12,8 @@ LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 async def work_off(stored: Store, batch: int = jobs.BATCH) -> list[StoredJob]:
     """Work until nothing is left; return each step's job."""
-    steps = []
-    while job := await jobs.work(stored.database, batch=batch):
+    steps, rotation = [], JobRotation()
+    while job := await jobs.work(stored.database, batch=batch, rotation=rotation):
         steps.append(job)
     return steps
 

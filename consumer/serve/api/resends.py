@@ -12,7 +12,7 @@ from consumer.serve.described import Described, RequestBody
 from consumer.serve.problems import Fault, bad_request, conflict
 from consumer.store import features, jobs
 from consumer.store.history import EventFilter
-from consumer.store.jobs import NoneLeft, OtherCount
+from consumer.store.jobs import NoneLeft, OtherCount, TooManyOpen
 from schemas import answers
 from schemas.requests import ResendFilter, ResendManyRequest
 
@@ -29,7 +29,7 @@ async def resend_events(call: Call) -> web.Response:
     written = json.dumps(wanted.filter.model_dump(mode="json", by_alias=True, exclude_unset=True))
     try:
         asked = await jobs.resend_many(database, call.namespace, which, written=written, expected=wanted.expected)
-    except (NoneLeft, OtherCount) as exc:
+    except (NoneLeft, OtherCount, TooManyOpen) as exc:
         raise conflict(str(exc)) from None
     made = bodies.answer(answers.Resending(total=asked.total, job_id=asked.job_id), HTTPStatus.ACCEPTED)
     made.headers["location"] = call.job_path(asked.job_id)
@@ -62,7 +62,8 @@ OPERATIONS: Final = (
             takes=RequestBody(ResendManyRequest, "ResendManyRequest"),
             answers={HTTPStatus.OK: answers.Resending, HTTPStatus.ACCEPTED: answers.Resending},
             problems={
-                HTTPStatus.CONFLICT: "None matches, or not as many as expected, or more than 100,000: nothing is sent."
+                HTTPStatus.CONFLICT: "None matches, or not as many as expected, or more than 100,000, or ten such jobs"
+                " are not done yet: nothing is sent."
             },
         ),
     ),

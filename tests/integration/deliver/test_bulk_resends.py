@@ -68,7 +68,7 @@ async def test_a_worker_killed_in_the_middle_loses_nothing_and_does_nothing_twic
 
     async def killed() -> None:
         async with stored.database.transaction() as connection:
-            assert await connection.row("jobs/resend_many", limit=6, but=[])
+            assert await connection.row("jobs/resend_many", limit=6, but=[], after="")
             assert await jobs.work(stored.database) is None  # what one works on, no other does
             await stored.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {idle}")  # noqa: S608
             await connection.row("database/now")
@@ -208,8 +208,8 @@ async def test_a_worker_that_meets_the_one_before_it_counts_nothing_twice(stored
     await stored.sql(AT_ITS_TURN.replace("ON delivery", "ON job"))
     async with open_transaction(stored) as first:
         await first.execute("SELECT pg_advisory_xact_lock(1)")
-        await run(first, "jobs/resend_many", limit=3, but=[])
-        second = asyncio.create_task(stored.database.row("jobs/resend_many", limit=3, but=[]))
+        await run(first, "jobs/resend_many", limit=3, but=[], after="")
+        second = asyncio.create_task(stored.database.row("jobs/resend_many", limit=3, but=[], after=""))
         await waits(stored)  # it sees the names that the first one takes
     met = await second
     left = await work_off(stored, 3)

@@ -103,7 +103,7 @@ async def test_a_worker_that_dies_in_the_midst_leaves_the_job_where_it_was(store
 
     async def die_at_work() -> None:
         async with stored.database.transaction() as connection:
-            assert await connection.row("jobs/recover", limit=4, but=[])
+            assert await connection.row("jobs/recover", limit=4, but=[], after="")
             assert await jobs.work(stored.database) is None  # what one works on, no other does
             await stored.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {idle}")  # noqa: S608
             await connection.row("database/now")

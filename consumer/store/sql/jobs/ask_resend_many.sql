@@ -1,7 +1,8 @@
 -- Ask that each delivery be sent again that has ended in one of *states* and fits the filter, of a channel that is there and
 -- enabled: up to *most* of them, and only where they are as many as *expected* (NULL: however many). What is found is what
--- is sent, whatever ends later. Returns one row: the job's id, or NULL where nothing was asked, and how many there are,
--- counted up to one more than *most*. Run with a plan of its own: what is not asked for is then not there.
+-- is sent, whatever ends later. While *most_open* of the namespace are not done, nothing is asked: each names its deliveries.
+-- Returns one row: the job's id, or NULL where nothing was asked, how many there are, counted up to one more than *most*,
+-- and how many are not done. Run with a plan of its own: what is not asked for is then not there.
 -- The deliverers are notified when it commits; people ask seldom.
 WITH found AS MATERIALIZED (
     SELECT d.id, d.event_id
@@ -27,11 +28,20 @@ counted AS MATERIALIZED (
     SELECT count(*)::int AS total
     FROM found
 ),
+undone AS MATERIALIZED (
+    SELECT count(*)::int AS jobs
+    FROM job j
+    WHERE j.ended_at IS NULL
+      AND j.namespace = @namespace
+      AND j.kind = 'resend_many'
+),
 asked AS (
     INSERT INTO job (id, namespace, kind, filter, total)
     SELECT @id, @namespace, 'resend_many', @filter::jsonb, t.total
     FROM counted t
+    CROSS JOIN undone u
     WHERE t.total BETWEEN 1 AND @most::int
+      AND u.jobs < @most_open::int
       AND (@expected::int IS NULL OR t.total = @expected::int)
     RETURNING id
 ),
@@ -43,4 +53,5 @@ named AS (
 )
 SELECT (SELECT id FROM asked) AS id,
        (SELECT total FROM counted) AS total,
+       (SELECT jobs FROM undone) AS undone,
        (SELECT pg_notify('tollbell_jobs', '')::text FROM asked) AS notified

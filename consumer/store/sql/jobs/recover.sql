@@ -1,5 +1,6 @@
--- Work off a batch of the oldest recovery, without *but*, that no other process works on: these deliveries and the job's
--- progress move together or not at all, so it is never done twice, and a killed worker leaves it where it was.
+-- Work off a batch of a recovery, without *but*, that no other process works on: these deliveries and the job's progress
+-- move together or not at all, so it is never done twice, and a killed worker leaves it where it was. Namespaces take
+-- turns: it is the oldest one of the next namespace behind *after*.
 -- What had not succeeded when it was asked for begins a new round: first what had FAILED, in the order of events, due a
 -- microsecond after one another; then what waits for its next attempt, or is about to end as its channel was disabled; last
 -- what the sweep has ended for that since: whichever of the two comes first, it belongs to the job. The new round begins
@@ -20,7 +21,7 @@ WITH work AS MATERIALIZED (
     WHERE j.ended_at IS NULL
       AND j.kind = 'recover'
       AND j.id <> ALL (@but::text[])
-    ORDER BY j.id
+    ORDER BY j.namespace <= @after, j.namespace, j.id
     LIMIT 1
     FOR UPDATE OF j SKIP LOCKED
 ),
@@ -137,4 +138,4 @@ CROSS JOIN (SELECT count(*) AS size FROM batch) b
 CROSS JOIN (SELECT count(*)::int AS again FROM again) n
 WHERE j.id = w.id
 RETURNING j.id, j.kind, j.state, j.reason, j.event_id, j.channel_id, j.total, j.done, j.created_at, j.started_at,
-          j.ended_at
+          j.ended_at, j.namespace

@@ -1,4 +1,5 @@
--- Work off the oldest resend, without *but*, that no other process works on: all of it at once, or nothing.
+-- Work off a resend, without *but*, that no other process works on: all of it at once, or nothing. Namespaces take turns: it
+-- is the oldest one of the next namespace behind *after*.
 -- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
 -- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
 -- the same event as the others. What is disabled or deleted by now is passed over, and what was disabled meanwhile, if only
@@ -11,7 +12,7 @@ WITH work AS MATERIALIZED (
     WHERE j.ended_at IS NULL
       AND j.kind = 'resend'
       AND j.id <> ALL (@but::text[])
-    ORDER BY j.id
+    ORDER BY j.namespace <= @after, j.namespace, j.id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ),
@@ -103,4 +104,4 @@ FROM work w
 CROSS JOIN (SELECT (SELECT count(*) FROM again)::int + (SELECT count(*) FROM made)::int AS done) n
 WHERE j.id = w.id
 RETURNING j.id, j.kind, j.state, j.reason, j.event_id, j.channel_id, j.total, j.done, j.created_at, j.started_at,
-          j.ended_at
+          j.ended_at, j.namespace

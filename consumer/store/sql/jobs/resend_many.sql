@@ -1,6 +1,6 @@
--- Work off a batch of the oldest resend of many, without *but*, that no other process works on: these deliveries, their
--- names in the job and its progress move together or not at all, so none is sent twice, and a killed worker leaves it
--- where it was.
+-- Work off a batch of a resend of many, without *but*, that no other process works on: these deliveries, their names in
+-- the job and its progress move together or not at all, so none is sent twice, and a killed worker leaves it where it was.
+-- Namespaces take turns: it is the oldest one of the next namespace behind *after*.
 -- Each begins a new round, exempt from `expire_after`, due a microsecond after one another in the order of events; one that
 -- waits for an event that is open on the same channel, or in this batch, waits for it. They give way to what is new, as a
 -- recovery's do: a hundred thousand would be an alarm's wait of a day, at one a second. What is not as it was found is left:
@@ -12,7 +12,7 @@ WITH work AS MATERIALIZED (
     WHERE j.ended_at IS NULL
       AND j.kind = 'resend_many'
       AND j.id <> ALL (@but::text[])
-    ORDER BY j.id
+    ORDER BY j.namespace <= @after, j.namespace, j.id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ),
@@ -88,4 +88,4 @@ FROM work w
 CROSS JOIN (SELECT count(*) AS size FROM batch) b
 WHERE j.id = w.id
 RETURNING j.id, j.kind, j.state, j.reason, j.event_id, j.channel_id, j.total, j.done, j.created_at, j.started_at,
-          j.ended_at
+          j.ended_at, j.namespace
