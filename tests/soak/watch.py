@@ -37,6 +37,7 @@ class Watch:
 
     run: Run
     series: dict[str, Series] = field(default_factory=lambda: defaultdict(list))
+    committed: dict[TopicPartition, int] = field(default_factory=dict)  # as Kafka last said: just restarted, it says none
 
     async def watch(self) -> None:
         """Look every few seconds, for ever."""
@@ -72,8 +73,10 @@ class Watch:
 
     async def _lag(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         ends = await consumer.end_offsets(partitions)
-        committed = {tp: await consumer.committed(tp) for tp in partitions}
-        self._note("lag", sum(end - (committed[tp] or 0) for tp, end in ends.items()))
+        for tp in partitions:
+            if (at := await consumer.committed(tp)) is not None:
+                self.committed[tp] = at
+        self._note("lag", sum(end - self.committed.get(tp, 0) for tp, end in ends.items()))
 
     async def _tables(self) -> None:
         connection = await asyncpg.connect(self.run.stage.deployment.environment["TOLLBELL_DATABASE_URL"])
