@@ -33,11 +33,15 @@ Series = list[tuple[float, float]]
 
 @dataclass
 class Watch:
-    """Series of (monotonic seconds, value), by what was measured; what is away is not measured."""
+    """Series of (monotonic seconds, value), by what was measured; what is away is not measured.
+
+    Attributes:
+        committed: as Kafka last said: one that has just restarted says none.
+    """
 
     run: Run
     series: dict[str, Series] = field(default_factory=lambda: defaultdict(list))
-    committed: dict[TopicPartition, int] = field(default_factory=dict)  # as Kafka last said: just restarted, it says none
+    committed: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def watch(self) -> None:
         """Look every few seconds, for ever."""
