@@ -238,7 +238,7 @@ def test_turns_come_round_to_all_and_no_slot_is_given_twice() -> None:
     assert min(served.values()) * 3 > max(served.values())
 
 
-def test_a_slot_that_gets_free_is_the_next_ones_at_once_and_then_nobodys() -> None:
+def test_a_freed_slot_takes_the_prefetched_ones_in_order() -> None:
     one = busy()
 
     following = [one.free("a", 0.5) for _ in range(5)]

@@ -28,7 +28,7 @@ def of(entitlement: object) -> bytes:
     return native_record(90, entitlement=f"ent-{entitlement}")
 
 
-def told(receiver: Receiver) -> list[str]:
+def notified_of(receiver: Receiver) -> list[str]:
     """Return which entitlements the webhooks were about."""
     return sorted(json.loads(one.body)["data"]["entitlement"]["id"] for one in receiver.requests)
 
@@ -50,7 +50,9 @@ async def test_a_header_name_that_is_not_utf_8_holds_up_nothing_whatever_the_cod
             await send(kafka, topic, batch([before, odd, bad, after], compression=name))
 
         await receiver.wait_for(3 * len(CODECS))
-        assert told(receiver) == sorted(f"ent-{at}-{name}" for at in ("before", "odd", "after") for name in CODECS)
+        assert notified_of(receiver) == sorted(
+            f"ent-{at}-{name}" for at in ("before", "odd", "after") for name in CODECS
+        )
         dead = await letters(kafka, deployment.environment["TOLLBELL_TOPIC_DEAD_LETTERS"], len(CODECS))
         for n, letter in enumerate(dead):
             assert header(letter, "tollbell-offset") == str(4 * n + 2)
@@ -131,7 +133,7 @@ async def test_records_of_a_transaction_count_when_it_is_committed_and_its_marke
     async with await deployment.replica() as replica:
         await receiver.wait_for(2)
 
-        assert told(receiver) == ["ent-committed", "ent-plain"]
+        assert notified_of(receiver) == ["ent-committed", "ent-plain"]
         assert await replica.metric("tollbell_records_total", result="judged") == 2
         await read_to_the_end(kafka, topic, topic)
 
@@ -190,7 +192,7 @@ async def test_a_batch_that_is_damaged_holds_up_its_own_partition_alone_and_unti
                 for n in (1, 2, 3):
                     await produce("usage", of(f"{n}-second"), partition=n)
                 await receiver.wait_for(7)
-                meanwhile = told(receiver)
+                meanwhile = notified_of(receiver)
 
                 damage(directory, "usage-0", b"ent-0-DAMAGED", b"ent-0-damaged")
 

@@ -159,8 +159,8 @@ async def test_a_record_that_postgres_refuses_goes_alone_and_its_whole_batch_is_
         (letter,) = await letters(kafka, deployment.environment["TOLLBELL_TOPIC_DEAD_LETTERS"], 1)
         assert await replica.terminate() == 0
 
-    told = {verify(one)["data"]["entitlement"]["id"] for one in got}
-    assert told == {f"ent-{n}" for n in range(20)} - {"ent-7"}
+    fired = {verify(one)["data"]["entitlement"]["id"] for one in got}
+    assert fired == {f"ent-{n}" for n in range(20)} - {"ent-7"}
     assert len(receiver.requests) == 19
     assert header(letter, "tollbell-reason") == "refused_by_database"
     assert letter.value == of_entitlement("ent-7", customer=long)

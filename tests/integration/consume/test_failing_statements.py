@@ -21,7 +21,7 @@ from tests.support.service import Deployment, Replica
 from tests.support.stores import KEY, Store, ended
 from tests.support.verification import SECRET
 
-# SQLSTATEs: somebody's trigger, a check that a row breaks, a text that is too long for an index.
+# SQLSTATEs: a user's trigger, a check that a row breaks, a text that is too long for an index.
 UNKNOWN, OF_DATA, OF_INDEX = "P0001", "23514", "54000"
 
 ENDURANCE = Endurance(lasting=5 * DAY, attempts=10, events=2)

@@ -29,7 +29,7 @@ class NoLetters:
 
 
 class NoKafka:
-    """Where dead letters find nobody."""
+    """A Kafka that takes no dead letter."""
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         raise SourceUnavailable(f"Kafka takes no dead letter, not one of {len(letters)}")
@@ -95,7 +95,7 @@ async def test_what_was_judged_before_the_partitions_moved_is_not_remembered(sto
     assert len(to.memory) == 1
 
 
-async def test_what_nobody_wants_is_passed_over_until_a_rule_does(store: Database) -> None:
+async def test_a_record_without_rules_is_skipped_until_one_covers_it(store: Database) -> None:
     to = await ingest(store)
 
     first = await take(to, at(0, 90))

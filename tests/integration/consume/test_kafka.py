@@ -1,4 +1,4 @@
-"""Kafka away, offsets lost, partitions added: nothing is lost, and somebody says so."""
+"""Kafka unavailable, offsets lost, partitions added: nothing is lost, and the log says so."""
 
 import asyncio
 import contextlib

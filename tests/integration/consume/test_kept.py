@@ -115,7 +115,7 @@ async def test_what_is_disabled_fails_and_a_pause_that_is_over_or_a_concurrency_
     assert await stored.one("SELECT count(*) FROM delivery WHERE state = 'FAILED' AND token IS NULL") == 3
 
 
-async def test_one_that_waits_for_another_is_left_to_a_claim_and_takes_nobodys_slot(stored: Store) -> None:
+async def test_a_delivery_waiting_for_another_takes_no_reserved_slot(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
 
@@ -174,7 +174,7 @@ async def test_a_slot_in_which_nothing_was_started_is_free_again_whatever_became
     assert slots == [{"hook": ReservedSlots(free=3, in_flight=0)}] * 3
 
 
-async def test_the_drain_waits_for_whom_slots_are_kept_and_keeps_none_for_others(stored: Store) -> None:
+async def test_the_drain_waits_for_reserved_slots_and_reserves_no_more(stored: Store) -> None:
     dispatch, wanted, stop = deliverer(stored).dispatch, {("default", "hook"): 1}, asyncio.Event()
     stop.set()
     await dispatch.run(stop)

@@ -48,7 +48,7 @@ async def test_what_is_missing_ahead_is_made_and_nothing_is_made_twice(
     assert again == []
 
 
-async def test_rows_that_nobody_had_made_a_partition_for_move_into_theirs(
+async def test_rows_of_the_default_partition_move_into_their_own(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     """The service was down for a month, then something wrote before anything else."""
@@ -68,7 +68,7 @@ async def test_rows_that_nobody_had_made_a_partition_for_move_into_theirs(
     assert {row["id"] for row in await sql.fetch("SELECT id FROM event")} == set(written)
 
 
-async def test_a_wrong_clocks_events_wait_in_the_default_partition_and_are_in_nobodys_way(
+async def test_a_wrong_clocks_events_stay_in_default_and_block_nothing(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     for at in (dt.datetime(1971, 1, 1, tzinfo=dt.UTC), dt.datetime(2106, 1, 1, tzinfo=dt.UTC)):
@@ -126,7 +126,7 @@ async def another_user(sql: Connection, database: str) -> AsyncIterator[str]:
     await sql.execute(f"DROP ROLE {name}")
 
 
-async def test_a_user_that_may_make_no_partitions_is_told_at_the_start(another_user: str, store: Database) -> None:
+async def test_a_user_that_may_make_no_partitions_is_refused_at_start(another_user: str, store: Database) -> None:
     runner = await Database.connect(another_user, size=2)
 
     await migrate.check(store)

@@ -1,4 +1,4 @@
-"""Partitions go, on a real Postgres: what is over goes, what is not stays, and nobody waits for it."""
+"""Partitions go, on a real Postgres: what is over goes, what is not stays, and no statement waits for it."""
 
 import asyncio
 import datetime as dt
@@ -139,7 +139,7 @@ async def test_processes_that_do_the_duty_at_once_do_it_once(
     assert await count(sql, "delivery") == await count(sql, "event") == 0
 
 
-async def test_a_reader_delays_the_drop_and_nobody_else(
+async def test_a_reader_delays_the_drop_and_no_other_statement(
     store: Database, sql: Connection, database: str, now: dt.datetime
 ) -> None:
     week = await old_week(sql, now - 120 * DAY)

@@ -87,7 +87,7 @@ async def test_the_end_of_a_period_gives_access_back_though_no_record_comes(
         assert data["value"] == {"hasAccess": True}
         assert (data["entitlement"]["id"], data["customer"]["key"]) == ("ent-1", "acme")
 
-        # The ended period makes nothing any more; the one that begins there is told already, and armed anew.
+        # The ended period makes nothing any more; the one that begins there has fired already, and is re-armed.
         later = (end, times.text(now + DAY))
         for n, record in enumerate(
             (
@@ -137,13 +137,13 @@ async def test_a_period_is_not_ended_by_the_clock_where_that_would_be_wrong(
         await produce(topic, record("ends", activeTo=times.text(now + DAY)), deleted, past, record("lives"))
         await replica.reaches("tollbell_records_total", 4)
 
-        # `past` was shown after its end: what was read from an old topic rings nobody. It stays as it was shown.
+        # `past` was shown after its end: what was read from an old topic fires nothing. It stays as it was shown.
         for entitlement in ("ends", "deleted", "lives"):
             await pass_the_end(rows, entitlement)
         await rows.execute("UPDATE entitlement SET active_to = period_to WHERE id = 'ends'")
 
-        told = body((await receiver.wait_for(1, timeout=30))[0])
-        assert told["data"]["entitlement"]["id"] == "lives"
+        event = body((await receiver.wait_for(1, timeout=30))[0])
+        assert event["data"]["entitlement"]["id"] == "lives"
         await replica.logged("periods.ended", periods=1, events=1)
         states = await rows.fetch("SELECT id, ended FROM entitlement ORDER BY id")
         assert dict(states) == {"deleted": False, "ends": False, "lives": True, "past": False}
@@ -172,7 +172,7 @@ async def test_a_delete_with_a_later_record_does_not_stop_the_clock(
         assert body((await receiver.wait_for(1, timeout=30))[0])["type"] == "entitlements.reset"
 
 
-async def test_many_periods_that_end_at_once_are_told_once_each_by_two_replicas(
+async def test_many_periods_that_end_at_once_fire_once_by_two_replicas(
     deployment: Deployment, produce: Produce, receiver: Receiver, rows: asyncpg.Connection
 ) -> None:
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
@@ -210,7 +210,7 @@ UNENDABLE = {
 
 
 @pytest.mark.parametrize("what", UNENDABLE)
-async def test_a_period_that_cannot_be_ended_stops_nobody_elses(
+async def test_a_period_that_cannot_be_ended_stops_no_other(
     what: str, deployment: Deployment, produce: Produce, receiver: Receiver, rows: asyncpg.Connection
 ) -> None:
     now, count = clock.now(), 20
@@ -226,8 +226,8 @@ async def test_a_period_that_cannot_be_ended_stops_nobody_elses(
 
         await pass_the_end(rows)
 
-        told = {body(one)["data"]["entitlement"]["id"] for one in await receiver.wait_for(count - 1, timeout=30)}
-        assert told == {f"ent-{n}" for n in range(count)} - {"ent-7"}
+        fired = {body(one)["data"]["entitlement"]["id"] for one in await receiver.wait_for(count - 1, timeout=30)}
+        assert fired == {f"ent-{n}" for n in range(count)} - {"ent-7"}
         (line, *_) = await replica.logged("row.set_aside")
         assert (line["level"], line["what"], line["namespace"], line["id"]) == (
             "error",

@@ -192,7 +192,7 @@ async def test_a_partition_that_stands_still_ends_the_process_with_and_without_a
                 await fetch.measure()
         async with member(kafka, topic) as second:
             second.subscribe([topic])
-            await until(lambda: bool(second.assignment()))  # and the other partition was assigned anew
+            await until(lambda: bool(second.assignment()))  # and the other partition was assigned again
             monkeypatch.setattr(fetches, "UNJOINED_AFTER", 1)
             with pytest.raises(Refused, match=r"consumer stalled \(no position\): restart the process"):
                 await measured_for_long(fetch)

@@ -79,10 +79,10 @@ async def test_it_recovers_too_where_the_record_says_something_new_and_changes_n
     here, elsewhere = await ingest(store), await ingest(store)
     await take(here, at(0, 10), at(1, 10))
     await take(elsewhere, at(2, 85))
-    told_more = json.loads(at(3, 10))  # so it is judged, and on what is remembered here nothing would be written
-    told_more["data"]["entitlement"]["activeFrom"] = "2026-11-01T00:00:00Z"
+    changed = json.loads(at(3, 10))  # so it is judged, and on what is remembered here nothing would be written
+    changed["data"]["entitlement"]["activeFrom"] = "2026-11-01T00:00:00Z"
 
-    await take(here, json.dumps(told_more).encode())
+    await take(here, json.dumps(changed).encode())
 
     assert await scalar(database, NOTIFIED) == ["triggered 1", "recovered 1"]
 

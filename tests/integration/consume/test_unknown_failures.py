@@ -1,4 +1,4 @@
-"""Postgres fails a batch for a reason that nobody knows: only a record that fails alone becomes a dead letter."""
+"""Postgres fails a batch for an unknown reason: only a record that fails alone becomes a dead letter."""
 
 import asyncio
 from collections.abc import Sequence

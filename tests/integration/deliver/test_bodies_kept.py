@@ -45,8 +45,8 @@ async def counted(stored: Store) -> AsyncIterator[tuple[Database, list[str]]]:
 
 
 @contextlib.asynccontextmanager
-async def nobody_keeps(stored: Store) -> AsyncIterator[None]:
-    """Let whoever wants to keep a body wait."""
+async def keeping_waits(stored: Store) -> AsyncIterator[None]:
+    """Let each statement that would keep a body wait."""
     connection = await asyncpg.connect(stored.url)
     try:
         async with connection.transaction():
@@ -132,7 +132,7 @@ async def test_one_body_that_postgres_fails_holds_up_no_other(stored: Store) -> 
 
 
 async def test_while_postgres_is_away_all_of_a_batch_give_up_at_once(stored: Store) -> None:
-    async with counted(stored) as (database, ran), nobody_keeps(stored):
+    async with counted(stored) as (database, ran), keeping_waits(stored):
         keeper = Keeper(database)
         asked = [asyncio.create_task(keeper.kept((f"event-{n}", "flat"), (b"1", ()))) for n in range(6)]
         await until(stored, WAITING)
@@ -145,7 +145,7 @@ async def test_while_postgres_is_away_all_of_a_batch_give_up_at_once(stored: Sto
 
 async def test_who_is_cancelled_leaves_the_statement_to_the_others(stored: Store) -> None:
     keeper = Keeper(stored.database)
-    async with nobody_keeps(stored):
+    async with keeping_waits(stored):
         asked = [asyncio.create_task(keeper.kept((f"event-{n}", "flat"), (b"1", ()))) for n in range(3)]
         await until(stored, WAITING)
         asked[0].cancel()
@@ -163,7 +163,7 @@ async def test_a_sender_killed_between_making_a_body_and_keeping_it_has_sent_not
     await stored.configure({"hook": hook(receiver, format="flat")})
     await stored.events(3)
     receiver.answer(503, 503, 503)
-    async with nobody_keeps(stored), await deliverer(deployment) as killed:
+    async with keeping_waits(stored), await deliverer(deployment) as killed:
         await until(stored, WAITING)
         killed.process.kill()
         await killed.process.wait()

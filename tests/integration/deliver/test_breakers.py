@@ -81,7 +81,7 @@ async def test_a_success_of_the_probe_closes_the_breaker_and_everything_may_go(s
     assert len(await stored.claim("hook", 20)) == 7
 
 
-async def test_a_4xx_of_the_probe_closes_it_too_for_somebody_is_there(stored: Store) -> None:
+async def test_a_4xx_of_the_probe_closes_it_as_the_receiver_answers(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(4)
     await open_breaker(stored, await fail(stored, 3))
@@ -186,7 +186,7 @@ async def test_of_a_retry_after_and_the_breaker_the_later_one_counts(stored: Sto
     assert 590 < await stored.due_in("hook") <= 600
 
 
-async def test_after_five_days_ten_attempts_and_two_events_it_is_disabled_visibly_and_a_person_begins_anew(
+async def test_a_channel_failing_five_days_is_disabled_until_enabled(
     stored: Store,
 ) -> None:
     await stored.configure({"hook": {}})
@@ -236,7 +236,7 @@ async def test_what_is_our_fault_is_no_failure_of_the_receiver(stored: Store) ->
     assert recorded.runs == ()
 
 
-async def test_who_waits_for_what_has_ended_is_told_of(stored: Store) -> None:
+async def test_a_recorded_end_says_whether_it_frees_a_waiting_one(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
     await stored.events(1, after=b"\x00" * 31 + b"\x01")

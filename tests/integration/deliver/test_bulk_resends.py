@@ -1,4 +1,4 @@
-"""Many deliveries sent again by a filter: exactly those that were counted, each once, whoever dies meanwhile."""
+"""Many deliveries sent again by a filter: exactly those that were counted, each once, even if a process dies."""
 
 import asyncio
 import datetime as dt

@@ -47,7 +47,7 @@ async def until(stored: Store, statement: str, *, seconds: float = 60) -> None:
 
 @contextlib.asynccontextmanager
 async def holding(stored: Store, event_id: str) -> AsyncIterator[None]:
-    """Hold the rows of an event's deliveries, so that whoever wants to move them waits."""
+    """Hold the rows of an event's deliveries, so that each statement that would move them waits."""
     connection = await asyncpg.connect(stored.url)
     transaction = connection.transaction()
     await transaction.start()
@@ -243,7 +243,7 @@ async def test_jobs_outlive_a_deliverer_that_is_killed_at_them_and_nothing_is_do
     assert {request.headers["webhook-id"] for request in receiver.at("/received")} == {events[0]}
 
 
-async def test_a_flat_body_is_sent_byte_for_byte_by_whoever_sends_it_again(
+async def test_another_replica_sends_a_flat_body_again_byte_for_byte(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_RETRY_SCHEDULE=MANY)

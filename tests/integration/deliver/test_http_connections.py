@@ -259,5 +259,5 @@ async def test_where_every_connection_is_busy_a_new_one_is_refused(caplog: pytes
 
         assert await asyncio.gather(*busy) == [200, 200, 200]
         writer.close()
-    gc.collect()  # a task that nobody asks says what it met as it goes
+    gc.collect()  # a task that is never awaited logs its exception as it is collected
     assert [record.getMessage() for record in caplog.records] == []

@@ -71,12 +71,12 @@ class Request:
 
     Attributes:
         may_overlap: its lease ran out, or was taken away as an earlier one was answered.
-        told: what was recorded of it last.
+        recorded: what was recorded of it last.
     """
 
     claimed: Claimed
     may_overlap: bool = False
-    told: Ended | None = None
+    recorded: Ended | None = None
 
 
 @dataclass
@@ -158,12 +158,12 @@ class Life:
         revision, disabled_by = await self.sql.fetchrow(channel)
         for place, one in enumerate(requests):
             status, verdict, kind = OUTCOMES[(n + place) % len(OUTCOMES)]
-            one.told = ended(one.claimed, status, verdict, kind=kind)
+            one.recorded = ended(one.claimed, status, verdict, kind=kind)
             self.in_flight.remove(one)
-        told = [one.told for one in requests if one.told is not None]
-        await self.stored.record(*told)
+        recorded = [one.recorded for one in requests if one.recorded is not None]
+        await self.stored.record(*recorded)
         await self.see_disabled()
-        if all(one.delivery.revision != revision for one in told):
+        if all(one.delivery.revision != revision for one in recorded):
             assert tuple(await self.sql.fetchrow(channel)) == (revision, disabled_by), (
                 "an old address disables the new one"
             )
@@ -214,9 +214,9 @@ class Life:
         }
         for requests in self.begun.values():
             for one in requests:
-                if one.told is not None and one.told.outcome.kind is not OutcomeClass.INTERRUPTED:
+                if one.recorded is not None and one.recorded.outcome.kind is not OutcomeClass.INTERRUPTED:
                     row = rows[one.claimed.id, one.claimed.number]
-                    assert row == (one.told.outcome.kind.value, one.told.outcome.status), "its answer is kept"
+                    assert row == (one.recorded.outcome.kind.value, one.recorded.outcome.status), "its answer is kept"
 
 
 TAKEN_OVER = [("claim", 0), ("run out", 0), ("claim", 0)]

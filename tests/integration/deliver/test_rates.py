@@ -101,7 +101,7 @@ async def test_of_a_slot_of_a_lower_rate_comes_back_what_it_is_worth_now(stored:
     assert 40 < await stored.due_in("slow") <= 50
 
 
-async def test_a_claim_does_not_wait_for_a_limited_channel_that_somebody_holds(stored: Store) -> None:
+async def test_a_claim_does_not_wait_for_a_locked_limited_channel(stored: Store) -> None:
     await stored.configure({"limited": {"rateLimit": 5}, "free": {}})
     await stored.events(2)
     async with stored.database.transaction() as holder:

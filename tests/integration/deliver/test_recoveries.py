@@ -88,7 +88,7 @@ async def test_a_recovery_is_refused_of_a_disabled_channel_and_stops_where_it_is
     assert first is not None
     assert (first.state, first.done) == ("RUNNING", 4)
     assert (stopped.state, stopped.reason, stopped.done) == ("STOPPED", "channel_disabled", 4)
-    for channel, says in [(hook, "is disabled"), ("nobody", "is not there")]:
+    for channel, says in [(hook, "is disabled"), ("no-such", "is not there")]:
         with pytest.raises(Refused, match=says):
             await jobs.recover(stored.database, "default", channel, since=LONG_AGO)
 

@@ -165,7 +165,7 @@ async def test_a_resend_that_cannot_be_is_refused_and_nothing_asked(stored: Stor
         ("default", "01K9ZBC3K9YJ4M2V7Q8R5T6W1X", None, "event 01K9ZBC3K9YJ4M2V7Q8R5T6W1X: is not there"),
         ("other", event, None, "is not there"),
         ("default", event, [stored.ids["hook"], off], f"channel {off} is disabled"),
-        ("default", event, ["nobody"], "channel nobody is none of the event's"),
+        ("default", event, ["no-such"], "channel no-such is none of the event's"),
     ]:
         with pytest.raises(Refused, match=says):
             await jobs.resend(stored.database, namespace, event_id, channels=channels)

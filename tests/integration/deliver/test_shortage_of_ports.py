@@ -1,4 +1,4 @@
-"""No local port is left to one destination: its channel waits, and nobody else is slowed."""
+"""No local port is left to one destination: its channel waits, and no other is slowed."""
 
 import asyncio
 import contextlib
@@ -65,7 +65,7 @@ class Ports:
         return connect
 
 
-async def test_local_ports_that_are_short_to_one_destination_slow_nobody_else(
+async def test_ports_short_to_one_destination_slow_no_other_channel(
     stored: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Receiver() as full:

@@ -49,7 +49,7 @@ async def test_what_was_claimed_ahead_is_handed_back_at_the_stop_and_after_a_fai
             release.set()
             assert await replica.process.wait() == 0
         else:
-            retry = receiver.hold()  # whichever is next is claimed anew, and is the only one
+            retry = receiver.hold()  # whichever is next is claimed again, and is the only one
             release.set()
             await receiver.wait_for(3)
             await until(stored, "SELECT count(*) = 2 FROM delivery WHERE token IS NULL AND state = 'PENDING'")

@@ -222,7 +222,7 @@ async def test_a_receiver_that_hangs_up_is_a_reset() -> None:
     assert outcome.kind is OutcomeClass.RESET
 
 
-async def test_a_port_that_nobody_listens_on_is_no_connection() -> None:
+async def test_a_port_where_nothing_listens_is_no_connection() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
 
@@ -252,7 +252,7 @@ async def test_a_receiver_that_never_accepts_is_a_timeout() -> None:
     assert outcome.kind is OutcomeClass.TIMEOUT
 
 
-async def test_hundreds_that_hang_delay_nobody_else(receiver: Receiver) -> None:
+async def test_hundreds_that_hang_delay_no_other_receiver(receiver: Receiver) -> None:
     async with RawReceiver(never) as hanging, Webhook(SECOND * 30, allowed=LOOPBACK) as webhook:
         stuck = [asyncio.create_task(webhook.send(make_request(hanging.url()))) for _ in range(200)]
 

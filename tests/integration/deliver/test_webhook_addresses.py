@@ -31,7 +31,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.mark.parametrize(
     "url", ["http://10.0.0.1/", "http://[::1]:3000/", "http://[::ffff:10.0.0.1]/", "http://169.254.169.254/"]
 )
-async def test_a_special_address_is_refused_in_words_that_tell_nothing(url: str) -> None:
+async def test_a_special_address_is_refused_without_details(url: str) -> None:
     outcome = await send(url)
 
     assert (outcome.kind, outcome.detail) == (OutcomeClass.ADDRESS, "webhooks may not go to this address")
@@ -73,7 +73,7 @@ class Broken(AbstractResolver):
         pass
 
 
-async def test_an_error_that_nobody_foresaw_is_an_outcome_too_and_logged_as_a_mistake(
+async def test_an_unforeseen_error_is_an_outcome_too_and_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with Webhook(SECOND, resolver=Broken) as webhook:

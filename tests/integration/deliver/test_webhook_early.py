@@ -86,7 +86,7 @@ async def test_an_early_answer_wins_over_the_reset_on_its_heels(
 async def test_no_request_is_put_behind_one_that_was_answered_unread(
     tmp_path: Path, size: int, *, is_tls: bool
 ) -> None:
-    """Bytes that nobody takes lie in the kernel, then in asyncio's buffer, then in ours: where the last of them are."""
+    """Bytes that are not read lie in the kernel, then in asyncio's buffer, then in ours: where the last of them are."""
     authority = Authority(tmp_path)
     kept: list[int] = []
 
@@ -140,7 +140,7 @@ def at_once(said: bytes, context: ssl.SSLContext) -> Serve:
     ],
     ids=["413", "cut", "ssh", "200"],
 )
-async def test_what_a_receiver_says_to_whoever_connects_is_its_answer(
+async def test_what_a_receiver_sends_at_connect_is_its_answer(
     tmp_path: Path, said: bytes, found: tuple[OutcomeClass, int | None, str]
 ) -> None:
     authority = Authority(tmp_path)

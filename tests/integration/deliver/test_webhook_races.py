@@ -1,4 +1,4 @@
-"""A host with many addresses: few are tried at once, all of them in the end, and nobody else pays for silent ones."""
+"""A host with many addresses: few are tried at once, all in the end, and silent ones delay no other request."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What we lack ourselves: said as what it is, of whoever it is, and nobody else's."""
+"""What we lack ourselves: reported as ours, of one destination or of all."""
 
 import asyncio
 import datetime as dt

@@ -20,7 +20,7 @@ from tests.support.webhooks import Authority, send
 
 @contextmanager
 def strict_server(context: ssl.SSLContext) -> Iterator[str]:
-    """Run a blocking TLS server for one connection; give its URL. asyncio's own ends without telling why."""
+    """Run a blocking TLS server for one connection; give its URL. asyncio's own ends without saying why."""
 
     def serve(listening: socket.socket) -> None:
         connection, _ = listening.accept()
