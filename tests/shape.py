@@ -18,6 +18,13 @@ WORD: Final = re.compile(rf"(?<![A-Za-z])({'|'.join(WORDS)})(?![A-Za-z])", re.IG
 FOREIGN: Final = re.compile(r'"nobody"|name="told"|`told`')
 # Released, so never edited again: what their comments say stays.
 FROZEN: Final = re.compile(r"consumer/store/migrations/0001_")
+# Where the words are data: the contract, word for word; this list, and the tests of it and of the pages' list.
+SPELT: Final = {
+    *("tests/contract.md", "tests/shape.py"),
+    *("tests/architecture/test_words.py", "tests/unit/test_words_of_pages.py"),
+}
+# A row of tests/sentences.md begins with the words of the contract.
+QUOTED: Final = re.compile(r"^\| .*? \| (?=`)", re.MULTILINE)
 MOST_FIELDS: Final = 12
 _BRANCHES: Final = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler, ast.comprehension)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -49,9 +56,27 @@ def sources() -> list[Source]:
 
 def texts(of: Sequence[Source]) -> dict[str, str]:
     """Return what people read of the code, by file: the sources, and the SQL of the service."""
-    statements = sorted((ROOT / "consumer").rglob("*.sql"))
-    of_sql = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in statements}
-    return {one.name: one.text for one in of} | {name: text for name, text in of_sql.items() if not FROZEN.match(name)}
+    statements = _read("consumer/**/*.sql")
+    return {one.name: one.text for one in of} | {
+        name: text for name, text in statements.items() if not FROZEN.match(name)
+    }
+
+
+def texts_around() -> dict[str, str]:
+    """Return what people read around the code, by file: the tests, what is deployed, and the pages next to them."""
+    found = _read(
+        "tests/**/*.py",
+        "deploy/**/*.py",
+        "deploy/**/*.yaml",
+        *(f"{at}/**/*.md" for at in ("deploy", "schemas", "tests")),
+    )
+    found["tests/sentences.md"] = QUOTED.sub("", found["tests/sentences.md"])
+    return {name: text for name, text in found.items() if name not in SPELT}
+
+
+def _read(*patterns: str) -> dict[str, str]:
+    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+    return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
 
 
 def lines_of(node: Function) -> int:
@@ -128,7 +153,7 @@ def report() -> Iterator[str]:
     functions = [node for source in of for node in source.functions()]
     public = [one for one in functions if not one.name.startswith("_")]
     documented = sum(ast.get_docstring(one) is not None for one in public)
-    doubles, many, bad = double_names(of), large(of), words(texts(of))
+    doubles, many, bad = double_names(of), large(of), words(texts(of) | texts_around())
     yield f"files                 {len(of)}"
     yield f"lines a file          {spread([len(one.text.splitlines()) for one in of])}"
     yield f"lines a function      {spread([lines_of(one) for one in functions])} (of {len(functions)})"
