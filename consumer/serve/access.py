@@ -138,18 +138,19 @@ def _access(token: ApiToken) -> Access:
 
 def _check_local(headers: Mapping[str, str]) -> None:
     host = headers.get("Host", "")
-    if not is_loopback(_hostname(f"//{host}")):
+    if not is_loopback(hostname(f"//{host}")):
         raise ApiProblem(
             HTTPStatus.FORBIDDEN, "without TOLLBELL_API_TOKENS, only this machine may ask: Host is another"
         )
     origin = headers.get("Origin")
-    if origin is not None and not is_loopback(_hostname(origin)):
+    if origin is not None and not is_loopback(hostname(origin)):
         raise ApiProblem(
             HTTPStatus.FORBIDDEN, "without TOLLBELL_API_TOKENS, no page from elsewhere may ask: see Origin"
         )
 
 
-def _hostname(url: str) -> str:
+def hostname(url: str) -> str:
+    """Return the name or address of the host in *url*; empty where it has none that could be one."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -2,14 +2,13 @@
 
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from consumer import log
 from consumer.metrics import Metrics
 from consumer.serve import bodies
-from consumer.serve.access import Gate, digest_of, is_loopback
+from consumer.serve.access import Gate, digest_of, hostname, is_loopback
 from consumer.serve.console import origins
 from consumer.serve.console.rendering import Templates
 from consumer.serve.console.sessions import Sessions, is_secure
@@ -114,4 +113,4 @@ async def _form(request: web.Request) -> Form:
 
 def _is_near(request: web.Request) -> bool:
     """Return whether nothing is between browser and console: the warning of plain http is then about nothing."""
-    return is_loopback(urlsplit(f"//{request.host}").hostname or "")
+    return is_loopback(hostname(f"//{request.host}"))

@@ -362,6 +362,14 @@ async def test_switched_off_there_is_no_console(serving: Serve) -> None:
     assert statuses == [404, 404, 404, 200]
 
 
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "[v1.x]", "a:b:c"])
+async def test_a_host_that_cannot_be_one_is_no_mistake_of_ours(shared: Shared, host: str) -> None:
+    async with browsing(shared.replica) as browser:
+        seen = await browser.get("/sign-in", Host=host)
+
+    assert (seen.status, "Sign in" in seen.text) == (200, True), seen.text
+
+
 async def test_a_page_of_a_health_check_that_is_not_there_is_not_there(shared: Shared) -> None:
     statuses = [(await shared.replica.http(path))[0] for path in ("/healthz", "/robots.txt", "/api/v1/x", "/api")]
 
