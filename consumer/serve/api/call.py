@@ -25,8 +25,9 @@ from consumer.serve.problems import ApiProblem
 from consumer.serve.recent import Recent
 from consumer.serve.trials import Trials
 from consumer.store import configured
-from consumer.store.configured import BY_KEY, Kind
+from consumer.store.configured import BY_KEY, Kind, Life
 from consumer.store.database import Database
+from schemas import times
 
 PREFIX: Final = "/api/v1"
 MAX_ID_LENGTH: Final = 64  # an id of ours has 26 characters
@@ -37,6 +38,7 @@ FORESEEN: Final = (ApiProblem, Refused, DataRefused, StoreUnavailable)  # what w
 AWAY: Final = ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
 OURS: Final = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
 STORES: Final = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "Postgres fails this: Tollbell's log has it under this id")
+CHANGED: Final = "It was changed meanwhile. Look at it again before you save."
 logger = log.get("api")
 T = TypeVar("T")
 
@@ -71,10 +73,12 @@ class PageInput:
     Attributes:
         query: as it is written in a URL.
         body: JSON; empty where there is none.
+        seen_at: when what is to be changed was changed before, as its form was filled from it; None: whenever.
     """
 
     query: str = ""
     body: bytes = b""
+    seen_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,16 @@ class Call:
         if names is None:
             return None
         return await configured.ids_of(self.served.database, self.namespace, kind, names)
+
+    def check_seen(self, life: Life | None) -> None:
+        """See that what has this *life* is as a form was filled from it; within the edit that changes it.
+
+        Raises:
+            Problem: 409: it was changed meanwhile.
+        """
+        seen_at = None if self.asked is None else self.asked.seen_at
+        if seen_at is not None and (life is None or seen_at != times.text(life.updated_at)):
+            raise problems.conflict(CHANGED)
 
     def query(self) -> QueryParameters:
         """Return its parameters; which namespace is asked for was looked at before."""

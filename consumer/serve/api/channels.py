@@ -126,10 +126,12 @@ async def changeable(edit: Edit, call: Call) -> StoredChannel:
     """Return the channel that the path names, to be changed.
 
     Raises:
-        Problem: 404, it is not there; 409, it is deleted.
+        Problem: 404, it is not there; 409, it is deleted, or was changed since its form was filled in.
     """
     channel_id = call.named["channel"]
-    return alive(await edit.channel(channel_id), "channel", channel_id)
+    stored = alive(await edit.channel(channel_id), "channel", channel_id)
+    call.check_seen(stored.life)
+    return stored
 
 
 async def _check_reach(call: Call, url: str) -> None:

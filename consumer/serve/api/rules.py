@@ -119,7 +119,9 @@ async def found(call: Call) -> StoredRule:
 
 async def _changeable(edit: Edit, call: Call) -> StoredRule:
     rule_id = call.named["rule"]
-    return alive(await edit.rule(rule_id), "rule", rule_id)
+    stored = alive(await edit.rule(rule_id), "rule", rule_id)
+    call.check_seen(stored.life)
+    return stored
 
 
 async def _shown(call: Call, stored: StoredRule) -> object:

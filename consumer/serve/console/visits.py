@@ -56,14 +56,16 @@ class Visit:
         """Whether buttons are there; the operations look for themselves."""
         return self.access.scope == "write"
 
-    async def ask(self, operation: str, *, query: str = "", body: object = None, **named: str) -> web.Response:
-        """Return the operation's answer.
+    async def ask(
+        self, operation: str, *, query: str = "", body: object = None, seen_at: str | None = None, **named: str
+    ) -> web.Response:
+        """Return the operation's answer; *seen_at*: 409 where what it changes was changed since.
 
         Raises:
             Problem: as the API would answer.
         """
         wanted = self.operations[operation]
-        asked = PageInput(query, b"" if body is None else events.encode(body))
+        asked = PageInput(query, b"" if body is None else events.encode(body), seen_at)
         takes = wanted.about.takes if wanted.about else None
         call = Call(self.served, self.access, self.request, self.turn, named, takes, asked)
         try:
@@ -73,9 +75,18 @@ class Visit:
         assert isinstance(answered, web.Response)  # noqa: S101 - only what is sent over HTTP is sent in pieces
         return answered
 
-    async def read(self, model: type[T], operation: str, *, query: str = "", body: object = None, **named: str) -> T:
+    async def read(
+        self,
+        model: type[T],
+        operation: str,
+        *,
+        query: str = "",
+        body: object = None,
+        seen_at: str | None = None,
+        **named: str,
+    ) -> T:
         """Return the same, read: its numbers have all their digits."""
-        answered = await self.ask(operation, query=query, body=body, **named)
+        answered = await self.ask(operation, query=query, body=body, seen_at=seen_at, **named)
         assert isinstance(answered.body, bytes)  # noqa: S101 - of answers with a model
         return msgspec.json.decode(answered.body, type=model)
 

@@ -1,5 +1,6 @@
 """An edit by a form keeps what its fields cannot say, and loses no change of another; what it can't read is refused."""
 
+import asyncio
 import html
 import re
 from typing import Any
@@ -76,6 +77,44 @@ async def test_who_looks_at_a_preview_saves_over_no_change_of_another(place: Pla
 
     assert (looked.status, saved.status) == (200, 409)
     assert (await api("GET", path))[1]["name"] == "B"
+
+
+@pytest.mark.parametrize("of", ["channels", "rules"])
+async def test_of_tabs_that_save_at_once_one_does_and_the_others_are_asked(place: Place, of: str) -> None:
+    api, browser = place
+    _, hook = await api("POST", "/channels", channel())
+    _, quota = await api("POST", "/rules", rule(hook["id"]))
+    path = f"/{of}/{(hook if of == 'channels' else quota)['id']}"
+    typed = {"format": "openmeter", "kind": "usage_percentage", "value": "80", "channel": hook["id"]}
+    fields = held(await browser.get(f"{path}/edit")) | typed
+    names = [f"Tab {n}" for n in range(8)]
+
+    tabs = await asyncio.gather(*(browser.post(f"{path}/edit", fields | {"name": name}) for name in names))
+    _, after = await api("GET", path)
+    (saved,) = [name for name, tab in zip(names, tabs, strict=True) if tab.status == 200]
+    other = next(tab for tab in tabs if tab.status == 409)
+    again = await browser.post(f"{path}/edit", fields | {"name": "Mine", "updatedAt": held(other)["updatedAt"]})
+
+    assert [tab.status for tab in tabs].count(409) == 7
+    assert "It was changed meanwhile" in other.text
+    assert after["name"] == saved
+    assert again.status == 200, again.text
+
+
+async def test_a_form_of_a_rule_that_is_disabled_meanwhile_does_not_enable_it(place: Place) -> None:
+    api, browser = place
+    _, hook = await api("POST", "/channels", channel())
+    _, quota = await api("POST", "/rules", rule(hook["id"]))
+    path = f"/rules/{quota['id']}"
+    typed = {"kind": "usage_percentage", "value": "80", "channel": hook["id"]}
+    fields = held(await browser.get(f"{path}/edit")) | typed
+
+    await asyncio.gather(
+        browser.post(f"{path}/disable"),
+        *(browser.post(f"{path}/edit", fields | {"name": f"Tab {n}"}) for n in range(8)),
+    )
+
+    assert (await api("GET", path))[1]["disabled"] is True
 
 
 @pytest.mark.parametrize(

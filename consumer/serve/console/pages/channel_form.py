@@ -5,17 +5,17 @@ from typing import Any, Final, get_args
 
 from aiohttp import web
 
+from consumer.serve.api.call import CHANGED
 from consumer.serve.console import drafts
 from consumer.serve.console.page import ConsolePage
 from consumer.serve.console.pages import channels
 from consumer.serve.console.visits import Texts, Visit
-from consumer.serve.problems import ApiProblem
+from consumer.serve.problems import ApiProblem, conflict
 from consumer.store import configured
 from schemas import answers
 from schemas.channels import Format
 
 FORMATS: Final = [(name, name) for name in get_args(Format)]
-CHANGED: Final = "It was changed meanwhile. Look at it again before you save."
 
 
 async def new(visit: Visit) -> web.Response:
@@ -53,10 +53,14 @@ async def update(visit: Visit) -> web.Response:
         body = drafts.channel_body(draft)
         if form.one("act") == "preview":
             return await _previewed(visit, draft, body, channel, seen_at=seen_at)
-        if seen_at != channel.updated_at:
-            return await _page(visit, draft, channel, problem=ApiProblem(HTTPStatus.CONFLICT, CHANGED))
-        changed = await visit.read(answers.NotificationChannel, "update_channel", body=body, channel=channel.id)
+        if seen_at != channel.updated_at:  # before what else is wrong with it
+            raise conflict(CHANGED)
+        changed = await visit.read(
+            answers.NotificationChannel, "update_channel", body=body, seen_at=seen_at, channel=channel.id
+        )
     except ApiProblem as problem:
+        if problem.detail == CHANGED:  # once it has been read, it may be saved
+            return await _page(visit, draft, await _found(visit), problem=problem)
         return await _page(visit, draft, channel, problem=_of_form(problem), seen_at=seen_at)
     if changed.warnings:  # which this one answer has
         return await channels.shown(visit, channel.id, warnings=changed.warnings)

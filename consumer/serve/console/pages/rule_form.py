@@ -7,11 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
+from consumer.serve.api.call import CHANGED
 from consumer.serve.console import drafts
 from consumer.serve.console.page import ConsolePage
-from consumer.serve.console.pages.channel_form import CHANGED
 from consumer.serve.console.visits import Form, Texts, Visit
-from consumer.serve.problems import ApiProblem
+from consumer.serve.problems import ApiProblem, conflict
 from consumer.store import configured
 from schemas import answers
 from schemas.rules import RuleType
@@ -62,16 +62,18 @@ async def update(visit: Visit) -> web.Response:
     """Change the rule; it stays enabled, or disabled, and of its type."""
     form = await visit.form()
     draft, thresholds, channels = _given(form)
-    rule = await _found(visit)
+    seen_at, rule = form.one("updatedAt"), await _found(visit)
     if form.one("act") == "rows":
-        return await _page(visit, draft, thresholds, channels, rule, seen_at=form.one("updatedAt"))
-    if form.one("updatedAt") != rule.updated_at:
-        return await _page(visit, draft, thresholds, channels, rule, problem=ApiProblem(HTTPStatus.CONFLICT, CHANGED))
+        return await _page(visit, draft, thresholds, channels, rule, seen_at=seen_at)
     try:
+        if seen_at != rule.updated_at:  # before what else is wrong with it
+            raise conflict(CHANGED)
         body = drafts.rule_body(draft, thresholds, channels) | {"disabled": rule.disabled}
-        await visit.ask("update_rule", body=body, rule=rule.id)
+        await visit.ask("update_rule", body=body, seen_at=seen_at, rule=rule.id)
     except ApiProblem as problem:
-        return await _page(visit, draft, thresholds, channels, rule, problem=problem)
+        if problem.detail == CHANGED:  # once it has been read, it may be saved
+            return await _page(visit, draft, thresholds, channels, await _found(visit), problem=problem)
+        return await _page(visit, draft, thresholds, channels, rule, problem=problem, seen_at=seen_at)
     return visit.go(f"/rules/{rule.id}", said="saved")
 
 
