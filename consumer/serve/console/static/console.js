@@ -62,7 +62,7 @@ const live = (region) => {
   let tag = "";
   const isPaused = () => kept.get("paused") === "yes";
   const say = () => { button.textContent = isPaused() ? "Resume" : "Pause"; if (isPaused()) said.textContent = "Paused"; else if (said.textContent === "Paused" || !said.textContent) said.textContent = "Live"; };
-  // Somebody who reads, selects or types in it is not disturbed.
+  // While a person reads, selects or types in it, it stays as it is.
   const isInUse = () => region.contains(document.activeElement) || region.querySelector("details[open]") || String(getSelection());
   const look = async () => {
     if (!region.isConnected) return;
