@@ -292,7 +292,10 @@ async def work(
     """
     rotation = rotation or JobRotation()
     for kind, after in rotation.turns.items():
-        if (row := await _part(database, kind, batch, but=but, after=after)) is not None:
+        row = await _part(database, kind, batch, but=but, after=after)
+        if row is None and after:  # once around
+            row = await _part(database, kind, batch, but=but, after="")
+        if row is not None:
             made: dict[str, Any] = dict(row)
             rotation.had(kind, made.pop("namespace"))
             return _job(made)

@@ -67,8 +67,8 @@ MUTANTS = [
         ),
         (
             "jobs/recover",
-            "    ORDER BY j.namespace <= @after, j.namespace, j.id\n",
-            "    ORDER BY @after::text, j.id\n",
+            "      AND j.namespace > @after\n",
+            "      AND @after::text IS NOT NULL\n",
             "many recoveries of one namespace go before one of another",
             "integration/deliver/test_turns_of_jobs.py",
         ),

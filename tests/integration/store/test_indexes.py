@@ -39,6 +39,7 @@ WIDEST: Final = {
     "feature.id": MAX_IDENTIFIER,
     "feature.key": MAX_IDENTIFIER,
     "feature.namespace": MAX_IDENTIFIER,
+    "job.kind": 11,  # its CHECK
     "job.namespace": MAX_IDENTIFIER,
     "invoice.id": MAX_IDENTIFIER,
     "invoice.namespace": MAX_IDENTIFIER,

@@ -52,6 +52,12 @@ JOB = """
     INSERT INTO job (id, namespace, kind, channel_id, since, total)
     VALUES ('j', 'default', 'recover', 'c0', '2020-01-01', 1000)
 """
+MANY_JOBS = """
+    INSERT INTO job (id, namespace, kind, event_id, channel_id, since, filter, total)
+    SELECT k.kind || n, 'ns-' || n % 5, k.kind, 'e', 'c0', '2020-01-01', '{}', 1
+    FROM generate_series(1, $1::int) n
+    CROSS JOIN (VALUES ('resend'), ('resend_many'), ('recover')) AS k (kind)
+"""
 WHOLE = {"steps": 8, "held_bytes": 32_768, "but": list(range(10**9, 10**9 + 1000)), "only": None}
 ENDS = {"longest_round": dt.timedelta(days=3), "steps": 8, "free_interruptions": 5}
 OVER = {**ENDS, "limit": 1000, "but": list(range(1000))}
@@ -266,6 +272,18 @@ async def test_a_part_of_a_recovery_reads_what_it_sends_again_and_not_each_with_
 
     assert await explaining.fetchval("SELECT done FROM job") == 500
     assert recover.rows_read < 20 * 500
+
+
+@pytest.mark.parametrize("kind", ["resend", "resend_many", "recover"])
+async def test_the_next_job_is_found_without_a_look_at_all_others(explaining: asyncpg.Connection, kind: str) -> None:
+    await explaining.execute(MANY_JOBS, 10_000)
+    await explaining.execute("ANALYZE")
+    limit = {} if kind == "resend" else {"limit": 500}
+
+    worked = await explained(explaining, f"jobs/{kind}", but=["none"], after="ns-2", **limit)
+
+    assert await explaining.fetch("SELECT DISTINCT namespace FROM job WHERE state <> 'WAITING'") == [("ns-3",)]
+    assert worked.rows_read < 100
 
 
 async def explained(connection: asyncpg.Connection, name: str, **arguments: object) -> Plan:

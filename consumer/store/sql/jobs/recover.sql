@@ -1,6 +1,6 @@
 -- Work off a batch of a recovery, without *but*, that no other process works on: these deliveries and the job's progress
--- move together or not at all, so it is never done twice, and a killed worker leaves it where it was. Namespaces take
--- turns: it is the oldest one of the next namespace behind *after*.
+-- move together or not at all, so it is never done twice, and a killed worker leaves it where it was. It is the oldest
+-- one of the first namespace behind *after* that has one: they take turns.
 -- What had not succeeded when it was asked for begins a new round: first what had FAILED, in the order of events, due a
 -- microsecond after one another; then what waits for its next attempt, or is about to end as its channel was disabled; last
 -- what the sweep has ended for that since: whichever of the two comes first, it belongs to the job. The new round begins
@@ -20,8 +20,9 @@ WITH work AS MATERIALIZED (
     JOIN channel c ON c.id = j.channel_id
     WHERE j.ended_at IS NULL
       AND j.kind = 'recover'
+      AND j.namespace > @after
       AND j.id <> ALL (@but::text[])
-    ORDER BY j.namespace <= @after, j.namespace, j.id
+    ORDER BY j.namespace, j.id
     LIMIT 1
     FOR UPDATE OF j SKIP LOCKED
 ),

@@ -1,5 +1,5 @@
--- Work off a resend, without *but*, that no other process works on: all of it at once, or nothing. Namespaces take turns: it
--- is the oldest one of the next namespace behind *after*.
+-- Work off a resend, without *but*, that no other process works on: all of it at once, or nothing. It is the
+-- oldest one of the first namespace behind *after* that has one: they take turns.
 -- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
 -- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
 -- the same event as the others. What is disabled or deleted by now is passed over, and what was disabled meanwhile, if only
@@ -11,8 +11,9 @@ WITH work AS MATERIALIZED (
     FROM job j
     WHERE j.ended_at IS NULL
       AND j.kind = 'resend'
+      AND j.namespace > @after
       AND j.id <> ALL (@but::text[])
-    ORDER BY j.namespace <= @after, j.namespace, j.id
+    ORDER BY j.namespace, j.id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ),

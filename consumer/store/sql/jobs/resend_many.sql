@@ -1,6 +1,6 @@
 -- Work off a batch of a resend of many, without *but*, that no other process works on: these deliveries, their names in
 -- the job and its progress move together or not at all, so none is sent twice, and a killed worker leaves it where it was.
--- Namespaces take turns: it is the oldest one of the next namespace behind *after*.
+-- It is the oldest one of the first namespace behind *after* that has one: they take turns.
 -- Each begins a new round, exempt from `expire_after`, due a microsecond after one another in the order of events; one that
 -- waits for an event that is open on the same channel, or in this batch, waits for it. They give way to what is new, as a
 -- recovery's do: a hundred thousand would be an alarm's wait of a day, at one a second. What is not as it was found is left:
@@ -11,8 +11,9 @@ WITH work AS MATERIALIZED (
     FROM job j
     WHERE j.ended_at IS NULL
       AND j.kind = 'resend_many'
+      AND j.namespace > @after
       AND j.id <> ALL (@but::text[])
-    ORDER BY j.namespace <= @after, j.namespace, j.id
+    ORDER BY j.namespace, j.id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ),
