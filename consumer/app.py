@@ -229,7 +229,9 @@ class App:
     async def _serve(self, database: Database) -> None:
         if self._api:
             self._api.say()
-            self._api.begin(database)
+            # Many who ask for much do not keep records and webhooks from a connection.
+            alone = self._roles == {Role.SERVE}
+            self._api.begin(database if alone else database.shared(self._settings.database_pool_size // 2))
         self._is_ready(Role.SERVE)
         await self._stop.wait()
 

@@ -119,12 +119,36 @@ class DatabaseConnection:
         await self._raw.execute(sql)
 
 
+class _Share:
+    """Connections that some may use at once."""
+
+    def __init__(self, most: int) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    async def __aenter__(self) -> None:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT):
+            await self._free.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
+
+
+_ALL: Final = contextlib.nullcontext[None]()
+
+
 class Database:
     """A pool. Every method raises what `translated` raises."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", took: Took = _took_nothing) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        took: Took = _took_nothing,
+        *,
+        share: "_Share | contextlib.nullcontext[None]" = _ALL,
+    ) -> None:
         self._pool = pool
         self._took = took
+        self._share = share
 
     @classmethod
     async def connect(cls, url: str, *, size: int, took: Took = _took_nothing) -> Self:
@@ -154,11 +178,20 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    def shared(self, most: int) -> "Database":
+        """Return the same, with at most *most* connections in use at once; a further use waits, as for any other."""
+        return Database(self._pool, self._took, share=_Share(most))
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[DatabaseConnection]:
         """Give a connection inside a transaction; committed at the end, rolled back on any exception."""
         try:
-            async with self._writable(), self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw, raw.transaction():
+            async with (
+                self._writable(),
+                self._share,
+                self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw,
+                raw.transaction(),
+            ):
                 yield DatabaseConnection(raw, self._took)
         except _LOST_RACE as exc:
             raise StoreUnavailable(f"Postgres: {_line(exc)}: another writer changed the same rows: try again") from exc
@@ -167,7 +200,7 @@ class Database:
         """Run one statement as its own transaction; again where it lost a race to another."""
         for attempt in range(ATTEMPTS):
             try:
-                async with self._writable(), self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
+                async with self._writable(), self._share, self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
                     return await DatabaseConnection(raw, self._took).rows(name, **arguments)
             except _LOST_RACE as exc:
                 if attempt == ATTEMPTS - 1:
