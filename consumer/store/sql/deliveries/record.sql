@@ -46,13 +46,10 @@ failing AS MATERIALIZED (
     WHERE NOT a.delivered
       AND false = ANY (@delivered::boolean[])             -- else not even looked for
     UNION
-    SELECT l.channel_id
-    FROM locked l
-    WHERE l.resend_asked
-    UNION
     SELECT q.channel_id
-    FROM (SELECT DISTINCT channel_id FROM locked) q
-    WHERE (SELECT p.downs > 0 OR p.failures > 0 OR p.opened > 0 FROM channel_pace p WHERE p.channel_id = q.channel_id)
+    FROM (SELECT l.channel_id, bool_or(l.resend_asked) AS is_asked FROM locked l GROUP BY l.channel_id) q
+    WHERE q.is_asked
+       OR (SELECT p.downs > 0 OR p.failures > 0 OR p.opened > 0 FROM channel_pace p WHERE p.channel_id = q.channel_id)
 ),
 shared AS MATERIALIZED (
     SELECT c.id, c.revision, c.deleted_at, c.disabled_by, c.rounds_end_before
