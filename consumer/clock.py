@@ -1,9 +1,10 @@
 """The one clock. Everything that asks for the time or waits asks here, so that tests can hold it.
 
-Three kinds of time, not to be mixed:
+Kinds of time, not to be mixed:
 
 * `now()`: UTC by this machine, for what people read (log lines, attempts' start).
 * `monotonic()`: seconds that only grow, for durations and for "is my lease still mine".
+* `spent()`: seconds of CPU of this thread, for what a piece of work costs: others' work does not count.
 * `DatabaseClock.now()`: UTC by Postgres, for what replicas must agree on (is a record in the future?).
 """
 
@@ -21,6 +22,11 @@ def now() -> dt.datetime:
 def monotonic() -> float:
     """Return seconds since an arbitrary start; never goes back."""
     return time.monotonic()  # noqa: TID251 - the one place
+
+
+def spent() -> float:
+    """Return the seconds of CPU that this thread has used, since an arbitrary start."""
+    return time.thread_time()
 
 
 async def sleep(seconds: float) -> None:

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 
 from consumer import clock
 
-COSTLY: Final = 0.005  # seconds; bodies of the recipes take 0.03 to 0.12 ms
+COSTLY: Final = 0.005  # seconds of CPU; bodies of the recipes take 0.03 to 0.12 ms
+IN_A_ROW: Final = 2  # bodies that were costly: one alone may have paid for a collection of garbage
 SHARE: Final = 4  # bodies that are costly take one part in so many of the time
 MOST_WAITING: Final = 32  # at once, shared by the costly formats: each holds a slot, which another channel may need
 MOST_KNOWN: Final = 256  # costly formats
@@ -19,19 +20,19 @@ T = TypeVar("T")
 
 
 class RenderTurns:
-    """Whose turn it is. A format is costly while its last body was; the others wait for nothing."""
+    """Whose turn it is. A format is costly while its last bodies were; the others wait for nothing."""
 
     def __init__(self) -> None:
-        self._costly: dict[str, None] = {}
+        self._in_a_row: dict[str, int] = {}  # how many were costly, by format
         self._turn = asyncio.Lock()
         self._free_at = 0.0  # monotonic
         self._waiting: Counter[str] = Counter()
 
     async def made(self, fmt: str, make: Callable[[], T]) -> T | None:
         """Return what *make* makes, of the format *fmt*; None where too many wait already, and nothing was made."""
-        if fmt not in self._costly:
+        if self._in_a_row.get(fmt, 0) < IN_A_ROW:
             return self._timed(fmt, make)
-        share = max(MOST_WAITING // len(self._costly), 1)
+        share = max(MOST_WAITING // sum(count >= IN_A_ROW for count in self._in_a_row.values()), 1)
         if self._waiting[fmt] >= share or self._waiting.total() >= MOST_WAITING:
             return None
         self._waiting[fmt] += 1
@@ -43,13 +44,13 @@ class RenderTurns:
             self._waiting -= Counter([fmt])  # and keeps none of 0
 
     def _timed(self, fmt: str, make: Callable[[], T]) -> T:
-        began = clock.monotonic()
+        before = clock.spent()
         made = make()
-        ended = clock.monotonic()
-        self._costly.pop(fmt, None)
-        if ended - began >= COSTLY:
-            self._free_at = max(self._free_at, ended) + (ended - began) * (SHARE - 1)
-            if len(self._costly) >= MOST_KNOWN:
-                del self._costly[next(iter(self._costly))]
-            self._costly[fmt] = None
+        spent = clock.spent() - before
+        count = self._in_a_row.pop(fmt, 0)
+        if spent >= COSTLY:
+            self._free_at = max(self._free_at, clock.monotonic()) + spent * (SHARE - 1)
+            if len(self._in_a_row) >= MOST_KNOWN:
+                del self._in_a_row[next(iter(self._in_a_row))]
+            self._in_a_row[fmt] = count + 1
         return made

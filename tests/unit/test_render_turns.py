@@ -1,4 +1,4 @@
-"""Bodies that take long to make: one after another, and others meanwhile. By the real clock: it is what is shared."""
+"""Bodies that take long to make: one after another, and others meanwhile. By the real CPU: it is what is shared."""
 
 import asyncio
 import itertools
@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from consumer import clock
-from consumer.deliver.render_turns import COSTLY, MOST_WAITING, SHARE, RenderTurns
+from consumer.deliver.render_turns import COSTLY, IN_A_ROW, MOST_WAITING, SHARE, RenderTurns
 
 
 def spin(seconds: float) -> Callable[[], float]:
-    """Return what takes so long to make; it is when that began."""
+    """Return what takes so much CPU to make; it is when that began."""
 
     def make() -> float:
-        began = clock.monotonic()
-        while clock.monotonic() < began + seconds:
+        began, until = clock.monotonic(), clock.spent() + seconds
+        while clock.spent() < until:
             pass
         return began
 
@@ -32,8 +32,16 @@ def ends_at_once(work: Coroutine[Any, Any, object]) -> None:
 costly, cheap = spin(COSTLY), spin(0)
 
 
-async def test_what_is_costly_has_a_part_of_the_time() -> None:
+async def costly_formats(*formats: str) -> RenderTurns:
+    """Return turns that know *formats* to be costly."""
     turns = RenderTurns()
+    for fmt in formats * IN_A_ROW:
+        await turns.made(fmt, costly)
+    return turns
+
+
+async def test_what_is_costly_has_a_part_of_the_time() -> None:
+    turns = await costly_formats("a")
 
     began = [await turns.made("a", costly) or 0 for _ in range(4)]
 
@@ -41,8 +49,7 @@ async def test_what_is_costly_has_a_part_of_the_time() -> None:
 
 
 async def test_what_is_not_costly_waits_for_nothing() -> None:
-    turns = RenderTurns()
-    await turns.made("a", costly)
+    turns = await costly_formats("a")
     waiting = asyncio.create_task(turns.made("a", costly))
     await clock.sleep(0)
 
@@ -53,17 +60,21 @@ async def test_what_is_not_costly_waits_for_nothing() -> None:
 
 
 async def test_what_was_costly_once_is_so_until_it_is_cheap_again() -> None:
-    turns = RenderTurns()
-    await turns.made("a", costly)
+    turns = await costly_formats("a")
     await turns.made("a", cheap)
 
     ends_at_once(turns.made("a", cheap))
 
 
-async def test_few_wait_and_each_format_has_its_share_of_them() -> None:
+async def test_one_costly_body_may_have_paid_for_something_else() -> None:
     turns = RenderTurns()
-    for fmt in "ab":
-        await turns.made(fmt, costly)
+    for _ in range(3):
+        await turns.made("a", costly)
+        ends_at_once(turns.made("a", cheap))
+
+
+async def test_few_wait_and_each_format_has_its_share_of_them() -> None:
+    turns = await costly_formats("a", "b")
 
     of_a = [asyncio.create_task(turns.made("a", costly)) for _ in range(MOST_WAITING)]
     of_b = [asyncio.create_task(turns.made("b", costly)) for _ in range(2)]
@@ -75,8 +86,7 @@ async def test_few_wait_and_each_format_has_its_share_of_them() -> None:
 
 
 async def test_one_that_is_cancelled_while_it_waits_lets_the_next_go_on() -> None:
-    turns = RenderTurns()
-    await turns.made("a", costly)
+    turns = await costly_formats("a")
     cancelled, next_one = (asyncio.create_task(turns.made("a", costly)) for _ in range(2))
     await clock.sleep(0)
 
