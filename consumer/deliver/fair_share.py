@@ -58,6 +58,9 @@ class FairShare:
         now = allot(due[::-1], in_flight.by_channel, slow, limits, in_flight.namespaces, in_flight.recording)
         self.is_full = any(id_ not in now and in_flight.taken(id_) < most[id_] for id_ in most)
         works = {channel.id for channel in due if channel.id in healthy and channel.most is None}
+        # Where none was free, what was promised still is: else each look that comes between two takes the turn of those
+        # who have waited for it, and they are passed over every time.
+        due = sorted(due, key=lambda channel: channel.id in now or channel.id not in self._promised)
         self._promised.clear()
         if self.is_full:
             twice = replace(limits, total=2 * limits.total)

@@ -14,6 +14,7 @@ TAKEN = "consumer/deliver/taken.py"
 IN_FLIGHT = "consumer/deliver/in_flight.py"
 PREFETCHED = "consumer/deliver/prefetched.py"
 FAIR_SHARE = "consumer/deliver/fair_share.py"
+RENDER_TURNS = "consumer/deliver/render_turns.py"
 SPEEDS = "consumer/deliver/speeds.py"
 INGEST = "consumer/consume/ingest.py"
 
@@ -287,6 +288,20 @@ MUTANTS = [
         "now = allot(due, in_flight",
         "a slot that was left for one channel is anybody's",
         by="unit/test_taken.py",
+    ),
+    Mutant(
+        FAIR_SHARE,
+        "due = sorted(due, key=lambda channel: channel.id in now or channel.id not in self._promised)",
+        "due = list(due)",
+        "a look at which no slot is free takes the turn of who waits, each time",
+        by="unit/test_taken_promised.py",
+    ),
+    Mutant(
+        RENDER_TURNS,
+        "IN_A_ROW: Final = 2",
+        "IN_A_ROW: Final = 1",
+        "a collection of garbage while a body is made holds up all of its format",
+        by="unit/test_render_turns.py",
     ),
     Mutant(
         FAIR_SHARE,
