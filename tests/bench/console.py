@@ -66,7 +66,7 @@ ENTITLEMENTS = """
                              'subject', json_build_object('key', 'subject-' || n),
                              'customer', json_build_object('id', 'c-' || n / 100, 'key', 'customer-' || n / 100,
                                                            'name', 'Customer ' || n / 100)),
-           '{}', CASE WHEN n % 10 > 0 THEN n * 7919 % 13 * 10 END, now()
+           '{}', CASE WHEN n % 10 > 0 THEN n::bigint * 7919 % 13 * 10 END, now()
     FROM generate_series(1, $1::int) n
 """
 READ = "SELECT tup_returned + tup_fetched FROM pg_stat_database WHERE datname = current_database()"
