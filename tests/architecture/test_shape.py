@@ -13,6 +13,7 @@ from consumer.store import queries
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("consumer", "schemas", "deploy/enforcement")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 SQL_WORDS = re.compile(r"\b(SELECT .* FROM|INSERT INTO|UPDATE .* SET|DELETE FROM|CREATE TABLE)\b", re.DOTALL)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -42,6 +43,18 @@ def test_a_function_has_at_most_50_lines(path: Path) -> None:
     assert {one: length for one, length in lengths.items() if length > 50} == {}
 
 
+def test_a_tests_name_has_at_most_60_characters() -> None:
+    names = [
+        f"{name(path)}::{one.name}"
+        for path in TESTS
+        for one in functions(ast.parse(path.read_text(encoding="utf-8")))
+        if one.name.startswith("test_")
+    ]
+
+    assert len(names) > len(TESTS)
+    assert [one for one in names if len(one.partition("::")[2]) > 60] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_no_statement_is_put_together_from_parts(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -66,7 +79,8 @@ BORROWED = {
 }
 
 
-def test_every_statement_is_run_by_the_module_of_its_name_and_every_one_run_is_there() -> None:
+def test_each_statement_is_run_by_the_module_of_its_name() -> None:
+    """And each one that is run exists."""
     run = {
         (path.stem, found)
         for path in (ROOT / "consumer").rglob("*.py")
@@ -104,7 +118,8 @@ def test_one_place_outlives_whatever_happens() -> None:
     assert outliving == {"consumer/loop.py"}
 
 
-def test_every_branch_of_judgement_formats_and_contracts_needs_an_example() -> None:
+def test_branches_of_pure_code_need_examples() -> None:
+    """The fast path, the judgement, the formats and the contracts need 100 % branch coverage."""
     coverage = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 

@@ -178,7 +178,7 @@ async def test_a_stranger_goes_from_nothing_to_a_webhook(chromium: Browser, stor
         assert await opened.faults(with_axe=False) == []
 
 
-async def test_a_customer_over_80_is_notified_in_slack_by_the_console_alone(chromium: Browser, story: Story) -> None:
+async def test_a_customer_is_notified_in_slack_by_the_console_alone(chromium: Browser, story: Story) -> None:
     """The walk of docs/console.md, with each of its labels."""
     path = "/services/T0000/B0000/of-the-walk"
     story.receiver.otherwise(_as_slack, path=path)

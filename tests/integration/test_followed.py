@@ -64,7 +64,7 @@ async def test_a_channels_own_traceparent_goes_before_the_records(
         assert received.headers.getall("traceparent") == ["own"]
 
 
-async def test_a_delivery_that_ends_without_an_attempt_is_a_warning_of_its_event(
+async def test_a_delivery_that_ends_without_an_attempt_is_a_warning(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,10h")
@@ -98,7 +98,7 @@ async def set_disabled_by_tollbell(deployment: Deployment) -> None:
     )
 
 
-async def test_a_delivery_that_has_failed_is_a_warning_with_the_answer_and_without_a_secret(
+async def test_a_failed_delivery_is_a_warning_without_a_secret(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,0s")
@@ -124,7 +124,7 @@ async def test_a_delivery_that_has_failed_is_a_warning_with_the_answer_and_witho
 
 
 @pytest.mark.parametrize("spelt", [str, json.dumps, html.escape])
-async def test_a_secret_that_an_answer_repeats_is_masked_before_the_answer_is_cut(
+async def test_a_repeated_secret_is_masked_before_the_answer_is_cut(
     spelt: Callable[[str], str], receiver: Receiver
 ) -> None:
     async def repeats(request: Received) -> web.Response:

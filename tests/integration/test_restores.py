@@ -32,7 +32,7 @@ async def set_back(bootstrap: str, group: str, topic: str) -> None:
 
 
 @pytest.mark.real_kafka
-async def test_a_restore_repeats_what_came_after_the_backup_and_nothing_before(
+async def test_a_restore_repeats_only_what_came_after_the_backup(
     kafka: Broker, postgres: PostgresServer, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()

@@ -78,9 +78,8 @@ async def test_a_hostile_receiver_costs_its_own_channel_and_no_other(
             assert states == {"SUCCESS": entitlements, "SENDING": entitlements}
 
 
-async def test_receivers_that_answer_and_then_hang_have_no_more_slots_than_those_that_never_answer(
-    deploy: MakeDeployment, produce: Produce
-) -> None:
+async def test_receivers_that_hang_late_get_no_more_slots_than_others(deploy: MakeDeployment, produce: Produce) -> None:
+    """Those that answer and then hang, compared with those that never answer."""
     hanging: list[int] = [0]
     at_once: list[int] = []
 
@@ -144,7 +143,7 @@ async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 HOSTILE = {"hangs": never, "drips": drip, "resets": reset, "is no HTTP": garbage, "redirects inside": redirect}
 
 
-async def test_an_address_inside_is_refused_unless_the_operator_allows_it(
+async def test_an_internal_address_is_refused_unless_allowed(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -160,7 +159,7 @@ async def test_an_address_inside_is_refused_unless_the_operator_allows_it(
         assert receiver.requests == []
 
 
-async def test_metrics_exist_at_zero_and_secrets_are_in_no_log_line_metric_or_row(
+async def test_metrics_start_at_zero_and_secrets_are_nowhere(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()

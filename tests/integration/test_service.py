@@ -78,7 +78,7 @@ async def test_migrating_twice_changes_nothing(deploy: MakeDeployment) -> None:
     assert (again.status, again.out) == (0, "the schema is up to date\n")
 
 
-async def test_a_topic_new_to_the_group_begins_at_its_end_and_a_restart_loses_nothing(
+async def test_a_new_topic_begins_at_its_end_and_a_restart_loses_none(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_KAFKA_START="latest")
@@ -98,9 +98,10 @@ async def test_a_topic_new_to_the_group_begins_at_its_end_and_a_restart_loses_no
         assert await replica.metric("tollbell_records_total", result="judged") == 1
 
 
-async def test_a_change_of_the_rules_is_in_force_within_a_second_and_a_disabled_rule_at_once(
+async def test_a_rule_change_is_in_force_within_a_second(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """A disabled rule makes nothing from the answer on."""
     deployment = await deploy()
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
     async with await deployment.replica() as replica:
@@ -123,7 +124,7 @@ async def test_a_change_of_the_rules_is_in_force_within_a_second_and_a_disabled_
 
 
 @pytest.mark.real_kafka
-async def test_while_postgres_is_away_the_service_waits_says_so_and_goes_on_by_itself(
+async def test_the_service_waits_for_postgres_and_resumes_by_itself(
     kafka: Broker, make_topic: MakeTopic, produce: Produce, receiver: Receiver, tmp_path: Path
 ) -> None:
     topics = Topics(await make_topic(2), await make_topic())
@@ -152,7 +153,7 @@ async def test_while_postgres_is_away_the_service_waits_says_so_and_goes_on_by_i
     assert len(receiver.requests) == 1
 
 
-async def test_a_start_waits_for_servers_that_are_away_and_sigterm_ends_it(deploy: MakeDeployment) -> None:
+async def test_a_start_waits_for_servers_and_sigterm_ends_the_wait(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     nowhere = {"TOLLBELL_DATABASE_URL": "postgresql://x@127.0.0.1:1/none"}
     async with await deployment.replica(**nowhere) as replica:
@@ -168,7 +169,7 @@ async def test_a_start_waits_for_servers_that_are_away_and_sigterm_ends_it(deplo
         assert await replica.terminate() == 0
 
 
-async def test_sigterm_lets_what_is_in_flight_end_and_hands_the_rest_on(
+async def test_sigterm_finishes_what_is_in_flight_and_hands_back(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="1")

@@ -125,7 +125,7 @@ def unused() -> str:
         return f"127.0.0.1:{closed.getsockname()[1]}"
 
 
-async def test_a_server_that_may_come_is_waited_for_and_readyz_says_why(deploy: MakeDeployment, unused: str) -> None:
+async def test_readyz_says_which_server_is_waited_for_and_why(deploy: MakeDeployment, unused: str) -> None:
     deployment = await deploy()
     # (the check, what is set, what is said)
     cases = [
@@ -184,7 +184,7 @@ async def until(claim: Callable[[], Awaitable[bool]]) -> None:
             await clock.sleep(0.1)
 
 
-async def test_a_server_that_becomes_read_only_is_not_ready_and_its_connections_go(own_server: Server) -> None:
+async def test_a_read_only_server_is_not_ready_and_is_disconnected(own_server: Server) -> None:
     database = await Database.connect(own_server.url, size=3)
 
     async def is_writable() -> bool:
@@ -214,7 +214,8 @@ async def test_another_host_of_the_url_is_tried(migrated: str, unused: str) -> N
     await database.close()
 
 
-async def test_a_postgres_that_hangs_is_not_ready_long_before_statements_end(deploy: MakeDeployment) -> None:
+async def test_a_hanging_postgres_is_not_ready_within_seconds(deploy: MakeDeployment) -> None:
+    """Long before its statements end."""
     deployment = await deploy(TOLLBELL_LOG_LEVEL="info")
     url = urlsplit(deployment.environment["TOLLBELL_DATABASE_URL"])
     async with Proxy(url.port or 5432, PostgresWire) as proxy:

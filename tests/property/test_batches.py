@@ -51,7 +51,7 @@ def test_every_record_is_read_as_it_was_sent(
 
 
 @given(SENT, st.sampled_from(sorted(CODECS)), st.data())
-def test_a_batch_that_is_damaged_is_said_to_be_and_ends_the_fetch(
+def test_a_damaged_batch_is_reported_and_ends_the_fetch(
     sent: Sent,
     compression: str,
     data: st.DataObject,
@@ -67,7 +67,7 @@ def test_a_batch_that_is_damaged_is_said_to_be_and_ends_the_fetch(
 
 
 @given(SENT, st.sampled_from(sorted(CODECS)), st.data())
-def test_a_batch_whose_checksum_is_right_and_its_content_is_not_raises_nothing(
+def test_a_batch_with_a_right_checksum_and_bad_content_is_safe(
     sent: Sent,
     compression: str,
     data: st.DataObject,

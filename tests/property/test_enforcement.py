@@ -177,9 +177,7 @@ def check(entitlements: list[Life], backend: Failing) -> None:
 
 @settings(max_examples=150)
 @given(lives(), st.data())
-def test_the_state_makes_good_what_never_came_and_late_webhooks_do_not_undo_it(
-    entitlements: list[Life], data: st.DataObject
-) -> None:
+def test_the_state_replaces_lost_webhooks_and_outlasts_late_ones(entitlements: list[Life], data: st.DataObject) -> None:
     events = [(f"{life.name}/{n}", event) for life in entitlements for n, event in enumerate(life.said)]
     order = data.draw(st.permutations(events))
 

@@ -65,7 +65,7 @@ WORST = with_members(
 
 @given(events(), st.booleans())
 @example(WORST, True)
-def test_every_target_takes_every_event_and_interprets_none_of_it(body: bytes, is_test: bool) -> None:
+def test_every_target_accepts_every_event_and_interprets_none(body: bytes, is_test: bool) -> None:
     options = Options(is_test=is_test, link=LINK)
     for fmt in MESSAGES:
         made = formats.render(fmt, body, options)

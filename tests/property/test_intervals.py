@@ -62,7 +62,7 @@ def test_before_1970_no_id_was_made() -> None:
 
 
 @given(MOMENTS)
-def test_an_interval_begins_on_a_monday_and_has_a_name_that_says_which(at: dt.datetime) -> None:
+def test_an_interval_begins_on_a_monday_and_its_name_says_which(at: dt.datetime) -> None:
     interval = containing(at)
 
     assert interval.start.weekday() == 0

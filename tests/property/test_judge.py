@@ -73,7 +73,7 @@ def test_records_that_come_again_later_make_no_event_twice(
 
 
 @given(RULES, shown())
-def test_a_record_judged_again_on_the_memory_it_left_changes_nothing(rules: Rules, records: list[Shown]) -> None:
+def test_a_record_judged_again_changes_nothing(rules: Rules, records: list[Shown]) -> None:
     world = World(rules)
 
     for record in records:
@@ -84,7 +84,7 @@ def test_a_record_judged_again_on_the_memory_it_left_changes_nothing(rules: Rule
 
 
 @given(ruled(thresholds(ONCE)), OVER)
-def test_a_whole_topic_replayed_changes_nothing_where_nothing_looks_back(rules: Rules, records: list[Shown]) -> None:
+def test_a_replayed_topic_changes_nothing_for_plain_rules(rules: Rules, records: list[Shown]) -> None:
     world = World(rules)
     world.batch(records)
 
@@ -96,7 +96,7 @@ def test_a_whole_topic_replayed_changes_nothing_where_nothing_looks_back(rules: 
 
 
 @given(RULES, WHATEVER_ITS_END.flatmap(lambda seen: st.tuples(st.just(seen), st.permutations(seen))))
-def test_within_a_period_the_order_of_arrival_changes_nothing_of_what_plain_rules_fire(
+def test_order_within_a_period_does_not_change_what_fires(
     rules: Rules, orders: tuple[list[Shown], list[Shown]]
 ) -> None:
     events = []
@@ -109,7 +109,8 @@ def test_within_a_period_the_order_of_arrival_changes_nothing_of_what_plain_rule
 
 
 @given(RULES, OVER)
-def test_episodes_alternate_and_nothing_recovers_that_was_not_triggered(rules: Rules, records: list[Shown]) -> None:
+def test_episodes_alternate_between_triggered_and_recovered(rules: Rules, records: list[Shown]) -> None:
+    """Nothing recovers that was not triggered."""
     world = World(rules)
 
     world.batch(records)

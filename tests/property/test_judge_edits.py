@@ -56,7 +56,7 @@ def test_events_are_those_of_the_contract_whatever_is_edited(
 
 
 @given(LEVELS, RECORDS, st.lists(st.sampled_from(SETTINGS), min_size=12, max_size=12), st.lists(ON_CREATE, min_size=12))
-def test_whatever_the_settings_change_to_nothing_recovers_that_was_not_triggered(
+def test_no_edit_makes_a_recovery_without_its_triggered(
     rule: Rule, records: list[Shown], settings: list[tuple[str, str, bool]], on_create: list[str]
 ) -> None:
     world, story = World(), begun({})
@@ -77,7 +77,7 @@ def test_whatever_the_settings_change_to_nothing_recovers_that_was_not_triggered
 
 
 @given(LEVELS.map(lambda rule: rule._replace(on_create="ignore", rearm="period")), RECORDS, st.integers(0, 12))
-def test_what_is_reached_when_a_rule_is_made_under_ignore_stays_silent_in_its_period(
+def test_on_create_ignore_silences_the_period_of_the_creation(
     rule: Rule, records: list[Shown], made_after: int
 ) -> None:
     """And fires what it fires under `evaluate` in periods that began later."""
@@ -96,7 +96,7 @@ def test_what_is_reached_when_a_rule_is_made_under_ignore_stays_silent_in_its_pe
 
 
 @given(thresholds(), st.lists(LINES, max_size=3), RECORDS, st.integers(0, 12), st.integers(0, 12))
-def test_a_threshold_taken_away_and_put_back_in_the_period_is_the_same(
+def test_a_threshold_put_back_in_its_period_is_the_same(
     rule: Rule, other: list[Line], records: list[Shown], taken: int, back: int
 ) -> None:
     """What has fired does not fire again; what happens while it is missing is not seen."""

@@ -28,7 +28,7 @@ def test_invoice_events_are_those_of_the_contract_in_any_split(
 
 
 @given(RULES, billed(), st.permutations(range(12)))
-def test_an_invoice_is_created_once_in_whatever_order_its_records_come(
+def test_an_invoice_is_created_once_in_any_order_of_records(
     rules: Rules, records: list[Billed], order: list[int]
 ) -> None:
     world, other = World(rules), World(rules)
@@ -41,7 +41,7 @@ def test_an_invoice_is_created_once_in_whatever_order_its_records_come(
 
 
 @given(RULES, billed(), st.permutations(range(12)))
-def test_what_a_record_says_itself_of_the_state_before_does_not_depend_on_the_order(
+def test_a_records_own_previous_state_is_independent_of_order(
     rules: Rules, records: list[Billed], order: list[int]
 ) -> None:
     own = [record._replace(previous=record.previous or "issued", by=("a", str(n))) for n, record in enumerate(records)]

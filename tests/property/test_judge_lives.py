@@ -53,7 +53,7 @@ def test_the_clock_ends_at_any_point_what_a_record_showed_before(
 
 
 @given(RULES, LIVES, TICKS, st.lists(st.booleans(), min_size=12, max_size=12))
-def test_a_clock_that_looks_late_and_any_split_into_batches_make_what_the_contract_says(
+def test_a_late_clock_and_any_batches_keep_the_contract(
     rules: Rules, records: list[Shown], ticks: list[int], cuts: list[bool]
 ) -> None:
     world, story = World(rules), begun(rules)
@@ -70,7 +70,7 @@ def test_a_clock_that_looks_late_and_any_split_into_batches_make_what_the_contra
 
 
 @given(NAMING, RENAMED_LIVES, TICKS)
-def test_of_a_renamed_feature_the_clock_asks_by_the_name_of_the_newest_record(
+def test_the_clock_matches_rules_by_the_newest_feature_name(
     rules: Rules, records: list[Shown], ticks: list[int]
 ) -> None:
     world, story = World(rules), begun(rules)

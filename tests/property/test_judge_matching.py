@@ -26,7 +26,7 @@ BILLED = billed((("default", "in-1"), ("default", "ent-1"), ("other", "ent-1")))
 
 
 @given(st.dictionaries(NAMES, RULE), RECORDS, BILLED, st.randoms(use_true_random=False))
-def test_every_record_is_judged_by_the_rules_about_it_and_by_no_other(
+def test_a_record_is_judged_by_exactly_the_rules_that_match(
     rules: dict[str, Rule], shows: list[Shown], bills: list[Billed], random: Random
 ) -> None:
     records: list[Shown | Billed] = [*shows, *bills]

@@ -45,7 +45,7 @@ def look(world: World, now: float, story: Story | None = None) -> None:
 
 
 @given(RULES, TIMELY, TICKS, st.lists(st.booleans(), min_size=12, max_size=12))
-def test_two_partitions_however_they_interleave_make_what_the_contract_says(
+def test_two_interleaved_partitions_keep_the_contract(
     rules: Rules, records: list[Shown], ticks: list[int], is_other: list[bool]
 ) -> None:
     """Each in its order; the one is read to its end before the other begins."""
@@ -82,9 +82,8 @@ def test_a_whole_topic_replayed_changes_nothing_however_often(
 
 
 @given(LIVES, TICKS)
-def test_every_alarm_is_closed_once_or_its_period_goes_on_or_its_entitlement_is_gone(
-    records: list[Shown], ticks: list[int]
-) -> None:
+def test_every_alarm_is_closed_once_its_period_has_ended(records: list[Shown], ticks: list[int]) -> None:
+    """Unless its entitlement is gone."""
     world, story = World(ALARMS), begun(ALARMS)
     for record, now in zip(records, itertools.accumulate(ticks), strict=False):
         world.batch([record], now)
@@ -100,9 +99,7 @@ def test_every_alarm_is_closed_once_or_its_period_goes_on_or_its_entitlement_is_
 
 
 @given(LIVELY, TICKS)
-def test_where_nothing_is_deleted_only_alarms_of_the_current_period_are_open(
-    records: list[Shown], ticks: list[int]
-) -> None:
+def test_only_alarms_of_the_current_period_are_open(records: list[Shown], ticks: list[int]) -> None:
     """And each that the end of its period closes, is closed before the reset of that end."""
     world = World(ALARMS)
     for record, now in zip(records, itertools.accumulate(ticks), strict=False):
@@ -118,7 +115,7 @@ def test_where_nothing_is_deleted_only_alarms_of_the_current_period_are_open(
 
 
 @given(st.one_of(st.tuples(LATE_STARTS, LONG_TICKS), st.tuples(LIVELY, TICKS)))
-def test_whatever_fires_is_followed_by_a_reset_and_no_reset_comes_twice(read: tuple[list[Shown], list[int]]) -> None:
+def test_every_firing_is_followed_by_one_reset(read: tuple[list[Shown], list[int]]) -> None:
     """Of a start that is later than its period's: who was cut off gets access back."""
     (records, ticks), world, story = read, World(ALARMS), begun(ALARMS)
     for record, now in zip(records, itertools.accumulate(ticks), strict=False):

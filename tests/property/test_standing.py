@@ -173,7 +173,7 @@ def test_events_and_reasons_are_those_of_judging_every_record(
 
 
 @given(RULES, AMOUNTS, st.lists(AMOUNTS, min_size=1), IN_FORMS)
-def test_of_records_alike_but_for_their_usage_each_line_between_them_is_seen(
+def test_skipping_records_misses_no_threshold_between_usages(
     rules: dict[str, Rule], first: str, usages: list[str], form: Form
 ) -> None:
     about = ONE[0]

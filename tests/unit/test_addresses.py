@@ -107,7 +107,7 @@ def test_what_is_public_is_allowed(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["10.1.2.3", "::ffff:10.1.2.3", "169.254.1.1", "fd12::1", "fd12::1%eth0", "8.8.8.8", "2606:4700::1"]
 )
-def test_a_range_that_the_operator_opened_is_allowed_beside_the_public_ones(address: str) -> None:
+def test_a_range_opened_by_the_operator_is_allowed_too(address: str) -> None:
     assert addresses.refusal(address, PRIVATE) is None
 
 
@@ -172,9 +172,7 @@ def test_a_socket_is_made_for_an_allowed_address(host: str, port: int) -> None:
         ("v1.fe80::a", 443, socket.AF_INET6),
     ],
 )
-def test_no_socket_is_made_for_a_refused_one_and_the_error_does_not_say_why(
-    host: str, port: int, family: socket.AddressFamily
-) -> None:
+def test_a_refused_address_gets_no_socket_and_no_reason(host: str, port: int, family: socket.AddressFamily) -> None:
     with pytest.raises(addresses.AddressRefused) as refused:
         make(host, port, family)
 

@@ -90,7 +90,7 @@ def test_a_record_that_is_not_metered_changes_nothing() -> None:
     assert [reason for _, reason in state.reasons] == [Reason.NOT_METERED]
 
 
-def test_what_is_written_holds_the_version_that_was_read_and_the_events_in_order() -> None:
+def test_a_change_has_the_version_read_and_events_in_order() -> None:
     before = Document(version=7)
     state = fold(wanted(make_snapshot(90)), {KEY: before}, iter(["event-1", "event-2"]).__next__).states[KEY]
 
@@ -123,7 +123,7 @@ def test_any_timestamp_of_kafka_is_a_time(timestamp: int, recorded_at: dt.dateti
     assert event.recorded_at.replace(microsecond=0) == recorded_at
 
 
-def test_parts_are_bounded_in_bytes_and_in_records_and_each_key_has_its_records_in_order_in_one() -> None:
+def test_parts_are_bounded_and_each_key_is_in_one_in_order() -> None:
     some = [make_snapshot(60, entitlement_id=f"ent-{n % 50}") for n in range(2 * PART_RECORDS)]
     large = [
         replace(one, record=kafka_record(b"x" * (PART_BYTES // 40), offset=n))
@@ -168,7 +168,7 @@ class Large(NoOrigin):
         return replace(super().about(), customer={"note": "x" * self._size})
 
 
-def test_events_that_fill_a_statement_leave_the_rest_for_the_next() -> None:
+def test_events_that_fill_a_statement_leave_a_rest() -> None:
     records = large(STATEMENT_BYTES // 2, percents=[80, 81])
 
     made = fold(records, {KEY: UNSEEN, OTHER: UNSEEN}, ids.new)
@@ -177,7 +177,7 @@ def test_events_that_fill_a_statement_leave_the_rest_for_the_next() -> None:
     assert made.left == records[1:]
 
 
-def test_a_record_with_too_many_events_changes_nothing_and_is_named() -> None:
+def test_a_record_with_too_many_events_is_named_and_undone() -> None:
     records = large(RECORD_EVENT_BYTES // 3, percents=[80, 81, 82])
 
     made = fold(records, {KEY: UNSEEN, OTHER: UNSEEN}, ids.new)

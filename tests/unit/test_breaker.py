@@ -52,7 +52,7 @@ def outcome(kind: OutcomeClass, status: int | None = None) -> Outcome:
         (503, False, True),
     ],
 )
-def test_a_4xx_is_an_answer_and_a_5xx_is_none_and_both_are_failures(status: int, answered: bool, fails: bool) -> None:
+def test_a_4xx_is_an_answer_a_5xx_is_not_and_both_are_failures(status: int, answered: bool, fails: bool) -> None:
     seen = outcome(OutcomeClass.STATUS, status)
 
     assert (breaker.answered(seen), breaker.is_receivers_failure(seen)) == (answered, fails)
@@ -102,9 +102,7 @@ def test_pauses_double_up_to_the_longest() -> None:
 
 
 @given(opened=st.integers(0, 10**9), jitter=st.floats(-1, 1))
-def test_a_pause_is_never_longer_than_the_longest_nor_shorter_than_the_first_with_its_jitter(
-    opened: int, jitter: float
-) -> None:
+def test_a_pause_with_jitter_is_between_the_first_and_longest(opened: int, jitter: float) -> None:
     pause = breaker.pause(BREAKER, opened, jitter=jitter)
 
     assert dt.timedelta(seconds=4) <= pause <= BREAKER.longest
@@ -118,7 +116,7 @@ def test_a_pause_is_never_longer_than_the_longest_nor_shorter_than_the_first_wit
     events=st.integers(1, 10),
     is_probe=st.booleans(),
 )
-def test_a_channel_is_disabled_if_and_only_if_days_attempts_and_events_are_all_reached(
+def test_a_channel_is_disabled_after_days_attempts_and_events(
     downs: int, opened: int, failures: int, days: int, events: int, is_probe: bool
 ) -> None:
     run = make_run(

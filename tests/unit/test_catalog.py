@@ -30,7 +30,7 @@ def rule(rule_id: str, features: list[str] | None = None, namespace: str = "defa
         (["x"], "", "k", False),  # a record without the feature's id
     ],
 )
-def test_a_rule_is_about_the_features_it_names_by_id_or_key_or_about_all(
+def test_a_rule_matches_its_features_by_id_or_key_or_all(
     features: list[str] | None, feature_id: str, feature_key: str, is_matching: bool
 ) -> None:
     catalog = Catalog(1, [rule("r", features)])
@@ -68,7 +68,7 @@ def test_features_that_never_end_are_answered_all_the_same() -> None:
     assert found(catalog, "", "k") == ["a", "b"]
 
 
-def test_a_change_leaves_the_rules_of_other_features_the_same_objects() -> None:
+def test_a_change_keeps_the_objects_of_other_features_rules() -> None:
     before = Catalog(1, [rule("a", ["k"]), rule("b", ["x"]), rule("c", ["x", "f-1"]), rule("d", None, "other")])
     of = [("default", "", "k"), ("default", "f-1", "x"), ("other", "", "k")]
     found_before = [before.matching(*one) for one in of]
@@ -99,7 +99,7 @@ def test_before_the_first_look_there_is_no_rule() -> None:
     assert EMPTY.size == 0
 
 
-def test_features_without_end_and_many_rules_about_all_of_them_do_not_fill_the_memory() -> None:
+def test_the_catalog_is_bounded_whatever_the_features() -> None:
     catalog = Catalog(1, [rule(f"r{n:03}") for n in range(1000)])
     tracemalloc.start()
     try:

@@ -90,7 +90,7 @@ def test_secrets_are_in_no_form_of_it() -> None:
         ({"secret": "hush-hush"}, "Extra inputs are not permitted"),
     ],
 )
-def test_a_channel_that_breaks_a_rule_is_refused_and_no_value_repeated(changed: dict[str, Any], says: str) -> None:
+def test_a_bad_channel_is_refused_without_repeating_its_value(changed: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError) as caught:
         channel(**changed)
 
@@ -106,14 +106,14 @@ def test_every_bad_header_is_named_at_once() -> None:
     assert "'X A'" in str(caught.value)
 
 
-def test_a_channel_may_have_a_schedule_a_concurrency_and_an_expiry_of_its_own() -> None:
+def test_a_channel_may_have_its_own_schedule_and_limits() -> None:
     own = channel(retrySchedule=["0s", "5s", "1.5m"], concurrency=2, expireAfter="10m")
 
     assert [delay.total_seconds() for delay in own.retry_schedule or ()] == [0, 5, 90]
     assert own.model_dump(by_alias=True)["expireAfter"] == "10m"
 
 
-def test_what_is_stored_together_is_without_defaults_and_has_no_secret() -> None:
+def test_a_stored_configuration_has_no_defaults_and_no_secret() -> None:
     made = channel(
         metadata={"team": "red"},
         rateLimit=0.5,
@@ -199,7 +199,7 @@ def test_one_that_could_not_work_is_refused(changed: dict[str, Any]) -> None:
         channel(**changed)
 
 
-def test_a_name_to_ask_as_and_a_mask_that_keeps_a_secret_are_taken() -> None:
+def test_an_origin_to_ask_as_and_a_mask_of_a_secret_are_valid() -> None:
     made = channel(format="cloudevents", requestOrigin="Tollbell.example.com", secrets={"key": "***"})
 
     assert made.request_origin == "Tollbell.example.com"

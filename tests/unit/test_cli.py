@@ -29,7 +29,7 @@ def test_what_is_no_command_is_refused() -> None:
     assert CliRunner().invoke(tollbell, ["nope"]).exit_code == 2
 
 
-def test_a_command_imports_nothing_of_what_only_the_service_needs() -> None:
+def test_a_command_imports_nothing_that_only_run_needs() -> None:
     shown = "import sys; from consumer.cli import COMMANDS, tollbell; tollbell(['keygen'], standalone_mode=False)"
     ended = subprocess.run(
         [sys.executable, "-c", f"{shown}; print('aiokafka' in sys.modules)"], capture_output=True, text=True, check=True

@@ -57,12 +57,12 @@ def test_what_is_no_event_is_refused(body: bytes) -> None:
         formats.render("cloudevents", body)
 
 
-def test_its_media_type_says_that_it_is_a_cloudevent_and_every_other_formats_is_json() -> None:
+def test_the_media_type_is_cloudevents_and_json_for_the_others() -> None:
     assert bodies.content_type("cloudevents") == "application/cloudevents+json"
     assert {bodies.content_type(one) for one in ("openmeter", "flat", "of-tomorrow")} == {"application/json"}
 
 
-def test_in_binary_mode_the_attributes_are_headers_made_of_the_payload_alone() -> None:
+def test_binary_mode_headers_are_made_of_the_payload_alone() -> None:
     payload_ = EVENT % b'{"rule":{"id":"r"},"id":"i-1"}'
 
     assert dict(formats.cloudevents.binary_headers(payload_)) == {

@@ -63,7 +63,7 @@ def test_a_fall_waits_as_long_as_the_record_before_it() -> None:
     assert minutes(5) == entitlements.FALL_PAUSE
 
 
-def test_a_level_that_goes_up_and_down_with_each_record_is_written_once_in_the_pause() -> None:
+def test_a_level_that_jumps_with_each_record_is_written_rarely() -> None:
     document, written = UNSEEN, 0
     for minute in range(60):
         after = judge(RULES, make_snapshot(79 + minute % 2, minute=minute), document).document
@@ -73,7 +73,7 @@ def test_a_level_that_goes_up_and_down_with_each_record_is_written_once_in_the_p
     assert written <= 2 * 60 / 5
 
 
-def test_when_the_clock_ends_the_period_it_is_not_known_until_the_next_record() -> None:
+def test_the_level_is_unknown_from_a_period_end_to_a_record() -> None:
     document = judge(RULES, make_snapshot(80), UNSEEN).document
     assert isinstance(document, Document)
 

@@ -77,7 +77,7 @@ def test_a_duration_of_no_end_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "prefix"), [("/tollbell", "/tollbell"), ("/x/y-1.2/", "/x/y-1.2")])
-def test_the_consoles_prefix_is_a_path_without_a_slash_at_its_end(text: str, prefix: str) -> None:
+def test_the_console_prefix_is_a_path_without_a_final_slash(text: str, prefix: str) -> None:
     assert read(CONSOLE_PREFIX=text).console_prefix == prefix
 
 

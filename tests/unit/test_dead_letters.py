@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_cut_and_a_header_says_what(key: bytes, value: byte
     st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=50)), max_size=20),
     st.integers(1_000, 6_000),
 )
-def test_it_always_fits_and_says_so_exactly_where_something_is_gone(
+def test_a_dead_letter_fits_and_is_marked_exactly_if_cut(
     key: int, value: int, headers: list[tuple[str, bytes]], limit: int
 ) -> None:
     record = kafka_record(b"v" * value, key=b"k" * key, headers=tuple(headers))

@@ -44,7 +44,7 @@ def test_the_last_scene_is_the_summary_of_the_story() -> None:
     ]
 
 
-def test_the_picture_is_small_complete_in_itself_and_moves_for_no_one_who_minds() -> None:
+def test_the_picture_is_small_complete_and_respects_no_motion() -> None:
     assert len(TEXT.encode()) < 60_000
     assert re.findall(r"<script|<image|<foreignObject|href|url\(|@import", TEXT) == []
     assert "@media(prefers-color-scheme:dark)" in TEXT

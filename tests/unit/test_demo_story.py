@@ -113,7 +113,7 @@ def test_the_rules_file_is_what_the_story_is_about() -> None:
     assert resets == [(feature.key,) for feature in (REQUESTS, STORAGE) if feature.notifies_of_resets]
 
 
-def test_each_rule_judges_each_record_as_the_story_says_and_its_webhooks_come_of_it() -> None:
+def test_each_rule_judges_each_record_as_the_story_says() -> None:
     judges = Judge()
 
     judged = [judges.judge(step) for step in story.steps()]
@@ -143,7 +143,8 @@ def test_the_receiver_is_busy_for_one_webhook_of_the_story() -> None:
     assert sorted(statuses) == [(200,)] * 17 + [(503, 200)]
 
 
-def test_access_comes_back_by_a_record_by_hand_and_by_the_clock_and_one_customer_stays_cut_off() -> None:
+def test_the_story_gives_access_back_to_all_but_one_customer() -> None:
+    """By a record, by a person and by the clock."""
     access = expected_access(list(story.steps()))
 
     assert access == {"acme": True, "globex": True, "initech": True, "hooli": False}
@@ -164,7 +165,7 @@ def test_what_an_act_shows_is_one_line(act: Act) -> None:
     assert len(act.shows) <= WIDTH - 3
 
 
-def test_what_the_package_takes_from_elsewhere_is_let_into_the_image() -> None:
+def test_the_image_contains_all_that_the_package_includes() -> None:
     root = Path(__file__).parents[2]
     build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     taken = build["targets"]["wheel"]["force-include"]

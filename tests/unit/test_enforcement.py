@@ -100,9 +100,7 @@ async def test_a_start_finer_than_a_microsecond_is_no_end(backend: Failing, send
     assert ACME in backend
 
 
-async def test_the_next_episode_cuts_off_again_though_its_predecessor_comes_later(
-    backend: Failing, send: Sender
-) -> None:
+async def test_the_next_episode_cuts_off_though_the_last_comes_later(backend: Failing, send: Sender) -> None:
     await send(crossed(100, episode=2, at="2026-11-20T12:00:00Z"))
 
     await send(crossed(100, "recovered", at="2026-11-20T11:00:00Z"))
@@ -149,7 +147,7 @@ async def test_what_a_backend_calls_the_customer(
     assert Place(customer, "llm_tokens") in backend
 
 
-async def test_a_customer_with_two_entitlements_is_cut_off_while_one_is_used_up(backend: Failing, send: Sender) -> None:
+async def test_one_used_up_entitlement_of_two_cuts_off(backend: Failing, send: Sender) -> None:
     await send(crossed(100))
     await send(crossed(100, entitlement="ent-2"))
 
@@ -168,7 +166,7 @@ async def test_a_customer_whose_key_has_changed_since_gets_access_back(backend: 
     assert ACME not in backend
 
 
-async def test_a_webhook_that_comes_again_is_answered_and_not_acted_upon(backend: Failing, send: Sender) -> None:
+async def test_a_repeated_webhook_is_answered_and_not_acted_upon(backend: Failing, send: Sender) -> None:
     assert [await send(crossed(100), "e-1"), await send(crossed(100), "e-1")] == [204, 204]
 
     assert backend.calls == [("cut_off", ACME)]
@@ -185,7 +183,7 @@ async def test_a_backend_that_fails_is_answered_503_and_asked_again(before: int,
     assert ACME in backend
 
 
-async def test_what_failed_and_comes_after_a_newer_one_follows_the_newer_one() -> None:
+async def test_a_late_failed_webhook_follows_the_newer_one() -> None:
     backend = Failing(before=1)
     send = Sender(Enforcer(backend, [SECRET]))
 
@@ -230,7 +228,8 @@ async def test_what_is_not_signed_is_refused(backend: Failing, changed: dict[str
     assert backend.calls == []
 
 
-async def test_another_body_or_an_old_copy_is_refused_and_headers_are_of_any_case(backend: Failing) -> None:
+async def test_a_changed_body_or_an_old_copy_is_refused(backend: Failing) -> None:
+    """Headers may have any case."""
     sent = signed(crossed(100), "e-1")
     times = [clock.now().timestamp() + offset for offset in (-290, 290, -310, 310)]
 

@@ -44,7 +44,7 @@ async def test_a_flag_is_false_for_who_is_cut_off_from_its_feature(path: Path) -
     assert answers(path, "acme") == (True, True)
 
 
-async def test_what_an_earlier_life_left_counts_until_the_state_is_known(path: Path) -> None:
+async def test_an_earlier_runs_file_counts_until_the_state_is_known(path: Path) -> None:
     await FlagdFile(path, FLAGS).cut_off(ACME, None)
     backend = FlagdFile(path, FLAGS)
 
@@ -71,7 +71,7 @@ async def test_the_file_is_replaced_and_never_written_into(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"flags": {"may-use-tokens": {}}}', '{"flags": 1}'])
-def test_a_file_that_is_not_ours_is_a_failure_until_the_state_is_known(path: Path, text: str) -> None:
+def test_a_foreign_file_is_a_failure_until_the_state_is_known(path: Path, text: str) -> None:
     path.write_text(text)
     backend = FlagdFile(path, FLAGS)
 

@@ -65,7 +65,7 @@ class Script:
         return []
 
 
-async def test_a_state_that_is_not_known_at_the_start_is_asked_for_again() -> None:
+async def test_a_state_unknown_at_the_start_is_requested_again() -> None:
     enforcer, script = Enforcer(Failing(), [SECRET]), Script()
     task = asyncio.create_task(receiver.keep_up(enforcer, script, seconds=0.01))
 
@@ -78,7 +78,7 @@ async def test_a_state_that_is_not_known_at_the_start_is_asked_for_again() -> No
     assert script.reads >= 2
 
 
-async def test_it_says_that_it_runs_until_a_mistake_of_ours_ends_its_reading(caplog: pytest.LogCaptureFixture) -> None:
+async def test_livez_is_ok_until_a_mistake_of_ours_ends_the_reading(caplog: pytest.LogCaptureFixture) -> None:
     is_read, is_wrong = asyncio.Event(), asyncio.Event()
 
     async def read(_: Policy) -> Iterable[Reported]:
@@ -134,7 +134,7 @@ async def test_a_webhook_is_taken_through_asgi_in_parts(backend: Failing) -> Non
     assert ACME in backend
 
 
-async def test_a_sender_that_goes_before_its_body_is_there_changes_nothing(backend: Failing) -> None:
+async def test_a_sender_that_goes_before_its_body_changes_nothing(backend: Failing) -> None:
     with pytest.raises(ConnectionError):
         await call(receiver.asgi(Enforcer(backend, [SECRET])), request("POST"), {"type": "http.disconnect"})
 
@@ -172,7 +172,8 @@ async def test_who_is_cut_off_is_refused_until_the_periods_end(status: HTTPStatu
     assert "llm_tokens" in problem["detail"]
 
 
-async def test_a_period_without_an_end_has_no_retry_after_and_one_that_is_over_a_second() -> None:
+async def test_retry_after_needs_a_periods_end_and_is_at_least_1_s() -> None:
+    """The end may be over."""
     refusals = Refusals()
 
     await refusals.cut_off(ACME, None)
@@ -202,7 +203,7 @@ async def test_a_websocket_of_who_is_cut_off_is_closed() -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-async def test_no_one_is_let_in_before_the_state_is_known_where_that_is_asked_for() -> None:
+async def test_an_unknown_state_can_refuse_every_customer() -> None:
     enforcer = Enforcer(Refusals(), [SECRET])
     middleware = guarded(Refusals(), is_known=lambda: enforcer.is_known)
 

@@ -109,7 +109,7 @@ def test_a_snapshot_after_the_clocks_end_remembers_its_reset() -> None:
     assert reasons(judge([RULE], reset(PERIOD[1]), document)) == [Reason.ALREADY_RESET]
 
 
-def test_a_usage_snapshot_of_the_same_period_remembers_nothing_of_resets() -> None:
+def test_a_snapshot_of_the_same_period_remembers_no_reset() -> None:
     same = replace(KNOWN, period_to=PERIOD[0] + MONTH, level=10, level_at=NOW)
 
     assert judge([RULE], usage(PERIOD[0]), same).document is same

@@ -195,9 +195,10 @@ def test_a_record_calculated_after_a_delete_undoes_it(
         (replace(SEEN, **trace(1)), PERIOD, replace(SEEN, **trace(1))),
     ],
 )
-def test_an_entitlement_that_is_no_longer_active_is_not_judged_and_its_end_remembered(
+def test_an_inactive_entitlement_is_not_judged(
     document: Document, period: tuple[dt.datetime, dt.datetime], after: Document
 ) -> None:
+    """Its end is remembered."""
     judgement = judge(RULES, make_snapshot(100, period=period, active_to=NOW, minute=1), document)
 
     assert reasons(judgement) == [Reason.INACTIVE] * 3
@@ -212,7 +213,7 @@ def test_an_entitlement_that_is_not_yet_active_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("active_to", [NOW + HOUR, None])
-def test_the_end_of_an_active_entitlement_is_as_the_newest_record_has_it(active_to: dt.datetime | None) -> None:
+def test_an_active_entitlement_ends_as_the_newest_record_says(active_to: dt.datetime | None) -> None:
     document = replace(SEEN, active_to=NOW + 2 * HOUR)
     newer, late = (make_snapshot(85, active_to=active_to, minute=minute) for minute in (1, 0))
 
@@ -224,7 +225,8 @@ def sighted(*rules: Rule) -> Document:
     return of(judge(rules, make_snapshot(10), UNSEEN))
 
 
-def test_sights_are_kept_over_periods_for_the_rules_that_still_are() -> None:
+def test_first_sights_are_kept_for_rules_that_still_exist() -> None:
+    """Over periods."""
     one, two = ignoring_rule(50, rule_id="one"), ignoring_rule(50, rule_id="two")
     document = sighted(one, two)
 
@@ -234,7 +236,7 @@ def test_sights_are_kept_over_periods_for_the_rules_that_still_are() -> None:
     assert after.sights == {RuleId("one"): {"usage_percentage:50": 1}}
 
 
-def test_sights_of_another_rule_stay_when_a_rule_sees_something_for_the_first_time() -> None:
+def test_a_rules_first_sight_leaves_those_of_other_rules() -> None:
     one, two = ignoring_rule(50, rule_id="one"), ignoring_rule(60, rule_id="two")
 
     after = of(judge([two], make_snapshot(10, minute=1), sighted(one)))
@@ -291,7 +293,7 @@ def test_a_reset_after_the_clocks_end_is_reported_as_manual() -> None:
     assert of(judgement).period_from == NOW
 
 
-def test_a_resets_value_is_judged_as_a_snapshot_of_the_new_period() -> None:
+def test_a_resets_value_is_judged_in_the_new_period() -> None:
     judgement = judge(RULES, make_snapshot(85, period=NEXT_PERIOD, minute=1, reset_at=NEXT_PERIOD[0]), SEEN)
 
     assert reasons(judgement) == [Reason.FIRST_CROSSING, Reason.FIRST_CROSSING, Reason.RESET_AUTOMATIC]

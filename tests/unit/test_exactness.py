@@ -35,9 +35,8 @@ RECORDS = [
 
 
 @pytest.mark.parametrize(("record", "is_reached"), RECORDS)
-def test_a_hundred_percent_is_reached_exactly_by_what_is_exact_and_nearly_by_what_is_a_float(
-    record: bytes, *, is_reached: bool
-) -> None:
+def test_100_percent_is_exact_but_for_floats(record: bytes, *, is_reached: bool) -> None:
+    """A float reaches it by being nearly there."""
     snapshot = parse(record, [], latest=LATEST)
     assert isinstance(snapshot, Snapshot)
 

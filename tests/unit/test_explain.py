@@ -26,7 +26,7 @@ def parsed(record: bytes) -> Any:
     return source
 
 
-def test_each_threshold_has_its_line_in_the_order_of_the_rule_and_the_judgement_is_the_consumers() -> None:
+def test_explain_lists_each_threshold_as_the_consumer_judges() -> None:
     rule, snapshot = make_rule(percents=[100, 80]), make_snapshot(90)
 
     explained = explain(rule, snapshot, UNSEEN)

@@ -151,9 +151,8 @@ def test_a_mask_does_not_bring_a_secret_url_into_the_open(fmt: str) -> None:
 
 
 @pytest.mark.parametrize(("url", "secrets"), [("https://example.com/***", None), ("https://example.com/new", {})])
-def test_a_secret_url_that_no_key_opens_is_kept_by_no_mask_and_replaced_by_a_new_one(
-    url: str, secrets: dict[str, Secret] | None
-) -> None:
+def test_only_a_new_url_replaces_an_undecryptable_one(url: str, secrets: dict[str, Secret] | None) -> None:
+    """A mask doesn't keep a secret URL that no key opens."""
     lost = replace(hook(url="https://example.com/***", secret_url=True), secrets=None)
 
     unmasked, _ = wanted.unmask(CONFIG.model_copy(update={"url": url, "secret_url": True}), lost)

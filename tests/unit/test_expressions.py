@@ -188,13 +188,12 @@ def test_a_condition_that_is_more_or_less_is_refused(text: str) -> None:
         ("{{ 1 + data", ".a", " }}", 32),
     ],
 )
-def test_what_the_engine_recurses_for_is_counted_lest_the_process_dies_of_its_stack(
-    begin: str, one: str, end: str, most: int
-) -> None:
+def test_recursion_in_an_expression_is_counted(begin: str, one: str, end: str, most: int) -> None:
+    """The process would die of its stack."""
     read(begin + one * (most - 1) + end)
     with pytest.raises(BadExpression, match=rf" has at most {most} "):
         read(begin + one * (most + 1) + end)
 
 
-def test_a_list_may_have_many_members_and_a_text_many_expressions() -> None:
+def test_long_lists_and_texts_of_expressions_are_accepted() -> None:
     read("{{ id in [" + ", ".join(["'a'"] * 1_000) + "] }}" + "{{ id|upper }}" * 1_000)

@@ -41,7 +41,7 @@ def test_once_its_partition_is_taken_nothing_is_narrowed() -> None:
     assert (failures.is_narrowed, failures.why) == (False, None)
 
 
-def test_after_records_that_failed_alone_the_next_batch_is_narrowed_too() -> None:
+def test_narrowing_goes_on_after_records_that_failed_alone() -> None:
     failures = after(FAILED, FAILED, FAILED)
 
     failures.taken([HERE], failed_alone=1)

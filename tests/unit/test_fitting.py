@@ -73,7 +73,7 @@ def test_what_fits_has_no_problem(fmt: str, url: str, secrets: dict[str, str]) -
         ),
     ],
 )
-def test_what_does_not_fit_is_said_at_its_place_and_nothing_secret(
+def test_a_problem_names_its_place_and_no_secret(
     fmt: str, url: str, secrets: dict[str, str], more: dict[str, Any], place: tuple[str, ...], says: str
 ) -> None:
     ((where, problem),) = problems(fmt, url, secrets, **more)
@@ -96,9 +96,7 @@ def test_what_does_not_fit_is_said_at_its_place_and_nothing_secret(
         ("openmeter", "https://example.com/", None),
     ],
 )
-def test_what_is_odd_is_a_warning_at_its_place_without_anything_of_the_url(
-    fmt: str, url: str, says: str | None
-) -> None:
+def test_a_warning_names_its_place_and_nothing_of_the_url(fmt: str, url: str, says: str | None) -> None:
     config = ChannelConfig.model_validate({"type": "WEBHOOK", "name": "Hook", "url": url, "format": fmt})
 
     found = fitting.warnings(config, url, lambda host: host == "127.0.0.1")
@@ -111,9 +109,7 @@ def test_what_is_odd_is_a_warning_at_its_place_without_anything_of_the_url(
     ("types", "warned"),
     [(None, True), ({RuleType.BALANCE_THRESHOLD}, True), ({RuleType.INVOICE_CREATED}, False)],
 )
-def test_what_a_rare_event_lacks_is_a_warning_of_the_types_that_it_works_for(
-    types: set[RuleType] | None, *, warned: bool
-) -> None:
+def test_a_field_missing_in_rare_events_is_a_warning(types: set[RuleType] | None, *, warned: bool) -> None:
     tree = {"at": "{{ data.threshold.value }}", "who": ["{{ data.subject.key }}"]}
     config = ChannelConfig.model_validate(
         {"type": "WEBHOOK", "name": "Hook", "url": "https://example.com/", "format": "template", "template": tree}
@@ -167,7 +163,7 @@ def test_one_that_does_not_is_said_at_its_place(
     assert says in problem
 
 
-def test_a_template_is_read_once_however_many_types_it_is_tried_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_is_parsed_once_for_all_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """To read a large one takes 100 ms, in which nothing else is done."""
     made, environment = list[object](), minijinja.Environment
 

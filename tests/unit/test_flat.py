@@ -54,13 +54,13 @@ def test_an_invoice_is_whole_beside_what_is_said_of_it(type_: str) -> None:
     )
 
 
-def test_a_created_invoice_has_no_previous_status_unless_its_data_has_one() -> None:
+def test_a_created_invoice_has_only_its_own_previous_status() -> None:
     made = json.loads(flat.render(event("invoice.created", b'{"action":"triggered","rule":{},"id":"i-1"}')))
 
     assert made.keys() == {"id", "type", "timestamp", "action", "rule", "invoice"}
 
 
-def test_a_member_called_like_one_of_the_envelope_does_not_take_its_place() -> None:
+def test_a_member_named_like_the_envelopes_does_not_replace_it() -> None:
     made = json.loads(flat.render(event("entitlements.reset", b'{"id":"other","reset":{"kind":"manual"}}')))
 
     assert made["id"] == "e-1"

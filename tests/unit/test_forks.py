@@ -47,7 +47,7 @@ async def test_it_says_what_the_command_says_and_ends_as_it_ends(forks: Forks, t
     assert await bad.wait() == 2
 
 
-async def test_two_forks_have_environments_of_their_own_and_no_common_random_numbers(forks: Forks) -> None:
+async def test_forks_share_neither_environment_nor_random_numbers(forks: Forks) -> None:
     both = [await forks.start(("keygen",), {}, ROOT, None) for _ in range(2)]
     assert len({await fork.stdout.read() for fork in both}) == 2
 
@@ -71,7 +71,7 @@ async def test_a_signal_ends_it(forks: Forks, silent: str) -> None:
     waits.kill()  # it is gone already, and no other process of this number is hit
 
 
-def test_who_asked_for_it_is_killed_and_it_ends_and_so_does_what_forks(silent: str) -> None:
+def test_a_fork_ends_when_its_caller_is_killed(silent: str) -> None:
     with subprocess.Popen([sys.executable, "-c", ASKER, silent], cwd=ROOT, stdout=subprocess.PIPE, text=True) as asker:
         assert asker.stdout is not None
         fork, supervisor = (int(pid) for pid in asker.stdout.readline().split())

@@ -130,7 +130,7 @@ def test_which_part_of_a_url_is_secret(fmt: Format, url: str, is_marked: bool, s
     assert checks.secret_part(fmt, url, is_marked=is_marked) == secret
 
 
-def test_which_formats_have_passwords_for_urls_and_how_fast_they_go() -> None:
+def test_formats_have_their_secret_urls_and_rates() -> None:
     formats: list[Format] = ["openmeter", "flat", "cloudevents", "slack", "teams", "discord", "pagerduty"]
 
     assert [fmt for fmt in formats if checks.has_secret_url(fmt)] == ["slack", "teams", "discord"]

@@ -123,7 +123,7 @@ def test_a_recovery_resolves_what_its_crossing_triggered() -> None:
     assert other["dedup_key"] != triggered["dedup_key"]
 
 
-def test_the_key_of_an_alert_is_of_rule_entitlement_period_and_threshold() -> None:
+def test_an_alert_key_is_rule_entitlement_period_and_threshold() -> None:
     body = PAYLOADS["usage_percentage triggered"]
     parts = ("crossing", "rule-1", "00000000000000000000000002", "2026-11-01T00:00:00Z", "usage_percentage:80")
 
@@ -136,7 +136,7 @@ def test_the_key_of_an_alert_is_of_rule_entitlement_period_and_threshold() -> No
 @pytest.mark.parametrize(
     "start", ["2026-11-01T00:00:00+00:00", "2026-11-01T00:00:00.000Z", "2026-11-01t01:00:00+01:00"]
 )
-def test_an_alert_closes_though_its_record_spells_the_period_otherwise_than_the_clock(start: str) -> None:
+def test_an_alert_closes_whatever_the_spelling_of_its_period(start: str) -> None:
     fired = with_members(PAYLOADS["PERCENT triggered"], {"entitlement.currentUsagePeriod.from": start})
 
     assert pagerduty.dedup_key(see(fired)) == pagerduty.dedup_key(see(PAYLOADS["PERCENT closed"]))

@@ -25,7 +25,7 @@ def test_an_idle_consumer_takes_a_record_at_once() -> None:
     assert learned.pause(began + 0.003) == 0
 
 
-def test_a_busy_consumer_lets_records_gather_since_its_last_batch_began() -> None:
+def test_a_busy_consumer_gathers_records_since_its_last_batch() -> None:
     learned, began = steady(every=0.002, cost=0.002)
 
     assert learned.pause(began + 0.002) == pytest.approx(LONGEST - 0.002)

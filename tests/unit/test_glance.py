@@ -122,14 +122,15 @@ def test_what_is_unusual_is_parsed(record: bytes | None) -> None:
     assert look(record, ()) is None
 
 
-def test_the_data_alone_is_parsed_and_headers_beside_a_whole_event_say_nothing() -> None:
+def test_a_structured_record_ignores_headers_binary_is_parsed() -> None:
+    """Only a whole CloudEvent is read at a glance."""
     data = json.dumps(json.loads(native_record(80))["data"]).encode()
 
     assert look(data, list(ENVELOPE.items())) is None
     assert look(native_record(80), [("ce_type", b"x"), ("ce_id", b"1"), ("trace", None)]) is not None
 
 
-def test_what_is_finer_than_a_microsecond_is_truncated_as_it_is_when_it_is_parsed() -> None:
+def test_times_are_truncated_to_microseconds_as_in_parsing() -> None:
     record = native_record(80, calculated_at="2026-11-22T11:15:30.1234567+01:00")
     seen = look(record, ())
 

@@ -91,7 +91,7 @@ def test_what_frames_the_request_or_is_ours_is_reserved(name: str) -> None:
         "\ttiger",
     ],
 )
-def test_a_value_that_would_not_arrive_as_written_is_refused_and_not_repeated(value: str) -> None:
+def test_a_value_that_would_be_altered_is_refused_unrepeated(value: str) -> None:
     problem = headers.problem("X-Key", Secret(value))
 
     assert problem is not None

@@ -23,7 +23,8 @@ def shown(rule: Rule, document: Document, usage: int, minute: int) -> tuple[Docu
     return made.document, made.reasons[0][1], [(one.action.value, one.episode) for one in made.occurrences]
 
 
-def test_a_cleared_threshold_reached_while_its_rule_was_disabled_stays_silent_and_fires_at_the_next_episode() -> None:
+def test_a_threshold_reached_while_disabled_fires_next_episode() -> None:
+    """It was cleared, is reached while its rule is disabled, and is silent until then."""
     first, again = enabled(1, -60), enabled(2, 15)
     document, *_ = shown(first, UNSEEN, 10, 0)
     document, *fired = shown(first, document, 90, 1)
@@ -41,7 +42,7 @@ def test_a_cleared_threshold_reached_while_its_rule_was_disabled_stays_silent_an
     assert rearmed == [Reason.REARMED, [("triggered", 2)]]
 
 
-def test_a_fired_threshold_whose_rule_is_enabled_again_has_still_fired() -> None:
+def test_a_fired_threshold_of_an_enabled_rule_has_still_fired() -> None:
     document, *_ = shown(enabled(1, -60), UNSEEN, 10, 0)
     document, *_ = shown(enabled(1, -60), document, 90, 1)
 

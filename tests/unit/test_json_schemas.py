@@ -156,7 +156,7 @@ def test_a_rules_file_has_the_fields_that_apply_takes(change: dict[str, Any], pa
     assert errors(RULES_FILE, {"channels": [channel], "rules": [rule]}) == ([path] if path else [])
 
 
-def test_a_variable_may_stand_for_each_text_that_is_often_a_secret() -> None:
+def test_a_variable_may_replace_each_text_that_is_often_secret() -> None:
     channel = {
         "key": "hook",
         "type": "WEBHOOK",

@@ -26,7 +26,7 @@ def test_reaching_the_threshold_exactly_fires_it() -> None:
     assert reasons(judgement) == [Reason.FIRST_CROSSING]
 
 
-def test_below_the_threshold_nothing_fires_and_the_entitlement_is_remembered() -> None:
+def test_a_level_below_fires_nothing_and_is_remembered() -> None:
     judgement = judge([make_rule(percents=[80])], make_snapshot(79), UNSEEN)
 
     assert judgement.occurrences == ()
@@ -73,7 +73,7 @@ def test_falling_below_and_reaching_again_is_silent() -> None:
     assert thresholds(judge([make_rule(percents=[80])], make_snapshot(90, minute=2), document)) == []
 
 
-def test_a_record_that_changes_nothing_leaves_the_very_memory_it_found() -> None:
+def test_a_record_without_a_change_leaves_the_memory_object() -> None:
     document = after(make_snapshot(80), 80)
 
     for usage in (10, 80, 89):
@@ -105,7 +105,7 @@ def test_a_record_of_an_earlier_period_makes_nothing() -> None:
     assert reasons(judgement) == [Reason.STALE_PERIOD]
 
 
-def test_a_late_record_of_the_same_period_fires_what_has_not_fired() -> None:
+def test_a_late_record_of_the_same_period_can_still_fire() -> None:
     document = after(make_snapshot(60, minute=10), 50, 90)
 
     judgement = judge([make_rule(percents=[50, 90])], make_snapshot(95, minute=1), document)
@@ -131,7 +131,7 @@ def test_a_mark_says_when_and_at_which_level_it_was_made() -> None:
     assert document.marks[rule.id]["balance_value:40"] == Mark("fired", 1, at, 35)  # type: ignore[arg-type]
 
 
-def test_the_end_of_a_period_that_moves_is_remembered_and_arms_nothing() -> None:
+def test_a_moved_period_end_is_remembered_and_rearms_nothing() -> None:
     longer = (PERIOD[0], PERIOD[1] + dt.timedelta(days=1))
 
     judgement = judge(
@@ -200,7 +200,7 @@ def test_a_threshold_that_stands_twice_in_a_rule_is_one() -> None:
     assert reasons(judgement) == [Reason.FIRST_CROSSING]
 
 
-def test_what_is_not_known_is_skipped_with_its_reason_and_the_rest_is_judged() -> None:
+def test_an_unknown_amount_is_skipped_and_the_rest_judged() -> None:
     rule = make_rule(("usage_percentage", 1), ("usage_value", 1), ("balance_value", 1))
 
     judgement = judge([rule], make_snapshot(100, allowance=0), UNSEEN)

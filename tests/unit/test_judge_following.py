@@ -128,7 +128,8 @@ def test_clear_is_remembered_with_its_episode() -> None:
     assert cleared.as_of == NOW + dt.timedelta(minutes=1)
 
 
-def test_a_late_record_fires_what_has_no_mark_and_does_not_recover_what_has() -> None:
+def test_a_late_record_fires_unmarked_thresholds_alone() -> None:
+    """It recovers no marked one."""
     rule = make_rule(("usage_percentage", 50), ("balance_value", 10), **RECOVERED)
     document = judge([rule], make_snapshot(60, balance=40, minute=5), UNSEEN).document
 
@@ -159,7 +160,7 @@ def test_newer_is_one_for_all_rules_of_an_entitlement(other: dict[str, Any], rea
     assert reasons(judgement) == [reason, Reason.BELOW]
 
 
-def test_lateness_is_looked_at_before_the_record_has_effects_of_its_own() -> None:
+def test_lateness_is_judged_before_the_records_own_effects() -> None:
     rules = [make_rule(percents=[90], rule_id="rule-1"), make_rule(("usage_value", 5), rule_id="rule-2", **RECOVERED)]
     document = judge(rules, make_snapshot(5, allowance=10), UNSEEN).document
 
@@ -168,7 +169,8 @@ def test_lateness_is_looked_at_before_the_record_has_effects_of_its_own() -> Non
     assert reasons(judgement) == [Reason.FIRST_CROSSING, Reason.RECOVERED]
 
 
-def test_once_a_rule_that_looks_back_has_a_mark_every_newer_record_is_remembered_and_nothing_else() -> None:
+def test_a_marked_rule_that_looks_back_keeps_the_newest_time() -> None:
+    """And nothing else of a newer record."""
     rule = make_rule(percents=[50], **REARM)
     before = judge([rule], make_snapshot(50), UNSEEN).document
 
@@ -180,14 +182,14 @@ def test_once_a_rule_that_looks_back_has_a_mark_every_newer_record_is_remembered
     assert after_older is after_newer
 
 
-def test_before_a_rule_that_looks_back_has_a_mark_nothing_is_remembered_of_a_newer_record() -> None:
+def test_an_unmarked_rule_that_looks_back_remembers_nothing() -> None:
     rules = [make_rule(percents=[50]), make_rule(percents=[90], rule_id="rule-2", **REARM)]
     before = judge(rules, make_snapshot(50), UNSEEN).document
 
     assert judge(rules, make_snapshot(59, minute=3), before).document is before
 
 
-def test_a_new_period_begins_with_episode_one_and_no_record_is_late_in_it() -> None:
+def test_a_new_period_begins_with_episode_one_and_none_is_late() -> None:
     rule = make_rule(percents=[50], **REARM, **RECOVERED)
     before = judge([rule], make_snapshot(50, minute=5), UNSEEN).document
 

@@ -74,7 +74,9 @@ async def test_a_certificate_that_is_refused_says_why(
     assert re.match(f"Kafka: asking for topics: {at}: its certificate is refused: .*{says}", str(refused))
 
 
-async def test_a_listener_that_speaks_no_tls_is_refused_and_one_that_hangs_up_is_waited_for(tmp_path: Path) -> None:
+async def test_a_listener_without_tls_is_refused_at_once(tmp_path: Path) -> None:
+    """One that hangs up is waited for."""
+
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -103,7 +105,7 @@ async def test_each_broker_is_named_with_its_own_reason(closed_port: int) -> Non
     assert nowhere.startswith("no-such-host.invalid:9092: the name cannot be resolved (")
 
 
-async def test_an_address_that_no_setting_has_is_said_to_come_from_the_brokers(closed_port: int) -> None:
+async def test_an_unknown_address_is_reported_as_the_brokers(closed_port: int) -> None:
     def closed(*_: object) -> None:
         pass
 

@@ -94,9 +94,7 @@ def test_a_text_line_has_the_same_in_one_line(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("fmt", ["json", "text"])
 @pytest.mark.parametrize("hostile", ["a\nb", "a\r\nb", "a\x1b[2Jb", "a\x9b2Jb", "a\u2028b", "a\x00b", "\x7f"])
-def test_what_a_producer_wrote_stays_in_its_line_and_moves_no_cursor(
-    capsys: pytest.CaptureFixture[str], fmt: log.Format, hostile: str
-) -> None:
+def test_a_producers_text_stays_in_its_line(capsys: pytest.CaptureFixture[str], fmt: log.Format, hostile: str) -> None:
     log.configure("info", fmt)
 
     logger.info("record.dead_lettered", error=hostile)

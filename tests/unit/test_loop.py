@@ -75,7 +75,7 @@ async def test_a_server_that_is_away_is_said_once(caplog: pytest.LogCaptureFixtu
     assert caplog.records[1].fields == {"name": "tests", "failures": 4}  # type: ignore[attr-defined]
 
 
-async def test_a_duty_that_postgres_fails_again_and_again_is_shown_until_it_works() -> None:
+async def test_a_duty_failing_by_postgres_shows_until_it_works() -> None:
     checks: dict[str, Check] = {}
     failed = StoreFailed("Postgres: XX001: damaged")
     step = Step(failed, failed, SourceUnavailable("no broker"), failed, failed, failed, None)
@@ -91,7 +91,7 @@ async def test_a_duty_that_postgres_fails_again_and_again_is_shown_until_it_work
     assert checks == {}
 
 
-async def test_a_duty_that_fails_by_our_mistake_again_and_again_is_shown_too() -> None:
+async def test_a_duty_failing_by_our_mistake_shows_until_it_works() -> None:
     checks: dict[str, Check] = {}
     step = Step(StoreFailed("Postgres: XX001: damaged"), KeyError("x"), KeyError("hush-hush"), KeyError("x"), None)
     shown = []
@@ -227,7 +227,7 @@ async def test_a_duty_that_loses_a_cancellation_is_cancelled_again() -> None:
 
 
 @pytest.mark.parametrize("failed", [StoreFailed("Postgres: XX001: damaged"), DataRefused("a row breaks a check")])
-async def test_a_statement_that_postgres_fails_is_an_error_each_time_and_tried_again(
+async def test_a_failing_statement_is_an_error_each_time_and_retried(
     failed: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     step = Step(failed, failed, None)

@@ -79,7 +79,8 @@ def edited(before: Catalog, *features: str) -> Catalog:
     return before.changed(before.revision + 1, {rule.id: rule})
 
 
-def test_an_edit_of_rules_about_another_feature_leaves_where_an_entitlement_stands() -> None:
+def test_an_edit_of_another_features_rules_keeps_the_range() -> None:
+    """The range of usage in which an entitlement's records are skipped."""
     memory, one = lean(10), Catalog(1, [make_rule(percents=[80], features=["llm_tokens"])])
     other = edited(one, "another")
 
@@ -89,7 +90,7 @@ def test_an_edit_of_rules_about_another_feature_leaves_where_an_entitlement_stan
     assert seen(memory, "e1", catalog=edited(other, "f-1")) == 0
 
 
-def test_of_rules_that_have_changed_none_are_kept_for_quiet_entitlements() -> None:
+def test_changed_rules_are_not_kept_for_quiet_entitlements() -> None:
     memory, catalog = lean(10), CATALOG
     kept = []
     for name in ("e1", "e2", "e3"):

@@ -120,7 +120,7 @@ def test_a_new_period_fires_also_where_it_begins_above() -> None:
     assert [(one.action, one.episode) for one in judgement.occurrences] == [("triggered", 1)]
 
 
-def test_what_was_seen_in_an_earlier_period_is_not_seen_for_the_first_time_in_the_next() -> None:
+def test_a_new_period_is_not_a_first_sight() -> None:
     rule = ignoring_rule(50)
     last_month = (PERIOD[0] - dt.timedelta(days=31), PERIOD[0])
     document = judge([rule], make_snapshot(10, period=last_month), UNSEEN).document
@@ -130,7 +130,7 @@ def test_what_was_seen_in_an_earlier_period_is_not_seen_for_the_first_time_in_th
     assert [str(reason) for _, reason in judgement.reasons] == ["first_crossing"]
 
 
-def test_an_entitlement_first_seen_in_a_later_period_is_not_ignored() -> None:
+def test_a_later_periods_new_entitlement_is_not_ignored() -> None:
     judgement = judge([ignoring_rule(50)], make_snapshot(60, period=NEXT_PERIOD), UNSEEN)
 
     assert len(judgement.occurrences) == 1
@@ -145,7 +145,7 @@ def test_an_entitlement_first_seen_in_a_later_period_is_not_ignored() -> None:
         (60, "already_fired"),
     ],
 )
-def test_a_rule_enabled_again_sees_every_entitlement_for_the_first_time(before: int, reason: str) -> None:
+def test_a_rule_enabled_again_sees_every_entitlement_first(before: int, reason: str) -> None:
     rule = ignoring_rule(50, since=AT_ITS_BEGINNING)
     _, document = shown(rule, (0, before))
     enabled = rule.model_copy(update={"ignoring": ignoring(rule.spec, ENABLED_AGAIN)})
@@ -156,7 +156,7 @@ def test_a_rule_enabled_again_sees_every_entitlement_for_the_first_time(before: 
     assert document.sights[rule.id] == {"usage_percentage:50": 7}
 
 
-def test_a_threshold_added_ignores_and_the_others_go_on_as_they_were() -> None:
+def test_an_added_threshold_ignores_and_the_others_go_on() -> None:
     rule = ignoring_rule(50, since=AT_ITS_BEGINNING)
     _, document = shown(rule, (0, 10))
     wider = ignoring_rule(50, 40)

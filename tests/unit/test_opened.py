@@ -50,7 +50,7 @@ def test_a_changed_channel_is_opened_again(change: dict[str, object]) -> None:
     assert channels.of(changed) == OpenedChannels(CIPHER).of(changed)
 
 
-def test_one_that_no_key_opens_is_refused_each_time_and_what_it_had_is_gone() -> None:
+def test_an_undecryptable_channel_is_refused_and_forgotten() -> None:
     channels, one = OpenedChannels(CIPHER), delivery()
     before = channels.of(one)
     for _ in range(2):

@@ -98,7 +98,7 @@ def test_feature_subject_and_customer_keep_the_apis_fields_alone() -> None:
     }
 
 
-def test_without_feature_subject_and_customer_the_entitlement_says_what_it_can() -> None:
+def test_an_entitlement_alone_gives_the_names_that_it_can() -> None:
     found = about(feature=None, subject=None, customer=None)
 
     assert found.feature == {"id": "01J5WKAM9FJ4621ARR641JS17Q", "key": "llm_tokens"}
@@ -146,7 +146,7 @@ def test_an_interval_is_named_as_in_the_api(interval: str, named: str) -> None:
         {"recurrences": [{"value": {"interval": "monthly", "anchor": "x"}}]},
     ],
 )
-def test_a_usage_period_of_another_form_is_left_out_and_stops_nothing(usage_period: object) -> None:
+def test_a_usage_period_of_another_form_is_omitted(usage_period: object) -> None:
     assert "usagePeriod" not in entitlement(usagePeriod=usage_period)
 
 
@@ -158,7 +158,7 @@ def test_a_usage_period_of_another_form_is_left_out_and_stops_nothing(usage_peri
         ({"createdAt": None}, None),
     ],
 )
-def test_an_entitlement_is_active_from_its_creation_on_where_it_does_not_say(
+def test_an_entitlement_is_active_from_its_creation_by_default(
     changed: dict[str, Any], active_from: str | None
 ) -> None:
     assert entitlement(**changed).get("activeFrom") == active_from

@@ -183,7 +183,7 @@ def test_of_a_line_what_is_absent_stays_out(line: dict[str, Any], absent: set[st
     assert shown_line["type"] == "usage_based"
 
 
-def test_a_line_keeps_its_status_and_its_rate_card_has_no_feature_where_it_has_none() -> None:
+def test_a_line_keeps_its_status_and_invents_no_feature() -> None:
     (line,) = made(lines=[LINE | {"status": "split", "usageBased": {"price": {"type": "flat"}}}])["lines"]
 
     assert (line["status"], line["rateCard"]) == ("split", {"price": {"type": "flat"}})

@@ -82,11 +82,11 @@ def test_no_more_than_what_is_required_is_required() -> None:
     ],
     ids=name,
 )
-def test_a_record_at_the_limits_is_understood_and_can_be_repeated(record: bytes) -> None:
+def test_a_record_at_the_limits_is_parsed_and_repeatable(record: bytes) -> None:
     assert snapshot(record).origin.about().feature["key"]
 
 
-def test_what_is_understood_can_be_repeated_however_deep_the_caller_is() -> None:
+def test_a_parsed_record_is_repeatable_at_any_stack_depth() -> None:
     def called(levels: int) -> object:
         return called(levels - 1) if levels else found.origin.about()
 
@@ -121,7 +121,7 @@ def test_what_is_none_of_ours_is_passed_over(record: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("kind", ["static", "boolean"])
-def test_a_native_entitlement_that_is_not_metered_is_known_as_such(kind: str) -> None:
+def test_an_unmetered_native_entitlement_is_recognised(kind: str) -> None:
     found = parsed(entitlement(type=kind))
 
     assert found == Unmetered("default", "ent-1", "f-1", "llm_tokens")

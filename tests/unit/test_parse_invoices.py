@@ -158,9 +158,7 @@ CANARY = "hush-hush"
         ),
     ],
 )
-def test_a_native_invoice_that_cannot_be_understood_is_rejected_with_words(
-    record: bytes, reason: str, says: str
-) -> None:
+def test_a_bad_native_invoice_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
     found = parsed(record)
 
     assert isinstance(found, Reject), found
@@ -181,7 +179,7 @@ def test_a_native_invoice_that_cannot_be_understood_is_rejected_with_words(
         (openmeter.updated(data={}), "invalid", "data: object missing required field new"),
     ],
 )
-def test_a_bad_invoice_in_binary_mode_is_rejected_with_the_same_words(record: bytes, reason: str, says: str) -> None:
+def test_a_bad_binary_invoice_is_rejected_with_the_same_words(record: bytes, reason: str, says: str) -> None:
     value, headers = binary(record)
 
     found = parsed(value, *headers)
@@ -229,9 +227,7 @@ def test_openmeters_created_invoice_is_understood(mode: str) -> None:
     ],
 )
 @pytest.mark.parametrize("mode", ["structured", "binary"])
-def test_openmeters_updated_invoice_is_its_new_state_and_the_old_one(
-    mode: str, old: object, previous: str | None
-) -> None:
+def test_an_openmeter_update_has_the_new_and_the_old_state(mode: str, old: object, previous: str | None) -> None:
     record = openmeter.updated(old=old)
     value, headers = (record, []) if mode == "structured" else binary(record)
 
@@ -281,9 +277,7 @@ def wire(**changed: Any) -> bytes:
         (wire(more="@").replace(b'"@"', b"9" * 5_000), "invalid", "holds a number too large to be read"),
     ],
 )
-def test_an_invoice_of_openmeter_that_cannot_be_understood_is_rejected_with_words(
-    record: bytes, reason: str, says: str
-) -> None:
+def test_a_bad_openmeter_invoice_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
     found = parsed(record)
 
     assert isinstance(found, Reject), found

@@ -42,7 +42,7 @@ def test_an_allowance_that_openmeter_leaves_out_stays_unknown() -> None:
     assert level(found) == (8100, None, 1900)
 
 
-def test_the_path_that_openmeter_gives_as_subject_may_be_longer_than_a_key() -> None:
+def test_openmeters_subject_path_may_be_longer_than_a_key() -> None:
     path = b"//openmeter.io/namespace/default/" + b"a" * 300
 
     assert snapshot(openmeter_record().replace(b"//openmeter.io/namespace/default/customer", path)).usage == 8100
@@ -66,7 +66,7 @@ def test_an_openmeter_value_that_is_not_there_is_unknown(record: bytes) -> None:
     assert level(found) == (None, None, None)
 
 
-def test_an_openmeter_update_of_an_active_entitlement_without_a_value_is_rejected() -> None:
+def test_an_active_update_without_a_value_is_rejected() -> None:
     active = {"activeFrom": "2026-08-18T16:01:50.31Z", "activeTo": "2026-08-18T16:01:50.32Z"}
     for entitlement in (OPENMETER_ENTITLEMENT, OPENMETER_ENTITLEMENT | active):
         found = rejected(openmeter_record("null", entitlement=entitlement))
@@ -81,7 +81,7 @@ def test_an_openmeter_delete_is_known_as_such(operation: str, is_deleted: bool) 
 
 
 @pytest.mark.parametrize("kind", ["static", "boolean"])
-def test_an_openmeter_entitlement_that_is_not_metered_needs_no_period(kind: str) -> None:
+def test_an_unmetered_entitlement_needs_no_period(kind: str) -> None:
     found = parsed(openmeter_entitlement(type=kind, currentUsagePeriod=...))
 
     assert isinstance(found, Unmetered)
@@ -149,9 +149,7 @@ def test_an_openmeter_entitlement_ends_when_it_is_deleted(times: dict[str, str],
     ],
     ids=name,
 )
-def test_an_openmeter_record_that_cannot_be_understood_is_rejected_with_words(
-    record: bytes, reason: str, says: str
-) -> None:
+def test_a_bad_openmeter_record_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
     found = rejected(record)
 
     assert found.reason == reason

@@ -183,7 +183,7 @@ from tests.support.parsing import (
     ],
     ids=name,
 )
-def test_a_record_that_cannot_be_understood_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
+def test_a_bad_record_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
     found = rejected(record)
 
     assert found.reason == reason

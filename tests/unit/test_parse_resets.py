@@ -35,7 +35,7 @@ def entitlement(**changed: Any) -> bytes:
     return native_reset(entitlement={"id": "ent-1", "period": PERIOD, **changed})
 
 
-def test_a_native_reset_is_a_snapshot_of_the_new_period_that_says_when_it_was_reset() -> None:
+def test_a_native_reset_is_a_new_periods_snapshot_with_its_time() -> None:
     found = snapshot(native_reset(namespace="acme-eu"))
 
     assert (found.namespace, found.entitlement_id, found.feature_key) == ("acme-eu", "ent-1", "llm_tokens")
@@ -113,7 +113,7 @@ def test_a_reset_of_what_is_not_metered_is_known_as_such(kind: str) -> None:
         ),
     ],
 )
-def test_a_reset_that_cannot_be_understood_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
+def test_a_bad_reset_is_rejected_with_words(record: bytes, reason: str, says: str) -> None:
     found = parsed(record)
 
     assert isinstance(found, Reject), found
@@ -165,7 +165,7 @@ def test_openmeters_reset_in_binary_mode() -> None:
 
 
 @pytest.mark.parametrize("operation", [..., None, 5])
-def test_a_snapshot_of_openmeter_without_an_operation_is_rejected(operation: object) -> None:
+def test_an_openmeter_snapshot_without_operation_is_rejected(operation: object) -> None:
     found = parsed(openmeter.snapshot(operation=operation))
 
     assert isinstance(found, Reject)

@@ -102,7 +102,7 @@ def body(record: bytes, **config: Any) -> dict[str, Any]:
     return said
 
 
-def test_the_body_of_a_created_one_is_the_reference_products_invoice_with_ours_beside() -> None:
+def test_a_created_invoices_body_is_the_references_plus_ours() -> None:
     assert body(native_invoice()) == {
         "id": "event-1",
         "type": "invoice.created",

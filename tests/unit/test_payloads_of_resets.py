@@ -87,7 +87,7 @@ def body(record: bytes, *features: str) -> dict[str, Any]:
     return said
 
 
-def test_the_body_is_the_reference_products_envelope_with_the_reset_beside() -> None:
+def test_a_resets_body_is_the_references_envelope_plus_reset() -> None:
     assert body(native_reset(), "f-1", "unseen") == {
         "id": "event-1",
         "type": "entitlements.reset",
@@ -129,7 +129,7 @@ def test_openmeters_reset_is_of_its_new_period() -> None:
     assert said["data"]["value"]["usage"] == 0
 
 
-def test_a_rollover_that_a_snapshot_shows_is_automatic_and_of_its_periods_start() -> None:
+def test_a_snapshots_rollover_is_automatic_at_its_periods_start() -> None:
     seen = Document(period_from=PERIOD[0] - dt.timedelta(days=31), period_to=PERIOD[0])
     (one,) = judge([reset_rule()], make_snapshot(5), seen).occurrences
 
@@ -139,7 +139,7 @@ def test_a_rollover_that_a_snapshot_shows_is_automatic_and_of_its_periods_start(
     assert said["timestamp"] == "2026-11-01T00:00:00Z"
 
 
-def test_the_clocks_reset_says_that_there_is_access_and_no_amount() -> None:
+def test_the_clocks_reset_says_access_and_no_amount() -> None:
     seen = Document(period_from=PERIOD[0], period_to=PERIOD[1])
     (one,) = judge([reset_rule()], make_period_end(), seen).occurrences
 

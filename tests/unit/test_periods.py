@@ -137,7 +137,7 @@ def test_a_period_that_moved_back_begins_when_that_was_known(record: Snapshot, i
     assert reasons == ({Reason.ALREADY_FIRED} if is_of_it else {Reason.STALE_PERIOD})
 
 
-def test_an_anchor_that_moves_back_is_a_manual_reset_of_the_moment() -> None:
+def test_an_anchor_moved_back_is_a_manual_reset_of_the_moment() -> None:
     judgement = judge(RULES, shown(90, MOVED_AT, START - DAY, reset_at=START - DAY), KNOWN)
 
     at = f"{MOVED_AT:%m-%d %H:%M}"
@@ -176,7 +176,7 @@ def test_a_late_record_that_fires_leaves_no_newer_trace() -> None:
     assert (after.known_at, after.newest_at) == (NOW, NOW)
 
 
-def test_an_older_record_that_begins_a_period_is_not_the_newest_of_the_entitlement() -> None:
+def test_an_older_record_can_begin_a_period_but_is_not_newest() -> None:
     after = of(judge(RULES, shown(10, NOW - MINUTE, START + DAY), KNOWN))
 
     assert (after.known_at, after.newest_at) == (NOW - MINUTE, NOW)
@@ -220,7 +220,7 @@ def test_the_end_of_a_period_closes_its_alarms_before_its_reset(judgement: Judge
     }
 
 
-def test_an_endless_period_that_ends_after_all_has_no_end_in_its_recovery() -> None:
+def test_an_endless_period_that_ended_has_no_end_in_recoveries() -> None:
     endless = after(shown(100, NOW, START, None))
 
     judgement = judge([ALARM, RESETS], shown(10, LATER, END, None), endless)
@@ -230,7 +230,7 @@ def test_an_endless_period_that_ends_after_all_has_no_end_in_its_recovery() -> N
     assert judgement.reasons[-1][1] is Reason.RESET_MANUAL
 
 
-def test_a_recovery_by_the_level_says_so_and_a_crossing_has_no_cause() -> None:
+def test_a_recovery_has_its_cause_and_a_crossing_has_none() -> None:
     up, down = (judge([ALARM], shown(usage, NOW + MINUTE), FIRED if usage < 80 else UNSEEN) for usage in (90, 10))
 
     causes = [
@@ -274,7 +274,7 @@ def test_a_late_record_does_not_bring_back_who_has_cancelled() -> None:
     assert late.period_from == END
 
 
-def test_a_redelivered_delete_does_not_undo_what_a_newer_record_of_another_period_said() -> None:
+def test_a_redelivered_delete_does_not_undo_a_newer_record() -> None:
     delete = shown(10, NOW, is_deleted=True)
     revived = of(judge(RULES, shown(10, LATER, START - DAY, END + DAY, active_to=NOW), after(delete)))
 
@@ -283,7 +283,8 @@ def test_a_redelivered_delete_does_not_undo_what_a_newer_record_of_another_perio
     assert (revived.deleted_at, again.document) == (None, revived)
 
 
-def test_a_redelivered_record_of_what_has_ended_is_not_of_what_goes_on() -> None:
+def test_a_redelivered_record_of_an_ended_part_is_stale() -> None:
+    """The period was ended by the clock, and its rest goes on."""
     first = shown(100, LATER)
     going_on = of(judge(RULES, shown(10, LATER + MINUTE, START, END + DAY), ended(after(first))))
 
@@ -293,7 +294,7 @@ def test_a_redelivered_record_of_what_has_ended_is_not_of_what_goes_on() -> None
     assert {reason for _, reason in again.reasons} == {Reason.STALE_PERIOD}
 
 
-def test_an_ended_period_that_goes_on_fires_again_as_its_first_episode() -> None:
+def test_a_resumed_period_fires_again_as_its_first_episode() -> None:
     over = ended(FIRED)
 
     judgement = judge(RULES, shown(100, LATER, START, END + DAY), over)
@@ -375,7 +376,7 @@ def test_the_newest_record_names_the_feature(minute: int, feature_id: str, key: 
     assert (after is KNOWN) is (name == ("f-1", "llm_tokens"))
 
 
-def test_a_record_that_renames_the_feature_is_newer_than_late_ones_of_the_old_name() -> None:
+def test_a_rename_of_the_feature_outranks_late_old_names() -> None:
     renamed = of(judge([PLAIN], shown(90, NOW + 2 * MINUTE, feature_key="renamed"), FIRED))
 
     late = judge([ALARM], shown(10, NOW + MINUTE), renamed)

@@ -14,7 +14,7 @@ def test_names_are_numbered_by_first_appearance() -> None:
 
 
 @pytest.mark.parametrize("name", queries.names())
-def test_a_statement_has_only_numbers_each_named_once_and_no_comments(name: str) -> None:
+def test_a_statement_has_numbered_parameters_and_no_comments(name: str) -> None:
     query = queries.load(name)
 
     numbers = {int(number) for number in re.findall(r"\$([0-9]+)", query.sql)}

@@ -172,7 +172,7 @@ def test_every_result_of_a_record_is_named() -> None:
     assert tuple(code([row], 2)) == metrics.RECORD_RESULTS
 
 
-def test_every_reason_of_a_judgement_is_named_and_means_what_the_console_says() -> None:
+def test_every_judgement_reason_is_explained_as_in_the_console() -> None:
     page = (ROOT / "docs/rules.md").read_text()
 
     assert {code([row])[0]: row[1] for row in table("reason", page)} == {
@@ -268,7 +268,7 @@ def test_the_quick_start_says_what_check_prints() -> None:
     assert marks - set(re.findall(r"`(\w+)`", step)) == set()
 
 
-def test_the_quick_start_says_which_of_kafkas_scripts_are_run_in_docker() -> None:
+def test_the_quick_start_says_which_kafka_scripts_need_docker() -> None:
     page = (ROOT / "docs/quickstart.md").read_text()
     [said] = re.findall(r"\(With Docker, put .*?\)", page, re.DOTALL)
     used = {name for block in blocks("sh", page) for name in re.findall(r"kafka-[\w-]+\.sh", block)}

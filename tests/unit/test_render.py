@@ -85,7 +85,7 @@ def written(template: object, **more: object) -> ChannelConfig:
     return ChannelConfig.model_validate(made | more)
 
 
-def test_a_template_is_shown_for_the_types_that_it_works_for_and_the_others_say_why() -> None:
+def test_a_template_is_shown_by_type_or_the_reason_why_not() -> None:
     shown = {one.type: one for one in previews(written({"at": "{{ data.threshold.value }}"}), AT)}
 
     assert shown[RuleType.BALANCE_THRESHOLD].body == b'{"at":80}'
@@ -104,7 +104,7 @@ def test_what_does_not_fit_a_type_is_said_of_that_type_alone() -> None:
     assert fitting.misfit(plain, RuleType.INVOICE_CREATED) is None
 
 
-def test_of_an_event_of_ones_own_the_same_is_shown_as_of_the_sample_that_it_is() -> None:
+def test_an_own_event_renders_like_the_same_sample() -> None:
     config = written({"at": "{{ data.rule.name }}"})
 
     assert [preview(config, kind, payload, AT) for kind, payload in samples(AT)] == list(previews(config, AT))

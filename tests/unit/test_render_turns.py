@@ -85,7 +85,7 @@ async def test_few_wait_and_each_format_has_its_share_of_them() -> None:
     assert await turns.made("a", costly) is not None, "those that waited hold nothing any more"
 
 
-async def test_one_that_is_cancelled_while_it_waits_lets_the_next_go_on() -> None:
+async def test_a_cancelled_waiter_lets_the_next_one_go_on() -> None:
     turns = await costly_formats("a")
     cancelled, next_one = (asyncio.create_task(turns.made("a", costly)) for _ in range(2))
     await clock.sleep(0)

@@ -17,9 +17,7 @@ HOUR = dt.timedelta(hours=1)
     ("body", "overlap"),
     [({}, 24 * HOUR), ({"overlap": "0s"}, 0 * HOUR), ({"overlap": "1h"}, HOUR), ({"overlap": "7d"}, 168 * HOUR)],
 )
-def test_the_secret_before_stays_valid_for_a_day_or_as_long_as_is_asked_for(
-    body: dict[str, str], overlap: dt.timedelta
-) -> None:
+def test_a_rotated_secret_stays_valid_for_a_day_or_as_asked(body: dict[str, str], overlap: dt.timedelta) -> None:
     assert RotateRequest.model_validate(body).overlap == overlap
 
 

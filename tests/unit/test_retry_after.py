@@ -56,7 +56,7 @@ def judged(outcome: Outcome, step: int = 0) -> object:
     return verdict(outcome, step=step, interrupted=0, schedule=SCHEDULE, jitter=0)
 
 
-def test_a_wish_pauses_the_channel_and_the_retry_is_not_before_it() -> None:
+def test_retry_after_pauses_the_channel_and_delays_the_retry() -> None:
     minute = dt.timedelta(minutes=1)
 
     assert judged(answer(503, "60")) == RetryIn(minute, pause=minute)
@@ -66,13 +66,13 @@ def test_a_schedule_longer_than_the_wish_stays() -> None:
     assert judged(answer(503, "60"), step=1) == RetryIn(dt.timedelta(minutes=5), pause=dt.timedelta(minutes=1))
 
 
-def test_429_without_a_wish_pauses_the_channel_for_the_retrys_delay() -> None:
+def test_429_without_retry_after_pauses_for_the_retrys_delay() -> None:
     five = dt.timedelta(seconds=5)
 
     assert judged(answer(429)) == RetryIn(five, pause=five)
 
 
-def test_429_without_a_wish_pauses_the_channel_for_an_hour_at_most() -> None:
+def test_429_without_retry_after_pauses_for_an_hour_at_most() -> None:
     two_hours = dt.timedelta(hours=2)
 
     verdict_of_429 = verdict(answer(429), step=0, interrupted=0, schedule=[dt.timedelta(), two_hours], jitter=0)

@@ -29,7 +29,7 @@ class Wrong(Old):
         return Answer()
 
 
-async def test_a_broker_that_cannot_say_refuses_nothing_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_broker_that_cannot_say_refuses_nothing_and_logs(caplog: pytest.LogCaptureFixture) -> None:
     client = cast("AIOKafkaAdminClient", Old())
 
     lacking = await missing(client, topics={"usage": KafkaOperation.READ}, group_id="tollbell")
@@ -42,6 +42,6 @@ async def test_a_broker_that_cannot_say_refuses_nothing_and_that_is_said(caplog:
     ]
 
 
-async def test_a_mistake_of_ours_is_not_taken_for_a_broker_that_cannot_say() -> None:
+async def test_a_mistake_of_ours_is_not_a_broker_that_cannot_say() -> None:
     with pytest.raises(NotImplementedError, match="a mistake"):
         await missing(cast("AIOKafkaAdminClient", Wrong()), topics={"usage": KafkaOperation.READ})

@@ -156,9 +156,7 @@ def test_each_type_has_its_own_fields(path: Path, kind: str, more: str, spec: di
         ("~", "", "line 10: rules[0].type: must be one of"),
     ],
 )
-def test_an_error_names_the_field_and_its_line_and_not_the_kind_of_the_rule(
-    path: Path, kind: str, more: str, says: str
-) -> None:
+def test_an_error_names_field_and_line_but_not_the_union_member(path: Path, kind: str, more: str, says: str) -> None:
     with pytest.raises(ConfigInvalid) as caught:
         read(path, kind, more)
 

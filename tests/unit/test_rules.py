@@ -46,7 +46,7 @@ def problem(caught: pytest.ExceptionInfo[ValidationError]) -> str:
         (threshold("usage_value", "1e37"), threshold("usage_value", 10**37)),
     ],
 )
-def test_the_same_type_and_value_however_written_are_one_threshold(one: Threshold, other: Threshold) -> None:
+def test_two_spellings_of_a_threshold_are_one(one: Threshold, other: Threshold) -> None:
     assert one.identity == other.identity
 
 

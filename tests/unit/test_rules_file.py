@@ -87,7 +87,7 @@ NO_KEY = "key is missing: by it `apply` finds the {} again"
         ),
     ],
 )
-def test_what_does_not_fit_together_is_found_in_any_number_of_files(files: list[Any], found: list[Misfit]) -> None:
+def test_conflicts_are_found_across_any_number_of_files(files: list[Any], found: list[Misfit]) -> None:
     assert misfits(files) == found
 
 

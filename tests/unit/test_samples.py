@@ -64,7 +64,7 @@ def test_a_sample_is_the_references_model(model: str, rule: Rule) -> None:
         ("usage_percentage", "99999999999999999999999999999999999999e1"),
     ],
 )
-def test_the_first_threshold_is_reached_at_the_level_that_the_sample_says(threshold: tuple[str, object]) -> None:
+def test_a_samples_level_reaches_the_first_threshold(threshold: tuple[str, object]) -> None:
     occurrence = sample(make_rule(threshold, ("usage_value", 7)), UNNAMED, AT)
 
     assert isinstance(occurrence, Crossing)
@@ -74,7 +74,7 @@ def test_the_first_threshold_is_reached_at_the_level_that_the_sample_says(thresh
     assert min(value["balance"], value["overage"]) == 0
 
 
-def test_a_sample_is_about_the_feature_and_the_month_that_are_given() -> None:
+def test_a_sample_has_the_given_feature_and_month() -> None:
     data = body(sample(make_rule(percents=[80], features=["f-1"]), FeatureRef("f-1", "llm_tokens"), AT))["data"]
 
     assert (data["feature"]["id"], data["feature"]["key"]) == ("f-1", "llm_tokens")

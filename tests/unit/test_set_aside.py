@@ -93,7 +93,7 @@ async def test_a_row_comes_again_after_a_pause_that_grows(now: list[float]) -> N
     assert seen == [5, 10, 20, 40, 80, 160, pauses.ROW.longest, pauses.ROW.longest, pauses.ROW.longest]
 
 
-async def test_a_row_that_has_worked_for_long_begins_with_a_short_pause(now: list[float]) -> None:
+async def test_a_row_that_worked_for_long_gets_a_short_pause(now: list[float]) -> None:
     rows = Rows([1])
     for _ in range(4):
         await rows.narrow(2)

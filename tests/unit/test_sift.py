@@ -72,7 +72,7 @@ def test_each_record_is_in_one_place() -> None:
     assert (found.passed, found.believed) == ({}, {})
 
 
-def test_what_no_rule_is_about_is_passed_over_and_counted_as_that() -> None:
+def test_a_record_without_a_rule_is_skipped_and_counted_as_such() -> None:
     standings = Standings(10)
 
     first = sifted(standings, at(1), catalog=EMPTY)
@@ -82,7 +82,7 @@ def test_what_no_rule_is_about_is_passed_over_and_counted_as_that() -> None:
     assert (then.wanted, then.passed, then.reasons()) == ([], {}, {})
 
 
-def test_what_a_reset_or_an_unmetered_record_leaves_uncovered_stands_nowhere() -> None:
+def test_an_uncovered_reset_or_unmetered_record_skips_none() -> None:
     standings = Standings(10)
     reset = reset_record(reset_at="2026-11-01T00:00:00Z", period=("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"))
 
@@ -90,7 +90,7 @@ def test_what_a_reset_or_an_unmetered_record_leaves_uncovered_stands_nowhere() -
     assert not standing(standings)
 
 
-def test_a_record_passed_over_is_counted_for_the_reasons_of_the_judgement() -> None:
+def test_a_skipped_record_is_counted_by_the_judgements_reasons() -> None:
     standings = Standings(10)
     state = settled(standings, at(1))
 
@@ -127,7 +127,7 @@ def test_a_record_of_the_future_is_parsed() -> None:
     assert letter.reject.reason is RejectReason.IN_FUTURE
 
 
-def test_where_a_rule_looks_back_the_version_is_to_be_seen_in_the_row() -> None:
+def test_a_rule_that_looks_back_requires_the_version_in_its_row() -> None:
     rule = make_rule(percents=[80], rearm="recovery")
     standings, catalog = Standings(10), Catalog(1, [rule])
     first = settled(standings, at(1), catalog=catalog).document
@@ -138,7 +138,7 @@ def test_where_a_rule_looks_back_the_version_is_to_be_seen_in_the_row() -> None:
     assert (found.wanted, found.believed) == ([], {KEY: first.version})
 
 
-def test_a_record_that_crossed_stands_at_once_and_what_crosses_next_does_not() -> None:
+def test_after_a_crossing_the_same_level_is_skipped_at_once() -> None:
     standings = Standings(10)
 
     state = settled(standings, at(1, 90))

@@ -30,7 +30,7 @@ def test_the_room_is_shared_evenly() -> None:
     assert sorted(given_to.values()) == [2, 2, 3, 3, 3, 3]
 
 
-def test_with_more_channels_than_room_the_first_ones_get_one_each() -> None:
+def test_more_channels_than_slots_get_one_each_in_order() -> None:
     names = [f"c{n}" for n in range(20)]
 
     assert allot(due(*names), {}, [], LIMITS, {}) == dict.fromkeys(names[:16], 1)
@@ -59,7 +59,7 @@ def test_slow_ones_in_flight_count_against_their_quarter() -> None:
     assert given_to == {"slow": 1, "quick": 4}
 
 
-def test_sixty_three_black_holes_leave_three_quarters_to_the_others() -> None:
+def test_63_black_holes_leave_three_quarters_to_the_others() -> None:
     holes = [f"hole{n}" for n in range(63)]
     limits = Limits(total=500, channel=8)
 

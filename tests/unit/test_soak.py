@@ -38,7 +38,7 @@ def test_small_things_may_double() -> None:
     assert not Bound(1.2, 1).held(0.1, 1.2)
 
 
-def test_the_steady_load_makes_six_events_of_an_entitlement_and_period_not_all_at_once() -> None:
+def test_the_steady_load_makes_six_events_a_period_spread_out() -> None:
     load = steady("ns", entitlements=VISITS, records=VISITS * VISITS * 3, seed=1)
 
     of_one = [event for event in load.story().events if event.about == ("ns", "ent-0")]

@@ -71,7 +71,7 @@ def test_what_is_absent_is_derived_where_that_leaves_one_answer(
 
 
 @given(st.builds(NativeValue, AMOUNTS, AMOUNTS, st.none() | AMOUNTS, st.none() | AMOUNTS))
-def test_what_was_given_is_never_changed_and_what_is_derived_is_never_both(value: NativeValue) -> None:
+def test_a_given_amount_is_kept_and_derived_ones_are_consistent(value: NativeValue) -> None:
     found = derived(value)
 
     for name in NAMES:
@@ -123,7 +123,7 @@ def read(of_event: str | None = None, /, **changed: Any) -> Snapshot:
     return found
 
 
-def test_the_payload_repeats_the_record_in_the_reference_products_form() -> None:
+def test_a_payload_repeats_the_record_in_the_references_form() -> None:
     about = read().origin.about()
 
     assert about.feature == {"id": "f-1", "key": "llm_tokens"}
@@ -197,7 +197,7 @@ def test_the_subject_is_the_records_own_or_the_cloudevents(
         ({"usage": 1, "allowance": 100, "hasAccess": False}, False),
     ],
 )
-def test_access_is_what_the_record_says_or_that_something_is_left(value: dict[str, object], has_access: bool) -> None:
+def test_access_is_as_given_or_whether_something_is_left(value: dict[str, object], has_access: bool) -> None:
     assert read(value=value).origin.about().value["hasAccess"] is has_access
 
 

@@ -99,9 +99,7 @@ def test_what_cannot_be_judged_has_no_line() -> None:
 
 
 @pytest.mark.parametrize(("usage", "stays"), [("60", True), ("69.99999999", True), ("59.99999999", False), (70, False)])
-def test_a_record_between_the_lines_changes_nothing_and_one_at_the_next_line_is_judged(
-    usage: object, stays: bool
-) -> None:
+def test_records_below_the_next_threshold_are_skipped(usage: object, stays: bool) -> None:
     assert after(stood(*twice(60)), at("10:01:00", usage)) is stays
 
 
@@ -124,7 +122,7 @@ def test_a_record_that_says_anything_else_is_judged(record: bytes) -> None:
     assert not after(found, record)
 
 
-def test_a_record_that_is_late_or_as_old_as_the_newest_one_is_judged() -> None:
+def test_a_late_or_equally_old_record_is_judged() -> None:
     found = stood(at("10:00:00", 60), at("10:01:00", 60))
 
     assert after(found, at("10:00:01", 60))
@@ -160,7 +158,8 @@ def test_what_is_over_late_or_gone_does_not_stand(records: list[bytes]) -> None:
     assert stood(*records) is None
 
 
-def test_a_delete_does_not_stand_not_even_where_no_rule_is_about_it() -> None:
+def test_nothing_is_skipped_after_a_delete() -> None:
+    """Not even where no rule matches."""
     record = openmeter_record(operation="delete")
     seen = look(record, ())
     assert seen is not None
@@ -179,7 +178,7 @@ def test_what_the_clock_has_ended_does_not_stand() -> None:
     assert standing(seen, shown, under(), None, Why(())) is not None
 
 
-def test_where_no_rule_has_lines_records_change_nothing_until_the_coarse_level_does() -> None:
+def test_without_thresholds_the_coarse_level_bounds_the_skipping() -> None:
     found = stood(at("10:00:00", 60), rules=(RESETS,))
 
     assert found is not None
@@ -188,14 +187,14 @@ def test_where_no_rule_has_lines_records_change_nothing_until_the_coarse_level_d
     assert not after(found, at("10:01:00", 70))
 
 
-def test_a_record_older_than_the_coarse_level_changes_nothing_and_stands_for_none_that_is_newer() -> None:
+def test_skipping_an_older_record_skips_no_newer_one() -> None:
     found = stood(at("10:05:00", 61), at("10:00:00", 40), rules=(RESETS,))
 
     assert after(found, at("10:05:00", 99999))
     assert not after(found, at("10:05:00.000001", 40))
 
 
-def test_a_fall_of_the_coarse_level_is_judged_again_when_it_may_be_written() -> None:
+def test_a_fall_of_the_coarse_level_is_judged_once_writable() -> None:
     found = stood(at("10:00:00", 61), at("10:01:00", 55), rules=(RESETS,))
 
     assert found is not None
@@ -204,14 +203,14 @@ def test_a_fall_of_the_coarse_level_is_judged_again_when_it_may_be_written() -> 
     assert not after(found, at("10:05:00", 55))
 
 
-def test_where_the_allowance_has_gone_that_is_judged_again_when_it_may_be_written() -> None:
+def test_a_vanished_allowance_is_judged_once_writable() -> None:
     found = stood(at("10:00:00", 61), at("10:01:00", 61, allowance=0), rules=(RESETS,))
 
     assert after(found, at("10:04:59", 5, allowance=0))
     assert not after(found, at("10:05:00", 5, allowance=0))
 
 
-def test_where_there_never_was_an_allowance_any_usage_changes_nothing() -> None:
+def test_without_any_allowance_every_usage_is_skipped() -> None:
     found = stood(at("10:00:00", 61, allowance=0), rules=(RESETS,))
 
     assert after(found, at("10:01:00", 99999, allowance=0))
@@ -234,7 +233,7 @@ def test_what_is_finer_than_a_microsecond_is_not_later() -> None:
     assert not after(found, at("10:00:00.0000009", 60))
 
 
-def test_of_a_period_that_moved_back_only_records_calculated_since_stand() -> None:
+def test_a_period_moved_back_skips_only_records_since() -> None:
     longer = ("2026-10-25T00:00:00Z", "2026-12-01T00:00:00Z")
     found = stood(at("09:00:00"), at("10:00:00", period=longer), at("10:01:00", period=longer))
 

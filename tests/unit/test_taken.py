@@ -97,14 +97,14 @@ def test_a_channel_that_works_has_as_many_ahead_as_it_has_slots() -> None:
 
 
 @pytest.mark.parametrize("last", [ended("a", status=503), ended("a", duration_ms=501), ended("b")])
-def test_one_that_failed_or_took_long_or_is_new_has_nothing_ahead(last: Ended) -> None:
+def test_a_new_failed_or_slow_channel_has_nothing_prefetched(last: Ended) -> None:
     one = taken()
     one.see(last)
 
     assert one.allot(due("a")).ahead == {}
 
 
-def test_of_a_slow_one_nothing_is_ahead_of_its_share_though_the_timeout_is_short() -> None:
+def test_a_slow_channel_prefetches_nothing_at_a_short_timeout() -> None:
     one = taken(timeout_seconds=0.5)
     one.see(ended("a", duration_ms=300))
 
@@ -177,7 +177,7 @@ def test_what_waited_too_long_for_its_turn_is_handed_back() -> None:
     assert [delivery.channel_id for delivery in one.unsent] == ["b", "b", "c", "c"]
 
 
-def test_the_turn_of_one_that_may_not_be_ahead_is_a_slot_left_free_for_it() -> None:
+def test_a_turn_without_prefetching_is_a_slot_left_free() -> None:
     one = full("b", "new")
 
     following = [one.free("a", 0) for _ in range(3)]
@@ -198,7 +198,7 @@ def test_turns_leave_another_namespace_its_half() -> None:
     assert one.free("a", 0)
 
 
-def test_a_turn_leaves_another_namespace_its_half_though_slots_of_it_are_just_being_claimed() -> None:
+def test_a_turn_counts_slots_that_another_namespace_is_claiming() -> None:
     one = taken(total=8)
     for name in ("a", "b", "c", "d"):
         one.see(ended(name))
@@ -255,7 +255,7 @@ def test_what_waited_too_long_is_handed_back_instead() -> None:
     assert [delivery.id for delivery in one.unsent] == [4, 5, 6, 7]
 
 
-def test_after_a_failure_what_is_ahead_is_handed_back_and_what_comes_of_a_claim_too() -> None:
+def test_a_failure_hands_back_what_is_prefetched_or_claimed() -> None:
     one = busy()
     assert one.free("a", 0)
     allotted = one.allot(due("a"))
@@ -308,7 +308,7 @@ def test_no_more_is_wanted_of_a_channel_that_gave_too_few() -> None:
     assert not one.wants_more
 
 
-def test_more_is_wanted_when_half_of_a_channels_slots_are_free_or_some_of_all() -> None:
+def test_more_is_claimed_when_half_of_a_channels_slots_are_free() -> None:
     few, many = taken(total=64, channel=32), taken(total=64, channel=32)
     claim(few, due("a", concurrency=4))
     claim(few, due("b"))
@@ -321,7 +321,7 @@ def test_more_is_wanted_when_half_of_a_channels_slots_are_free_or_some_of_all() 
     assert wanted == [False, False, False, False, False, True]
 
 
-def test_who_found_no_slot_is_claimed_for_when_some_of_others_are_free() -> None:
+def test_a_channel_without_a_slot_gets_the_next_free_one() -> None:
     one = taken(total=4)
     claim(one, due("a"), most=4)
     assert one.allot(due("b")) == Allotted({}, {})
@@ -331,7 +331,8 @@ def test_who_found_no_slot_is_claimed_for_when_some_of_others_are_free() -> None
     assert one.wants_more
 
 
-def test_a_slot_whose_attempt_failed_is_another_channels_and_its_own_waits_for_the_record() -> None:
+def test_a_failed_attempts_slot_goes_to_another_channel() -> None:
+    """Its own channel waits until the failure is recorded."""
     one = full("b")
     one.see(ended("a", status=503))
 
@@ -344,7 +345,7 @@ def test_a_slot_whose_attempt_failed_is_another_channels_and_its_own_waits_for_t
     assert before == {}
 
 
-def test_while_a_failure_is_not_recorded_others_may_be_claimed_and_its_channel_may_not() -> None:
+def test_an_unrecorded_failure_blocks_claims_of_its_channel() -> None:
     one = taken(total=4)
     assert len(claim(one, due("a"))) == 4
 
@@ -356,7 +357,7 @@ def test_while_a_failure_is_not_recorded_others_may_be_claimed_and_its_channel_m
     assert one.allot(due("a")).now == {"a": 1}
 
 
-def test_a_shortage_halves_what_may_be_in_flight_once_however_many_meet_it() -> None:
+def test_a_shortage_halves_the_limit_in_flight_once() -> None:
     one = taken(total=64, channel=64)
     begun = len(claim(one, due("a")))
     for n in range(begun):
@@ -371,7 +372,7 @@ def test_a_shortage_halves_what_may_be_in_flight_once_however_many_meet_it() -> 
     assert (begun, half, one.allot(due("a")).now) == (64, 32, {"a": 16})
 
 
-def test_a_shortage_that_is_over_gives_back_twice_as_much_each_time() -> None:
+def test_an_ended_shortage_doubles_what_it_gives_back() -> None:
     one = taken(total=64, channel=64)
     for _ in claim(one, due("a"), most=16):
         one.lack(0, 1)

@@ -10,7 +10,7 @@ from consumer.store.outbox import ReservedSlots
 from tests.unit.test_taken import busy, claim, claimed, due, ended, full, taken
 
 
-def test_slots_are_kept_for_what_is_about_to_be_made_as_if_it_were_in_flight() -> None:
+def test_slots_reserved_for_a_write_count_as_in_flight() -> None:
     one = taken(total=64)
     assert len(claim(one, due("a", "b", concurrency=1))) == 2
 
@@ -59,7 +59,7 @@ def test_slots_kept_during_a_claim_exceed_no_limit_in_flight(total: int, some: i
     assert most_kept >= some
 
 
-def test_slots_are_kept_while_half_of_all_are_free_and_the_namespaces_count() -> None:
+def test_slots_are_reserved_while_half_are_free_by_namespace() -> None:
     one = taken(total=12)
     one.take([], 0, one.allot([]))
 
@@ -71,7 +71,8 @@ def test_slots_are_kept_while_half_of_all_are_free_and_the_namespaces_count() ->
 
 
 @pytest.mark.parametrize("why", ["slow", "ahead", "others wait"])
-def test_no_slot_is_kept_for_one_that_is_slow_or_has_some_ahead_nor_while_others_wait(why: str) -> None:
+def test_no_slot_is_reserved_for_a_slow_or_prefetched_channel(why: str) -> None:
+    """Nor for any while others wait."""
     one = {"slow": taken, "ahead": lambda: busy(total=64), "others wait": lambda: full("b")}[why]()
     if why == "slow":
         one.see(ended("a", duration_ms=10_000))

@@ -59,7 +59,7 @@ def test_a_path_alone_copies_every_digit(number: str) -> None:
 @pytest.mark.parametrize(
     ("dotted", "nested"), [("a.b", {"a": {"b": "2 {{ type }}"}}), ("a[0]", {"a": ["2 {{ type }}"]})]
 )
-def test_members_whose_names_have_dots_and_brackets_are_not_taken_for_others(dotted: str, nested: Any) -> None:
+def test_names_with_dots_and_brackets_are_not_paths(dotted: str, nested: Any) -> None:
     """Mailgun's `v:user.name`, OpenTelemetry's `service.name`: written as places, two texts have one name."""
     name, (member,) = json.loads(EVENT)["id"], nested
 

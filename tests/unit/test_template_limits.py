@@ -30,7 +30,7 @@ def test_values_count_in_each_text_as_comparing_costs_no_fuel() -> None:
         made([one] * 18).render(event)
 
 
-def test_a_template_has_few_places_for_secrets_which_no_limit_of_its_body_counts() -> None:
+def test_a_templates_places_for_secrets_are_limited() -> None:
     made(["{{ secrets.a }}"] * 20)
 
     problems = read_template(["{{ secrets.a }}"] * 22)

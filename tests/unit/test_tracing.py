@@ -48,7 +48,8 @@ def test_the_trace_of_a_structured_record_is_its_attribute() -> None:
 
 
 @pytest.mark.parametrize("written", [b"5", b"null", b"{}", b"[1e9999]", b'"no trace"'])
-def test_what_stands_for_the_trace_of_a_structured_record_refuses_nothing(written: bytes) -> None:
+def test_any_traceparent_of_a_structured_record_is_accepted(written: bytes) -> None:
+    """An invalid one is left out."""
     record = native_record(80).replace(b'{"specversion"', b'{"traceparent": %b, "specversion"' % written)
     assert record != native_record(80)
     assert isinstance(parse(record, (), latest=NOW), Snapshot)
@@ -75,7 +76,7 @@ def test_what_is_no_traceparent_is_left_out(parent: bytes) -> None:
     assert of(b"{}", [*BINARY, ("traceparent", parent)]).traceparent is None
 
 
-def test_the_fields_of_a_line_are_what_is_known_and_the_records_id_is_no_events() -> None:
+def test_a_log_lines_fields_keep_the_records_id_apart() -> None:
     known = {"topic": "tollbell.usage", "partition": 3, "offset": 42, "source": "/meters", "source_id": "one"}
 
     assert of(b"{}", BINARY).fields() == known

@@ -16,7 +16,7 @@ PLAIN = ChannelConfig.model_validate(HOOK)
 WITH_TEMPLATE = ChannelConfig.model_validate(HOOK | {"format": "template", "template": {"a": "{{ id }}"}})
 
 
-async def test_what_has_a_template_is_done_in_another_thread_and_what_has_none_at_once() -> None:
+async def test_templates_are_tried_in_a_thread_and_the_rest_at_once() -> None:
     trials = Trials()
 
     assert await trials.run(WITH_TEMPLATE, threading.get_ident) != threading.get_ident()

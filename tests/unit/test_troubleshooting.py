@@ -42,7 +42,7 @@ def test_every_wrong_setting_is_a_row_and_nothing_else_is() -> None:
 
 
 @pytest.mark.parametrize(("section", "prefix"), [("Kafka", "kafka: "), ("Postgres", "postgres")])
-def test_every_set_up_that_servers_show_is_a_row_with_its_statuses_and_text(section: str, prefix: str) -> None:
+def test_every_wrong_set_up_is_a_row_with_its_status_and_text(section: str, prefix: str) -> None:
     expected = [case for case in CASES if case.name.startswith(prefix)]
 
     found = rows(section)

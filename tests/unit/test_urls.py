@@ -163,7 +163,7 @@ def test_logs_show_scheme_host_and_port_alone(url: str, shown: str) -> None:
 
 
 @given(st.text())
-def test_whatever_is_written_has_an_answer_and_one_line_in_the_log(text: str) -> None:
+def test_any_text_has_an_answer_and_is_one_line_in_the_log(text: str) -> None:
     assert urls.problem(text) or urls.problem(text) is None
     assert "\n" not in urls.redacted(text)
 

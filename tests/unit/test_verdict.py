@@ -105,7 +105,7 @@ def test_jitter_moves_a_delay_by_a_fifth_at_most(jitter: float, seconds: int) ->
         ((0, 60), 0, 60),
     ],
 )
-def test_after_a_timeout_a_minute_passes_where_the_schedule_has_one(
+def test_a_retry_after_a_timeout_waits_for_at_least_a_minute(
     schedule: tuple[dt.timedelta | int, ...], step: int, seconds: int
 ) -> None:
     steps = tuple(one if isinstance(one, dt.timedelta) else dt.timedelta(seconds=one) for one in schedule)
@@ -114,7 +114,7 @@ def test_after_a_timeout_a_minute_passes_where_the_schedule_has_one(
 
 
 @pytest.mark.parametrize("interrupted", range(5))
-def test_the_first_five_interruptions_spend_no_step_and_wait_for_nothing(interrupted: int) -> None:
+def test_five_interruptions_spend_no_step_and_wait_for_nothing(interrupted: int) -> None:
     at_the_last_step = decided(outcome(OutcomeClass.INTERRUPTED), step=7, interrupted=interrupted)
 
     assert at_the_last_step == RetryIn(dt.timedelta(0), spends_step=False)
@@ -126,7 +126,7 @@ def test_the_sixth_interruption_spends_a_step() -> None:
 
 
 @pytest.mark.parametrize("step", [0, 7, 500])
-def test_a_shortage_of_ours_spends_no_step_and_is_over_in_a_second(step: int) -> None:
+def test_a_shortage_of_ours_spends_no_step_and_lasts_a_second(step: int) -> None:
     assert decided(outcome(OutcomeClass.SHORTAGE), step) == RetryIn(dt.timedelta(seconds=1), spends_step=False)
 
 
@@ -142,7 +142,7 @@ SCHEDULES = st.lists(st.timedeltas(dt.timedelta(0), dt.timedelta(days=3)), min_s
 
 
 @given(SCHEDULES, st.integers(1, 60), st.floats(-1, 1), st.booleans())
-def test_no_delay_is_negative_and_none_comes_after_the_last_attempt(
+def test_delays_are_not_negative_and_end_with_the_last_attempt(
     schedule: tuple[dt.timedelta, ...], step: int, jitter: float, is_timeout: bool
 ) -> None:
     delay = backoff.delay(schedule, step, jitter=jitter, is_timeout=is_timeout)

@@ -28,7 +28,7 @@ def fill(write: Callable[[], int]) -> None:
 
 
 @pytest.mark.parametrize("write", WRITES, ids=["send", "sendmsg"])
-def test_a_write_to_one_that_has_hung_up_seems_to_succeed_and_is_behind(write: Callable[[Wire, bytes], int]) -> None:
+def test_a_write_after_a_hang_up_seems_to_succeed_unflushed(write: Callable[[Wire, bytes], int]) -> None:
     ours, theirs = pair()
     with ours:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -240,7 +240,7 @@ def test_the_facts_of_an_invoice_are_complete() -> None:
     }
 
 
-def test_over_the_allowance_is_a_fact_and_an_amount_without_one_too() -> None:
+def test_overage_and_a_bare_amount_are_facts() -> None:
     over = said("PERCENT triggered", value=level("12", "10", balance="0", overage="2", hasAccess=True))
     alone = said("usage_value triggered", value=level("12", None, hasAccess=True))
 
@@ -270,7 +270,7 @@ def test_a_subject_of_the_customers_own_key_is_no_fact() -> None:
     assert "Subject" not in {fact.label for fact in message.facts}
 
 
-def test_an_invoice_without_number_or_customer_is_named_by_its_id() -> None:
+def test_an_unnamed_invoice_is_named_by_its_id() -> None:
     message = said("invoice paid", number=None, customer=None)
 
     assert message.title == "Invoice 00000000000000000000000004 is paid"

@@ -108,7 +108,7 @@ def test_numbers_are_exact(path: Path, written: str, value: str) -> None:
         ("-1", "must be above 0"),
     ],
 )
-def test_a_value_that_is_no_number_is_refused_with_line_and_field(path: Path, written: str, says: str) -> None:
+def test_a_value_that_is_not_a_number_names_line_and_field(path: Path, written: str, says: str) -> None:
     said = refused(path, CHANNEL + RULE.replace("VALUE", written))
 
     assert said == f"rules.yaml, line 14: rules[0].thresholds[1].value: {says}"

@@ -49,7 +49,7 @@ async def test_a_secret_left_out_is_made_once_and_written_to_a_file(deploy: Make
     assert second.out == "= channel hook\n= rule quota\n"
 
 
-async def test_a_secrets_file_that_is_there_is_kept_and_nothing_is_applied(
+async def test_an_existing_secrets_file_is_kept_and_nothing_applied(
     deploy: MakeDeployment, tmp_path: Path, migrated: str
 ) -> None:
     deployment = await deploy()
@@ -114,7 +114,8 @@ async def test_a_renamed_key_is_said_to_double_what_it_notifies(deploy: MakeDepl
     )
 
 
-async def test_a_renamed_channel_is_shown_by_its_keys_and_said_to_double_with_its_rule(deploy: MakeDeployment) -> None:
+async def test_a_renamed_channel_is_shown_by_its_keys(deploy: MakeDeployment) -> None:
+    """A second rule that says the same to the same URL is a warning."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(URL, 80), HOOK_SECRET=SECRET)
     renamed = rules_yaml(URL, 80).replace("key: hook", "key: other").replace("[hook]", "[other]")
@@ -150,7 +151,7 @@ async def test_several_files_a_folder_and_standard_input_are_one(deploy: MakeDep
     assert empty.err.endswith("none: cannot be read: No such file or directory\n")
 
 
-async def test_with_exit_code_a_dry_run_says_whether_anything_would_change(deploy: MakeDeployment) -> None:
+async def test_exit_code_of_a_dry_run_says_whether_anything_changes(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     text = rules_yaml(URL, 80)
 
@@ -219,7 +220,7 @@ async def test_what_no_record_has_ever_had_is_warned_of(deploy: MakeDeployment, 
     )
 
 
-async def test_a_url_that_looks_like_a_mistake_is_a_warning_with_its_line(deploy: MakeDeployment) -> None:
+async def test_a_suspicious_url_is_a_warning_with_its_line(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     workflow = "https://hooks.slack.com/triggers/T0/1/hush"
     text = rules_yaml(workflow, 80).replace("type: WEBHOOK", "type: WEBHOOK\n    format: slack", 1)
@@ -253,7 +254,7 @@ async def test_all_errors_of_all_files_are_said_in_the_order_of_lines(deploy: Ma
     assert re.fullmatch(r"tollbell: rules.yaml, line 6: channels\[0\].url: its host is private, .*\n", private.err)
 
 
-async def test_an_error_names_the_line_the_field_and_what_is_allowed_and_nothing_is_applied(
+async def test_an_error_names_line_and_field_and_applies_nothing(
     deploy: MakeDeployment,
 ) -> None:
     deployment = await deploy()

@@ -39,7 +39,7 @@ async def test_where_everything_is_there_each_line_says_ok(deploy: MakeDeploymen
     ]
 
 
-async def test_what_fails_is_named_with_what_to_do_and_the_rest_is_looked_at(deploy: MakeDeployment) -> None:
+async def test_check_names_each_failure_with_its_fix_and_goes_on(deploy: MakeDeployment) -> None:
     deployment = await deploy(TOLLBELL_LOG_LEVEL="info")
     await deployment.apply(rules_yaml(URL, 80), HOOK_SECRET=SECRET)
     key = (await deployment.tollbell("keygen")).out.strip()
@@ -58,9 +58,8 @@ async def test_what_fails_is_named_with_what_to_do_and_the_rest_is_looked_at(dep
     assert "topic no-such: create it" in lines[5]
 
 
-async def test_servers_that_are_away_are_said_and_only_what_a_role_needs_is_looked_at(
-    deploy: MakeDeployment, database: str
-) -> None:
+async def test_check_reports_unreachable_servers_that_the_role_needs(deploy: MakeDeployment, database: str) -> None:
+    """It doesn't look at what the role doesn't need."""
     deployment = await deploy(TOLLBELL_LOG_LEVEL="info")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -130,7 +130,7 @@ async def test_an_invoice_changes_no_access(receiver: Receiver) -> None:
     assert receiver.cut_off == {"acme"}
 
 
-async def test_a_webhook_that_comes_again_is_answered_and_not_acted_upon(receiver: Receiver) -> None:
+async def test_a_repeated_webhook_is_answered_and_changes_nothing(receiver: Receiver) -> None:
     assert [await post(receiver, body("e-1")), await post(receiver, body("e-1"))] == [200, 200]
 
     assert [(arrival.is_taken, arrival.is_again) for arrival in receiver.arrivals] == [(True, False), (False, True)]

@@ -103,9 +103,7 @@ async def started(deployment: Deployment, url: str) -> Replica:
     return await deployment.replica(TOLLBELL_API_TOKENS=f"default:read:{TOKEN}")
 
 
-async def test_100_percent_cuts_off_and_a_recovery_and_a_reset_give_back(
-    deploy: MakeDeployment, produce: Produce
-) -> None:
+async def test_100_percent_cuts_off_recovery_and_reset_give_back(deploy: MakeDeployment, produce: Produce) -> None:
     deployment, backend = await deploy(), Watched()
     month, topic = Month.ago(10), deployment.environment["TOLLBELL_TOPICS_USAGE"]
     async with serving(Enforcer(backend, [SECRET])) as url, await started(deployment, url) as replica:
@@ -163,9 +161,10 @@ async def running(port: int, url: str, **settings: str) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("backend", ["kong-acl", "kong-consumer-groups"])
-async def test_at_kong_access_ends_and_comes_back_also_what_the_handler_slept_through(
+async def test_kong_converges_on_what_its_handler_missed(
     deploy: MakeDeployment, produce: Produce, backend: str
 ) -> None:
+    """Access ends and comes back."""
     deployment, month, port = await deploy(TOLLBELL_RETRY_SCHEDULE="0s"), Month.ago(10), free_port()
     topic, url = deployment.environment["TOLLBELL_TOPICS_USAGE"], f"http://127.0.0.1:{port}/hooks/tollbell"
     async with Kong("acme", "globex", groups=("cut-off-tokens",)) as kong, await started(deployment, url) as replica:

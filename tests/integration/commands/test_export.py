@@ -10,7 +10,7 @@ from tests.support.verification import SECRET
 URL = "https://example.com/hook"
 
 
-async def test_what_is_exported_and_applied_changes_nothing_and_holds_no_secret(deploy: MakeDeployment) -> None:
+async def test_applying_an_export_changes_nothing_and_shows_no_secret(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     await deployment.apply(rules_yaml(URL, "99.99999999999999999999", 80), HOOK_SECRET=SECRET)
 
@@ -24,7 +24,8 @@ async def test_what_is_exported_and_applied_changes_nothing_and_holds_no_secret(
     assert again.out == "= channel hook\n= rule quota\n"
 
 
-async def test_what_the_api_made_without_a_key_is_found_by_its_id_which_becomes_its_key(deploy: MakeDeployment) -> None:
+async def test_export_names_what_has_no_key_by_its_id(deploy: MakeDeployment) -> None:
+    """Applied, the id becomes the key, and finds what the API made."""
     deployment = await deploy()
     async with await deployment.replica("--only", "serve") as replica, talking(replica) as api:
         await replica.ready()
@@ -44,7 +45,7 @@ async def test_what_the_api_made_without_a_key_is_found_by_its_id_which_becomes_
         assert (now["key"], now["customHeaders"]) == (hook["id"], {"X-Team": "***"})
 
 
-async def test_a_mask_keeps_a_stored_value_and_is_refused_where_there_is_none(deploy: MakeDeployment) -> None:
+async def test_a_mask_keeps_a_stored_value_and_needs_one(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     text = rules_yaml(URL, 80).replace("hush-hush", '"***"')
 

@@ -29,7 +29,7 @@ def test_a_block_of_commands_is_run_or_says_why_it_is_not(page: str) -> None:
     assert all(len(block.not_run) > 10 for block in commands if block.not_run)
 
 
-async def test_the_readme_plays_the_demo_where_there_is_only_python_and_make(tmp_path: Path) -> None:
+async def test_the_readme_plays_the_demo_with_only_python_and_make(tmp_path: Path) -> None:
     clone = reader.clone(tmp_path / "tollbell")
     path = reader.bare_path(tmp_path / "bin", "make", "sh", "find", "touch", "expand", "sed", "grep")
     env = reader.environment(tmp_path / "home", path)

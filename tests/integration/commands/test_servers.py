@@ -49,7 +49,7 @@ def directory() -> Iterator[Path]:
         yield made
 
 
-async def test_the_runs_postgres_gives_each_test_an_empty_database_of_its_own(database: str) -> None:
+async def test_postgres_gives_each_test_an_empty_database(database: str) -> None:
     connection = await asyncpg.connect(database)
     version = await connection.fetchval("SHOW server_version_num")
     tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
@@ -69,7 +69,7 @@ async def test_the_runs_broker_keeps_a_records_value_key_and_headers(kafka: Brok
 
 
 @pytest.mark.real_kafka
-async def test_a_topic_has_the_partitions_and_the_limits_it_was_made_with(kafka: Broker, make_topic: MakeTopic) -> None:
+async def test_a_topic_has_its_partitions_and_limits(kafka: Broker, make_topic: MakeTopic) -> None:
     topic = await make_topic(partitions=3, max_message_bytes=1000)
 
     async with AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap) as consumer:
@@ -90,7 +90,7 @@ async def test_a_topic_that_is_there_already_stays(kafka: Broker, make_topic: Ma
 
 
 @pytest.mark.real_kafka
-async def test_a_topic_that_kafka_does_not_make_is_refused_with_its_reason(kafka: Broker) -> None:
+async def test_a_topic_that_kafka_refuses_is_an_error_with_the_reason(kafka: Broker) -> None:
     with pytest.raises(errors.Refused, match=r"topic no such name: .*alphanumerics"):
         await create_topics(kafka, {"no such name": 1})
 
@@ -132,7 +132,7 @@ async def test_kafka_keeps_its_records_when_it_is_killed(directory: Path, monkey
         assert (await first_record(server, "kept")).value == b"1"
 
 
-async def test_the_mock_broker_serves_refuses_while_it_is_stopped_and_serves_again() -> None:
+async def test_a_stopped_mock_broker_refuses_and_serves_again() -> None:
     with mock.mock() as server:
         await create_topics(server, {"kept": 2}, {"max.message.bytes": "1000"})
         await produce(server, "kept", b"1")
@@ -146,7 +146,7 @@ async def test_the_mock_broker_serves_refuses_while_it_is_stopped_and_serves_aga
         assert not server.is_real
 
 
-def test_a_server_dies_with_the_process_that_started_it_even_when_that_is_killed(directory: Path) -> None:
+def test_a_server_dies_with_its_killed_parent(directory: Path) -> None:
     code = (
         "import pathlib, sys\n"
         "from consumer.demo.servers import postgres\n"

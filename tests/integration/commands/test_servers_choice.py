@@ -74,9 +74,7 @@ def test_without_java_a_developer_gets_the_mock_broker(monkeypatch: pytest.Monke
     assert all("\n" not in line for line in said)
 
 
-def test_a_given_address_is_taken_as_it_is_and_is_not_ours_to_stop(
-    monkeypatch: pytest.MonkeyPatch, directory: Path
-) -> None:
+def test_a_given_address_is_used_unchanged_and_never_stopped(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("TOLLBELL_TEST_KAFKA", "broker.test:9092")
     monkeypatch.setenv("TOLLBELL_TEST_POSTGRES", "postgresql://u:secret@db.test/postgres")
@@ -103,9 +101,7 @@ def test_an_engine_that_cannot_pull_is_passed_over_with_one_line(
             enter(docker.kafka())
 
 
-def test_an_engine_that_does_not_answer_is_passed_over_within_two_seconds(
-    monkeypatch: pytest.MonkeyPatch, directory: Path
-) -> None:
+def test_a_silent_docker_engine_is_skipped_within_two_seconds(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/engine.sock")
     began = clock.monotonic()
 

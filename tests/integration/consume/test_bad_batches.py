@@ -33,9 +33,10 @@ def notified_of(receiver: Receiver) -> list[str]:
     return sorted(json.loads(one.body)["data"]["entitlement"]["id"] for one in receiver.requests)
 
 
-async def test_a_header_name_that_is_not_utf_8_holds_up_nothing_whatever_the_codec_and_its_record_is_judged(
+async def test_a_header_name_not_in_utf_8_blocks_nothing(
     kafka: Broker, deploy: MakeDeployment, receiver: Receiver
 ) -> None:
+    """The record is judged, whatever the codec."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
@@ -74,9 +75,10 @@ ODD: list[tuple[str, bytes]] = [
 ]
 
 
-async def test_odd_headers_hold_up_nothing_and_go_with_their_record_to_the_dead_letters_where_there_is_room(
+async def test_odd_headers_block_nothing_and_reach_the_dead_letters(
     kafka: Broker, deploy: MakeDeployment, receiver: Receiver
 ) -> None:
+    """They are left out where the dead letter has no room for them."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
@@ -93,9 +95,10 @@ async def test_odd_headers_hold_up_nothing_and_go_with_their_record_to_the_dead_
         assert header(second, "tollbell-cut") == "headers=1"
 
 
-async def test_a_batch_that_unpacks_to_more_than_32_mib_is_a_dead_letter_and_takes_no_memory(
+async def test_a_batch_over_32_mib_unpacked_is_a_dead_letter(
     kafka: Broker, deploy: MakeDeployment, receiver: Receiver
 ) -> None:
+    """It is not held in memory."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
     topics = deployment.environment
@@ -116,9 +119,10 @@ async def test_a_batch_that_unpacks_to_more_than_32_mib_is_a_dead_letter_and_tak
         assert await replica.metric("process_resident_memory_bytes") - before < 150_000_000
 
 
-async def test_records_of_a_transaction_count_when_it_is_committed_and_its_markers_never(
+async def test_transactional_records_count_once_committed(
     kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """The markers of transactions never count."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
@@ -170,9 +174,10 @@ def damage(directory: Path, partition: str, was: bytes, now: bytes) -> None:
     raise AssertionError(f"{was!r} is not there")
 
 
-async def test_a_batch_that_is_damaged_holds_up_its_own_partition_alone_and_until_it_is_mended(
+async def test_a_damaged_batch_blocks_its_partition_until_mended(
     migrated: str, receiver: Receiver, tmp_path: Path
 ) -> None:
+    """The other partitions go on."""
     topics = Topics("usage", "dead")
     with account.scratch() as directory, servers.local(directory) as kafka:
         await create_topics(kafka, {"usage": 4, "dead": 1})

@@ -66,7 +66,7 @@ def header(record: ConsumerRecord[bytes, bytes], name: str) -> str:
     return dict(record.headers)[name].decode()
 
 
-async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_the_next_one_is_judged(
+async def test_a_bad_record_is_a_dead_letter_and_the_next_is_judged(
     kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -93,7 +93,7 @@ async def test_each_bad_record_is_a_dead_letter_with_its_reason_and_the_next_one
 
 
 @pytest.mark.real_kafka
-async def test_a_record_of_nine_megabytes_is_cut_to_what_the_topic_takes(
+async def test_a_nine_megabyte_record_is_cut_to_the_topics_limit(
     kafka: Broker, database: str, make_topic: MakeTopic, produce: Produce, receiver: Receiver, tmp_path: object
 ) -> None:
     topics = Topics(await make_topic(1, max_message_bytes=10_000_000), await make_topic(1, max_message_bytes=200_000))
@@ -141,9 +141,10 @@ OPERATORS = {
 
 
 @pytest.mark.parametrize("added", OPERATORS)
-async def test_a_record_that_postgres_refuses_goes_alone_and_its_whole_batch_is_judged(
+async def test_a_record_refused_by_postgres_leaves_its_batch_alone(
     added: str, kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """The rest of the batch is judged."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
     connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
@@ -166,7 +167,7 @@ async def test_a_record_that_postgres_refuses_goes_alone_and_its_whole_batch_is_
     assert letter.value == of_entitlement("ent-7", customer=long)
 
 
-async def test_dead_letters_are_listed_and_judged_again_once_the_cause_is_mended(
+async def test_dead_letters_are_listed_and_replayed_after_a_fix(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()

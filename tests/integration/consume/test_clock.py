@@ -43,7 +43,7 @@ def judged(to: Ingest, reason: str) -> float:
     return sum(one.value for one in samples if one.labels == {"rule_type": "entitlements.reset", "reason": reason})
 
 
-async def test_a_reset_that_was_made_before_is_counted_as_already_reset(store: Database, database: str) -> None:
+async def test_an_earlier_reset_is_counted_as_already_reset(store: Database, database: str) -> None:
     """The row of an ended entitlement goes after a retention, the identities of its events may stay longer."""
     await configure(store, QUOTA, RESET)
     to, now = await ingest(store), clock.now()

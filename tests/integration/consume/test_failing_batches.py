@@ -98,7 +98,7 @@ async def test_a_record_with_too_many_events_is_a_dead_letter_alone(
         assert await replica.terminate() == 0
 
 
-async def test_an_unknown_failure_is_loud_and_then_narrowed_to_its_record(
+async def test_an_unknown_failure_is_logged_and_narrowed_to_its_record(
     deploy: MakeDeployment, kafka: Broker, migrated: str, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deployed(deploy, receiver, 80)
@@ -117,7 +117,7 @@ async def test_an_unknown_failure_is_loud_and_then_narrowed_to_its_record(
         assert await replica.terminate() == 0
 
 
-async def test_an_unknown_failure_of_everything_is_loud_and_costs_nothing(
+async def test_an_unknown_failure_of_all_is_logged_and_loses_nothing(
     deploy: MakeDeployment, migrated: str, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deployed(deploy, receiver, 80)

@@ -63,9 +63,10 @@ async def ends_well(replica: Replica) -> None:
 
 
 @pytest.mark.parametrize("state", [UNKNOWN, OF_DATA])
-async def test_a_claim_that_fails_for_one_channel_holds_up_that_one_until_it_is_mended(
+async def test_a_failing_claim_blocks_its_own_channel_alone(
     state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
+    """Until the cause is mended."""
     deployment = await with_two_hooks(deploy, stored, receiver)
     bad = f"NEW.channel_id = '{stored.ids['bad']}' AND NEW.token IS NOT NULL"
     await stored.events(3)
@@ -110,7 +111,7 @@ async def test_a_delivery_that_cannot_be_claimed_holds_up_no_other_one(
 
 
 @pytest.mark.parametrize("state", [UNKNOWN, OF_DATA])
-async def test_an_attempt_that_cannot_be_recorded_waits_alone_and_is_recorded_once_it_can(
+async def test_an_attempt_that_cannot_be_recorded_waits_alone(
     state: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await with_two_hooks(deploy, stored, receiver)
@@ -131,7 +132,7 @@ async def test_an_attempt_that_cannot_be_recorded_waits_alone_and_is_recorded_on
         await ends_well(replica)
 
 
-async def test_a_body_that_cannot_be_kept_and_a_sweep_that_fails_hold_up_nothing_else(
+async def test_a_failing_body_or_sweep_blocks_nothing_else(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
@@ -205,7 +206,7 @@ async def test_a_job_that_fails_stops_no_other_job(deploy: MakeDeployment, store
         await ends_well(replica)
 
 
-async def test_a_channel_that_cannot_be_paused_stops_no_other_ones_pause(stored: Store) -> None:
+async def test_a_failing_pause_stops_no_other_channels_pause(stored: Store) -> None:
     await stored.configure({"bad": {}, "good": {}})
     await stored.events(1)
     claimed = [*await stored.claim("bad"), *await stored.claim("good")]
@@ -221,9 +222,7 @@ async def test_a_channel_that_cannot_be_paused_stops_no_other_ones_pause(stored:
         assert await stored.one(paused) == [recorded.runs[1].channel_id]
 
 
-async def test_pauses_that_wait_for_postgres_are_said_once_however_many_fail(
-    stored: Store, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_pauses_that_wait_for_postgres_are_logged_once(stored: Store, caplog: pytest.LogCaptureFixture) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
     recorded = await stored.record(*(ended(one) for one in await stored.claim("hook")))
@@ -238,7 +237,7 @@ async def test_pauses_that_wait_for_postgres_are_said_once_however_many_fail(
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == ["breakers.waiting"]
 
 
-async def test_a_step_of_retention_that_fails_is_said_and_the_others_are_done(stored: Store) -> None:
+async def test_a_failing_retention_step_is_logged_and_others_run(stored: Store) -> None:
     long_ago = await stored.database.now() - KEEP - DAY
     metrics = Metrics()
     add = (
@@ -268,7 +267,7 @@ async def test_a_step_of_retention_that_fails_is_said_and_the_others_are_done(st
     assert await stored.one("SELECT count(*) FROM entitlement") == 0
 
 
-async def test_a_batch_that_postgres_fails_for_a_reason_of_its_own_is_taken_again_until_it_works(
+async def test_a_batch_that_postgres_fails_is_retried_until_it_works(
     deploy: MakeDeployment, stored: Store, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -290,7 +289,7 @@ async def test_a_batch_that_postgres_fails_for_a_reason_of_its_own_is_taken_agai
         assert await replica.terminate() == 0
 
 
-async def test_a_channel_without_a_success_for_five_minutes_is_called_failing_once(stored: Store) -> None:
+async def test_a_channel_failing_for_five_minutes_is_logged_once(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(4)
     claimed = await stored.claim("hook")

@@ -64,9 +64,8 @@ def passed(to: Ingest, *values: bytes) -> int:
     return sum(sifted.passed.values())
 
 
-async def test_from_its_first_record_on_an_entitlement_stands_until_a_line_and_again_behind_it(
-    store: Database, database: str
-) -> None:
+async def test_records_between_two_thresholds_are_skipped(store: Database, database: str) -> None:
+    """From an entitlement's first record on, and again after a threshold was crossed."""
     await configure(store, "hook")
     to = await ingest(store)
 
@@ -80,7 +79,7 @@ async def test_from_its_first_record_on_an_entitlement_stands_until_a_line_and_a
     assert await scalar(database, "SELECT count(*) FROM event") == 1
 
 
-async def test_what_was_judged_before_the_partitions_moved_is_not_remembered(store: Database) -> None:
+async def test_a_rebalance_forgets_what_was_being_judged(store: Database) -> None:
     await configure(store, "hook")
     to = await ingest(store)
 
@@ -108,7 +107,7 @@ async def test_a_record_without_rules_is_skipped_until_one_covers_it(store: Data
     assert (wanted.uncovered, wanted.events) == (0, 1)
 
 
-async def test_an_edit_of_a_rule_about_another_feature_costs_no_judgement(store: Database) -> None:
+async def test_an_edit_of_another_features_rule_costs_no_judgement(store: Database) -> None:
     await configure(store, "hook", features=["llm_tokens"])
     to = await ingest(store)
     await take(to, at(0, 10))
@@ -124,7 +123,7 @@ async def test_an_edit_of_a_rule_about_another_feature_costs_no_judgement(store:
     assert (unaffected, affected, wanted.events) == (1, 0, 1)
 
 
-async def test_an_event_is_counted_once_though_its_batch_is_taken_again(store: Database) -> None:
+async def test_an_event_of_a_retried_batch_is_counted_once(store: Database) -> None:
     await configure(store, "hook")
     to = await ingest(store, NoKafka())
 
@@ -136,7 +135,7 @@ async def test_an_event_is_counted_once_though_its_batch_is_taken_again(store: D
     assert counted(to, "tollbell_records_total") == 0
 
 
-async def test_the_parts_of_a_batch_share_no_entitlement_and_are_written_as_one(store: Database, database: str) -> None:
+async def test_parts_of_a_batch_share_no_entitlement_and_one_write(store: Database, database: str) -> None:
     await configure(store, "hook")
     to = await ingest(store)
     values = [at(usage // 5, usage, f"ent-{n}") for usage in (10, 85) for n in range(PART_RECORDS)]

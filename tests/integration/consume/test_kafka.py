@@ -24,7 +24,7 @@ from tests.support.verification import SECRET
 pytestmark = pytest.mark.real_kafka
 
 
-async def test_while_kafka_is_away_the_service_waits_says_so_and_goes_on_by_itself(
+async def test_the_service_waits_for_kafka_and_resumes_by_itself(
     database: str, receiver: Receiver, tmp_path: Path
 ) -> None:
     topics = Topics("usage", "dead")
@@ -63,7 +63,7 @@ async def until_ready(replica: Replica, status: int) -> None:
             await clock.wait(asyncio.Event(), 0.1)
 
 
-async def test_a_lost_offset_begins_at_the_earliest_record_and_is_counted(
+async def test_a_lost_offset_begins_at_the_earliest_record(
     kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_KAFKA_START="latest")

@@ -45,7 +45,7 @@ def leased(written: list[Written]) -> list[Claimed]:
     return [one for of_change in written for one in of_change.leased]
 
 
-async def test_the_first_of_a_channel_are_leased_as_a_claim_would_lease_them(stored: Store) -> None:
+async def test_a_write_leases_the_first_ones_as_a_claim_would(stored: Store) -> None:
     own = {"retrySchedule": ["0s", "5s"], "customHeaders": {"X-A": "a"}, "format": "flat"}
     await stored.configure({"hook": own, "other": {}})
     await stored.sql(OLD_SECRETS, stored.ids["hook"])
@@ -62,9 +62,10 @@ async def test_the_first_of_a_channel_are_leased_as_a_claim_would_lease_them(sto
     assert [replace(one, token=now[0].token) for one in now] == [replace(one, token=now[0].token) for one in then]
 
 
-async def test_what_is_leased_is_recorded_as_any_other_or_claimed_when_its_lease_has_run_out(
+async def test_a_delivery_leased_by_a_write_is_recorded_or_reclaimed(
     stored: Store,
 ) -> None:
+    """It is reclaimed once its lease has run out."""
     await stored.configure({"hook": {}})
     sent, lost = leased(await stored.write(2, hook=WELL))
     before = await stored.claim("hook")
@@ -101,9 +102,10 @@ async def test_none_is_leased_of_a_channel_that_must_be_asked_first(
     assert await stored.sql(STATES) == [("PENDING", False)] * 2
 
 
-async def test_what_is_disabled_fails_and_a_pause_that_is_over_or_a_concurrency_not_used_up_holds_nothing(
+async def test_a_write_fails_those_of_a_disabled_channel(
     stored: Store,
 ) -> None:
+    """A pause that is over and a concurrency that is not used up hold nothing."""
     await stored.configure({"down": {}, "paused": {}, "narrow": {"concurrency": 2}})
     await stored.sql("UPDATE channel SET disabled_by = 'tollbell' WHERE key = 'down'")
     await stored.sql("UPDATE channel_pace SET paused_until = now() - interval '1 s'")
@@ -158,7 +160,8 @@ def deliverer(stored: Store) -> Deliver:
     return Deliver(stored.database, CIPHER, Metrics(), terms, due=asyncio.Event(), announce=lambda: None)
 
 
-async def test_a_slot_in_which_nothing_was_started_is_free_again_whatever_became_of_the_write(stored: Store) -> None:
+async def test_an_unused_reserved_slot_is_free_after_any_write(stored: Store) -> None:
+    """Also after one of which it is not known whether it succeeded."""
     dispatch, wanted, slots, stop = deliverer(stored).dispatch, {("default", "hook"): 3}, [], asyncio.Event()
     with dispatch.reserve(wanted) as too_early:
         pass
@@ -191,9 +194,10 @@ async def test_the_drain_waits_for_reserved_slots_and_reserves_no_more(stored: S
     assert (is_waiting, drain.done()) == (True, True)
 
 
-async def test_a_service_that_has_a_slot_writes_a_delivery_once_and_then_how_it_ended(
+async def test_a_delivery_in_a_reserved_slot_is_written_twice_only(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """With its event, already leased; and as it ended."""
     deployment = await deploy()
     await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
     connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])

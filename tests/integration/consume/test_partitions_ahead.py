@@ -14,9 +14,7 @@ from consumer.store.retention import PartitionOutcome, TablePartition
 from tests.support.partitions import DAY, KEEP, Connection, duty, make_event, names, where
 
 
-async def test_a_fresh_database_has_partitions_for_this_week_and_the_next_two(
-    store: Database, now: dt.datetime
-) -> None:
+async def test_a_fresh_database_has_partitions_for_three_weeks(store: Database, now: dt.datetime) -> None:
     ahead = [containing(now).next(n).name for n in range(3)]
 
     assert await retention.partitions(store) == {
@@ -25,9 +23,7 @@ async def test_a_fresh_database_has_partitions_for_this_week_and_the_next_two(
     assert await names(store) == ahead
 
 
-async def test_an_event_and_its_attempts_are_written_into_their_weeks_partition(
-    sql: Connection, now: dt.datetime
-) -> None:
+async def test_an_event_and_its_attempts_are_in_their_weeks_partition(sql: Connection, now: dt.datetime) -> None:
     for n in range(3):
         await make_event(sql, now + n * 7 * DAY, is_open=True)
 
@@ -81,9 +77,10 @@ async def test_a_wrong_clocks_events_stay_in_default_and_block_nothing(
     assert await names(store) == [containing(now).next(n).name for n in range(3)]
 
 
-async def test_more_rows_than_may_move_at_once_stay_where_they_are_and_later_weeks_are_made(
+async def test_more_default_rows_than_the_limit_stay_where_they_are(
     store: Database, sql: Connection, now: dt.datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Partitions of later weeks are made all the same."""
     monkeypatch.setattr(retention, "MOST_MOVED", 2)
     for n in range(3):
         await sql.execute(f"DROP TABLE event_{containing(now).next(n).name}")
@@ -98,7 +95,7 @@ async def test_more_rows_than_may_move_at_once_stay_where_they_are_and_later_wee
 
 
 @pytest.mark.usefixtures("store")
-async def test_ids_of_events_compare_by_bytes_in_every_table_whatever_the_databases_collation(sql: Connection) -> None:
+async def test_event_ids_compare_by_bytes_whatever_the_collation(sql: Connection) -> None:
     """Else bounds would not be bounds, and a join of two tables would use no index."""
     rows = await sql.fetch("""
         SELECT table_name || '.' || column_name AS name, collation_name

@@ -15,7 +15,7 @@ from consumer.store.retention import PartitionOutcome, TablePartition
 from tests.support.partitions import DAY, KEEP, Connection, count, duty, make_event, names, old_week, where
 
 
-async def test_what_is_over_goes_as_a_whole_with_attempts_and_deliveries(
+async def test_an_expired_week_goes_with_its_deliveries_and_attempts(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     at = now - 120 * DAY
@@ -39,7 +39,7 @@ async def test_what_is_over_goes_as_a_whole_with_attempts_and_deliveries(
     assert oldest < (KEEP + 7 * DAY).total_seconds()
 
 
-async def test_nothing_is_dropped_before_its_whole_week_is_older_than_the_retention(
+async def test_a_week_is_dropped_once_all_of_it_exceeds_the_retention(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     week = await old_week(sql, now - 120 * DAY)
@@ -53,9 +53,8 @@ async def test_nothing_is_dropped_before_its_whole_week_is_older_than_the_retent
     assert week.name not in await names(store)
 
 
-async def test_an_open_delivery_keeps_its_week_until_a_retention_after_it_has_ended(
-    store: Database, sql: Connection, now: dt.datetime
-) -> None:
+async def test_an_open_delivery_keeps_its_week(store: Database, sql: Connection, now: dt.datetime) -> None:
+    """It is kept for a retention after it has ended."""
     at = now - 120 * DAY
     week = await old_week(sql, at)
     await make_event(sql, at, is_open=True)
@@ -93,7 +92,7 @@ async def test_an_old_event_that_was_resent_yesterday_keeps_its_week(
     assert await count(sql, "delivery") == await count(sql, "attempt") == 6
 
 
-async def test_an_event_of_a_slow_clock_is_kept_by_when_it_was_really_made(
+async def test_an_event_of_a_slow_clock_is_kept_by_its_real_time(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     at = now - 120 * DAY
@@ -169,7 +168,7 @@ async def test_a_reader_delays_the_drop_and_no_other_statement(
     await reader.close()
 
 
-async def test_a_writer_in_the_default_partition_delays_making_one_and_nothing_is_lost(
+async def test_a_writer_delays_a_new_partition_and_loses_nothing(
     store: Database, sql: Connection, database: str, now: dt.datetime
 ) -> None:
     await sql.execute(f"DROP TABLE event_{containing(now).name}")
@@ -188,7 +187,7 @@ async def test_a_writer_in_the_default_partition_delays_making_one_and_nothing_i
     await writer.close()
 
 
-async def test_what_a_wrong_clock_left_in_the_default_partition_goes_once_it_is_over(
+async def test_rows_of_a_wrong_clock_in_the_default_partition_expire(
     store: Database, sql: Connection, now: dt.datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "STEP", 2)  # several steps

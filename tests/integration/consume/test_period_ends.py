@@ -67,7 +67,7 @@ async def pass_the_end(rows: asyncpg.Connection, entitlement: str | None = None)
     )
 
 
-async def test_the_end_of_a_period_gives_access_back_though_no_record_comes(
+async def test_the_end_of_a_period_gives_access_back_without_a_record(
     deployment: Deployment, produce: Produce, receiver: Receiver
 ) -> None:
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
@@ -108,7 +108,7 @@ async def test_the_end_of_a_period_gives_access_back_though_no_record_comes(
             assert await replica.metric("tollbell_judgements_total", rule_type=rule_type, reason=reason) == 1, reason
 
 
-async def test_a_period_is_not_ended_by_the_clock_where_that_would_be_wrong(
+async def test_the_clock_ends_no_period_where_that_would_be_wrong(
     deployment: Deployment, produce: Produce, receiver: Receiver, rows: asyncpg.Connection
 ) -> None:
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]

@@ -43,7 +43,7 @@ async def polled(consumer: AIOKafkaConsumer) -> Batches:
     return found
 
 
-async def test_progress_is_where_the_batch_in_flight_begins_until_it_has_ended(
+async def test_progress_is_the_start_of_the_batch_in_flight(
     kafka: Broker, make_topic: MakeTopic, produce: Produce
 ) -> None:
     await produce(topic := await make_topic(1), *[b"%d" % n for n in range(4)], partition=0)
@@ -58,7 +58,7 @@ async def test_progress_is_where_the_batch_in_flight_begins_until_it_has_ended(
     assert (in_flight, begun, ended) == ({tp: 0}, {tp: 0}, {tp: 2})
 
 
-async def test_a_partition_that_has_moved_on_is_neither_read_again_nor_committed(
+async def test_a_partition_that_moved_is_neither_read_nor_committed(
     kafka: Broker, make_topic: MakeTopic, produce: Produce
 ) -> None:
     await produce(topic := await make_topic(1), b"0", b"1", partition=0)
@@ -75,7 +75,7 @@ async def test_a_partition_that_has_moved_on_is_neither_read_again_nor_committed
         assert await consumer.committed(tp) is None
 
 
-async def test_a_commit_that_failed_is_known_once_and_its_offsets_go_with_the_next(
+async def test_offsets_of_a_failed_commit_go_with_the_next_one(
     kafka: Broker, make_topic: MakeTopic, produce: Produce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await produce(topic := await make_topic(1), *[b"%d" % n for n in range(6)], partition=0)
@@ -97,7 +97,7 @@ async def test_a_commit_that_failed_is_known_once_and_its_offsets_go_with_the_ne
         assert (committer.failure(), await consumer.committed(tp)) == (None, 4)
 
 
-async def test_what_is_not_written_is_not_committed_though_its_batch_is_in_flight(
+async def test_an_unwritten_batch_in_flight_is_not_committed(
     kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_KAFKA_START="earliest", TOLLBELL_DRAIN_TIMEOUT="1s")
@@ -131,7 +131,7 @@ async def no_lag(replica: Replica, topic: str) -> None:
 
 @pytest.mark.real_kafka
 @pytest.mark.parametrize("ending", ["commit_transaction", "abort_transaction"])
-async def test_an_idle_partition_after_a_transaction_is_read_to_its_end(
+async def test_an_idle_partition_is_read_past_a_transactions_end(
     ending: str, kafka: Broker, deploy: MakeDeployment, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_KAFKA_START="earliest")

@@ -95,7 +95,7 @@ async def rebalancing(kafka: Broker, topic: str) -> AsyncIterator[None]:
                 hanging.released.set()
 
 
-async def test_between_a_revoking_and_the_next_assignment_nothing_is_taken(
+async def test_nothing_is_taken_between_revocation_and_assignment(
     kafka: Broker, make_topic: MakeTopic, produce: Produce, store: Database, database: str
 ) -> None:
     topic, stop = await make_topic(), asyncio.Event()
@@ -117,7 +117,7 @@ async def test_between_a_revoking_and_the_next_assignment_nothing_is_taken(
 
 
 @pytest.mark.real_kafka
-async def test_a_stop_does_not_wait_for_a_rebalance_though_postgres_has_failed(
+async def test_a_stop_does_not_wait_for_a_rebalance_without_postgres(
     kafka: Broker,
     make_topic: MakeTopic,
     produce: Produce,
@@ -147,7 +147,7 @@ async def test_a_stop_does_not_wait_for_a_rebalance_though_postgres_has_failed(
 
 
 @pytest.mark.real_kafka
-async def test_a_join_that_does_not_end_is_not_ready_and_then_ends_the_process(
+async def test_a_join_that_hangs_is_not_ready_then_ends_the_process(
     kafka: Broker, make_topic: MakeTopic, store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic, stop = await make_topic(2), asyncio.Event()
@@ -168,7 +168,7 @@ async def test_a_join_that_does_not_end_is_not_ready_and_then_ends_the_process(
         await running
 
 
-async def test_a_partition_that_stands_still_ends_the_process_with_and_without_a_position(
+async def test_a_stalled_partition_ends_the_process(
     kafka: Broker,
     make_topic: MakeTopic,
     produce: Produce,
@@ -176,6 +176,7 @@ async def test_a_partition_that_stands_still_ends_the_process_with_and_without_a
     database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With and without a position."""
     topic, stop = await make_topic(2), asyncio.Event()
     async with fetching(kafka, store, topic) as (consumer, fetch):
         running = asyncio.create_task(fetch.run(stop))
@@ -202,7 +203,7 @@ async def test_a_partition_that_stands_still_ends_the_process_with_and_without_a
 
 
 @pytest.mark.parametrize("dies", ["raises", "is cancelled"])
-async def test_a_coordinator_that_has_died_in_aiokafka_ends_the_process(
+async def test_a_dead_coordinator_in_aiokafka_ends_the_process(
     dies: str, kafka: Broker, make_topic: MakeTopic, produce: Produce, store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic, stop = await make_topic(), asyncio.Event()

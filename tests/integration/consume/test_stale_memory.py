@@ -72,9 +72,8 @@ async def test_what_another_writer_fired_recovers_here(store: Database, database
     assert await scalar(database, NOTIFIED) == ["triggered 1", "recovered 1", "triggered 2", "recovered 2"]
 
 
-async def test_it_recovers_too_where_the_record_says_something_new_and_changes_nothing_itself(
-    store: Database, database: str
-) -> None:
+async def test_a_recovery_is_found_despite_a_stale_memory(store: Database, database: str) -> None:
+    """The record says something new, and on the stale memory it would change nothing itself."""
     await configure(store, "hook", **LOOKS_BACK)
     here, elsewhere = await ingest(store), await ingest(store)
     await take(here, at(0, 10), at(1, 10))
@@ -106,7 +105,7 @@ async def test_writers_in_turn_make_what_one_alone_makes(store: Database, databa
     assert len(many) > 5
 
 
-async def test_a_rule_made_while_a_batch_is_written_applies_to_the_next_record(store: Database, database: str) -> None:
+async def test_a_rule_made_during_a_write_applies_to_the_next_record(store: Database, database: str) -> None:
     await configure(store, "hook")
     to = await ingest(store)
     connection = await asyncpg.connect(database)
@@ -126,9 +125,7 @@ async def test_a_rule_made_while_a_batch_is_written_applies_to_the_next_record(s
     assert (sifting, tally.events) == (0, 1)
 
 
-async def test_what_the_clock_forgets_while_a_batch_is_written_is_not_remembered(
-    store: Database, database: str
-) -> None:
+async def test_what_the_clock_forgets_during_a_write_stays_forgotten(store: Database, database: str) -> None:
     await configure(store, "hook")
     to = await ingest(store)
     connection = await asyncpg.connect(database)
@@ -145,9 +142,7 @@ async def test_what_the_clock_forgets_while_a_batch_is_written_is_not_remembered
 
 
 @pytest.mark.parametrize("state", [OF_DATA, UNKNOWN])
-async def test_a_refused_record_is_alone_though_others_of_its_entitlement_surround_it(
-    store: Database, database: str, state: str
-) -> None:
+async def test_a_refused_record_spares_others_of_its_entitlement(store: Database, database: str, state: str) -> None:
     await configure(store, "hook", **LOOKS_BACK)
     await refuse(database, OF_USAGE_90, state)
     to = await ingest(store, letters := Letters())
@@ -164,7 +159,7 @@ async def test_a_refused_record_is_alone_though_others_of_its_entitlement_surrou
     assert await scalar(database, NOTIFIED) == ["triggered 1", "recovered 1", "triggered 2"]
 
 
-async def test_where_nothing_can_be_written_nothing_becomes_a_dead_letter(store: Database, database: str) -> None:
+async def test_a_failure_of_every_write_makes_no_dead_letter(store: Database, database: str) -> None:
     await configure(store, "hook")
     await refuse(database, "true", UNKNOWN)
     to = await ingest(store, letters := Letters())

@@ -43,9 +43,7 @@ async def test_a_replica_whose_input_topic_is_deleted_is_not_ready(deploy: MakeD
         assert await replica.metric("tollbell_ready", check="consume") == 0
 
 
-async def test_that_the_dead_letters_have_no_topic_shows_before_there_is_one(
-    deploy: MakeDeployment, kafka: Broker
-) -> None:
+async def test_a_missing_dead_letter_topic_shows_before_it_is_needed(deploy: MakeDeployment, kafka: Broker) -> None:
     deployment = await deploy()
     async with await deployment.replica("--only", "consume") as replica:
         await replica.ready()
@@ -63,9 +61,7 @@ async def test_that_the_dead_letters_have_no_topic_shows_before_there_is_one(
         assert len(await replica.logged("dead_letters.no_topic")) == 1
 
 
-async def test_a_batch_whose_dead_letter_has_no_topic_is_not_ready_between_its_tries(
-    deploy: MakeDeployment, produce: Produce
-) -> None:
+async def test_a_batch_with_no_dead_letter_topic_is_not_ready(deploy: MakeDeployment, produce: Produce) -> None:
     deployment = await deploy()
     async with await deployment.replica("--only", "consume") as replica:
         await replica.ready()

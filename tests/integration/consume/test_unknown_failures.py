@@ -48,9 +48,7 @@ async def taken(to: Ingest, values: Sequence[bytes], most: int = 50) -> bool:
 
 
 @pytest.mark.parametrize("when", ["n <= 6", "n <= 12", "n BETWEEN 3 AND 40", "random() < 0.3"])
-async def test_a_failure_of_everything_that_comes_and_goes_condemns_no_record(
-    store: Database, database: str, when: str
-) -> None:
+async def test_an_intermittent_failure_of_all_condemns_no_record(store: Database, database: str, when: str) -> None:
     await configure(store, "hook")
     await fails(database, when)
     to = await ingest(store, letters := Letters())
@@ -62,7 +60,7 @@ async def test_a_failure_of_everything_that_comes_and_goes_condemns_no_record(
 
 @pytest.mark.parametrize("last", range(4, 16))
 @pytest.mark.parametrize("when", ["n <= {}", "n <= 4 OR n = {}"])
-async def test_of_one_record_too_wherever_the_failure_ends_or_comes_once_more(
+async def test_an_intermittent_failure_of_one_record_condemns_none(
     store: Database, database: str, when: str, last: int
 ) -> None:
     await configure(store, "hook")
@@ -75,7 +73,7 @@ async def test_of_one_record_too_wherever_the_failure_ends_or_comes_once_more(
 
 
 @pytest.mark.parametrize(("when", "each"), [("n <> 5", "STATEMENT"), ("true", "ROW")])
-async def test_while_no_event_can_be_written_nothing_becomes_a_dead_letter(
+async def test_an_outage_of_event_writes_makes_no_dead_letter(
     store: Database, database: str, when: str, each: str
 ) -> None:
     """Though documents without an event can be."""
@@ -88,9 +86,8 @@ async def test_while_no_event_can_be_written_nothing_becomes_a_dead_letter(
     assert (has_ended, letters.sent) == (False, [])
 
 
-async def test_a_record_that_fails_alone_is_a_dead_letter_though_nothing_else_is_to_be_written(
-    store: Database, database: str
-) -> None:
+async def test_a_record_that_fails_alone_is_a_dead_letter(store: Database, database: str) -> None:
+    """Also where nothing else is to be written."""
     await configure(store, "hook")
     await fails(database, "NEW.entitlement_id = 'bad'", each="ROW")
     to = await ingest(store, letters := Letters())
@@ -112,7 +109,7 @@ class Batches(Letters):
         self.sizes.append(len(letters))
 
 
-async def test_of_many_records_that_fail_alone_some_are_committed_before_the_others_are_tried(
+async def test_many_failing_records_are_committed_in_steps(
     kafka: Broker,
     make_topic: MakeTopic,
     produce: Produce,
@@ -120,6 +117,7 @@ async def test_of_many_records_that_fail_alone_some_are_committed_before_the_oth
     database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Some are committed before the others are tried."""
     monkeypatch.setattr(fetches, "NARROWED_RECORDS", 3)
     topic, stop, letters = await make_topic(), asyncio.Event(), Batches()
     await produce(topic, *(at(n, 90, "bad") for n in range(7)), at(7, 90, "good"), partition=0)

@@ -171,9 +171,7 @@ async def test_when_a_period_was_shown_changes_with_its_start_alone(store: Datab
     await connection.close()
 
 
-async def test_what_the_clock_has_not_to_end_may_go_one_day_and_nothing_may_do_both(
-    store: Database, migrated: str
-) -> None:
+async def test_an_entitlement_waits_for_the_clock_or_for_retention(store: Database, migrated: str) -> None:
     """But what never ends and is neither deleted nor has an end of its own: that stays, and waits for no clock."""
     await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1]))
     connection = await asyncpg.connect(migrated)
@@ -199,7 +197,7 @@ async def test_what_the_clock_has_not_to_end_may_go_one_day_and_nothing_may_do_b
     await connection.close()
 
 
-async def test_when_a_threshold_fired_is_known_of_the_current_period_alone(store: Database, migrated: str) -> None:
+async def test_a_firing_is_remembered_for_the_current_period_alone(store: Database, migrated: str) -> None:
     connection = await asyncpg.connect(migrated)
     document = Document(period_from=PERIOD[0], period_to=PERIOD[1])
     found = []
@@ -217,9 +215,7 @@ async def test_when_a_threshold_fired_is_known_of_the_current_period_alone(store
 
 
 @pytest.mark.parametrize("begins_at", [PERIOD[0], PERIOD[0] - DAY])
-async def test_a_start_that_an_older_release_left_behind_does_not_count(
-    store: Database, begins_at: dt.datetime
-) -> None:
+async def test_a_start_left_by_an_older_release_does_not_count(store: Database, begins_at: dt.datetime) -> None:
     await written(store, KEY, Document(period_from=PERIOD[0], period_to=PERIOD[1], begins_at=begins_at))
 
     assert (await read(store, KEY)).begins_at is None
@@ -267,7 +263,7 @@ async def test_what_is_set_aside_is_not_taken_until_it_has_changed(store: Databa
 
 
 @pytest.mark.usefixtures("store")
-async def test_the_clock_looks_at_what_has_ended_and_not_at_all_entitlements(migrated: str) -> None:
+async def test_the_clock_reads_ended_entitlements_alone(migrated: str) -> None:
     connection = await asyncpg.connect(migrated, server_settings={"plan_cache_mode": "force_generic_plan"})
     await connection.execute(
         "INSERT INTO entitlement (namespace, id, version, period_from, period_to, about, marks)"
@@ -285,7 +281,7 @@ async def test_the_clock_looks_at_what_has_ended_and_not_at_all_entitlements(mig
     await connection.close()
 
 
-async def test_what_ignores_comes_into_force_with_the_edit_that_makes_it_so(store: Database) -> None:
+async def test_on_create_ignore_is_in_force_with_its_edit(store: Database) -> None:
     async def applied(*values: int, **rule: object) -> dict[str, Since]:
         thresholds = [{"type": "usage_value", "value": value} for value in values]
         named = {"key": "quota", "type": "entitlements.balance.threshold", "name": "Quota", "channels": ["hook"]}

@@ -8,7 +8,7 @@ from tests.support.fakes import Receiver
 from tests.support.verification import SECRET, verify
 
 
-async def test_what_a_float_makes_of_the_whole_fires_and_what_is_exactly_less_does_not(
+async def test_a_float_near_100_percent_fires_an_exact_99_9_does_not(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()

@@ -12,9 +12,10 @@ def minute(n: int) -> str:
     return f"2026-11-22T10:{n:02}:00Z"
 
 
-async def test_a_recovery_waits_for_its_triggered_and_the_next_episode_for_the_recovery(
+async def test_episodes_on_a_channel_are_sent_in_order(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """A recovery waits for its triggered event, and the next episode for that recovery."""
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,1s,1s")
     applied = await deployment.apply(rules_yaml(receiver.url(), 80) + FOLLOWING, HOOK_SECRET=SECRET)
     assert applied.status == 0, applied.err
@@ -41,7 +42,7 @@ async def test_a_recovery_waits_for_its_triggered_and_the_next_episode_for_the_r
         assert await replica.metric("tollbell_judgements_total", reason="late") >= 1
 
 
-async def test_a_recovery_is_sent_though_its_triggered_has_failed_for_good(
+async def test_a_recovery_is_sent_though_its_triggered_failed(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s")

@@ -143,7 +143,7 @@ async def test_each_reason_is_reached_by_a_record_and_counted(
     assert {reason for _, reason in expected} == set(Reason) - {Reason.RULE_GONE}
 
 
-async def test_a_rule_disabled_between_judgement_and_write_makes_nothing(
+async def test_a_rule_disabled_before_the_write_makes_nothing(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()

@@ -11,9 +11,10 @@ from tests.support.progress import read_to_the_end
 CHANGES = 100
 
 
-async def test_a_change_is_in_force_in_a_second_replica_within_a_second_and_a_disable_at_once(
+async def test_a_change_reaches_a_second_replica_within_a_second(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver, kafka: Broker
 ) -> None:
+    """A disabled rule makes nothing from the answer on."""
     deployment = await deploy(partitions=4)
     topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
     async with await deployment.replica() as first, await deployment.replica() as second, talking(first) as api:

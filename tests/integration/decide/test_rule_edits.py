@@ -43,7 +43,7 @@ def now() -> str:
     return times.text(clock.now())
 
 
-async def test_a_threshold_taken_away_and_put_back_remembers_and_a_new_one_fires_for_what_is_there(
+async def test_a_threshold_put_back_remembers_and_a_new_one_fires(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -83,7 +83,7 @@ async def test_a_rule_disabled_and_enabled_again_has_still_fired(
         assert await fired(receiver, 2) == [80, 90]
 
 
-async def test_what_is_reached_when_a_rule_comes_stays_silent_until_the_next_period(
+async def test_on_create_ignore_is_silent_until_the_next_period(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver, now: str
 ) -> None:
     deployment = await deploy()
@@ -105,7 +105,7 @@ async def test_what_is_reached_when_a_rule_comes_stays_silent_until_the_next_per
         assert sorted(await fired(receiver, 2)) == [80, 90]
 
 
-async def test_a_rule_is_about_its_features_by_id_or_key_in_its_namespace_alone(
+async def test_a_rule_matches_features_by_id_or_key_in_its_namespace(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()

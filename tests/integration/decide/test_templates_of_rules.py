@@ -21,7 +21,7 @@ def mail(tree: object) -> dict[str, Any]:
     return channel("https://example.com/mail", format="template", template=tree)
 
 
-async def test_a_channel_s_template_must_work_for_the_rules_that_send_to_it(shared_api: Api) -> None:
+async def test_a_template_must_work_for_the_rules_of_its_channel(shared_api: Api) -> None:
     _, made = await shared_api("POST", "/channels", mail(OF_CROSSINGS))
     await shared_api("POST", "/rules", rule(made["id"]))
 
@@ -31,7 +31,7 @@ async def test_a_channel_s_template_must_work_for_the_rules_that_send_to_it(shar
     assert "this event has no data.previousStatus" in problem["detail"]
 
 
-async def test_a_rule_s_events_must_work_for_the_template_of_a_channel_that_is_new_to_it(shared_api: Api) -> None:
+async def test_a_rule_must_work_for_the_templates_of_its_channels(shared_api: Api) -> None:
     _, fits = await shared_api("POST", "/channels", mail(OF_CROSSINGS))
     _, misfit = await shared_api("POST", "/channels", mail(OF_INVOICES))
     _, made = await shared_api("POST", "/rules", rule(fits["id"]))
@@ -48,7 +48,7 @@ async def test_a_rule_s_events_must_work_for_the_template_of_a_channel_that_is_n
     assert all("template.was: this event has no data.previousStatus" in problem["detail"] for _, problem in answers)
 
 
-async def test_apply_tries_a_template_for_rules_that_stay_though_no_file_has_them(stored: Store) -> None:
+async def test_apply_tries_templates_for_rules_outside_the_file(stored: Store) -> None:
     await stored.configure({"hook": {"format": "template", "template": OF_CROSSINGS}})
     file = RulesFile.model_validate({"channels": [mail(OF_INVOICES) | {"key": "hook"}], "rules": []})
 

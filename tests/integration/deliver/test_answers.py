@@ -30,9 +30,10 @@ async def test_a_retry_after_pauses_the_channel_and_nothing_is_lost(
         assert all(other.at - first.at >= 1.9 for other in others)
 
 
-async def test_410_disables_the_channel_its_deliveries_fail_with_the_reason_and_a_person_enables_it(
+async def test_410_disables_the_channel_until_a_person_enables_it(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """Its deliveries fail with the reason."""
     deployment = await deploy()
     rules = rules_yaml(receiver.url(), 80)
     await deployment.apply(rules, HOOK_SECRET=SECRET)
@@ -61,7 +62,7 @@ async def test_410_disables_the_channel_its_deliveries_fail_with_the_reason_and_
     assert [tuple(row) for row in rows] == [disabled, disabled, ("SUCCESS", None)]
 
 
-async def test_a_channels_own_schedule_and_expiry_win_and_what_expires_is_not_sent(
+async def test_a_channels_own_schedule_and_expiry_win(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,2h")

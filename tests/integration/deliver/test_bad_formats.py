@@ -66,7 +66,7 @@ async def test_the_api_says_it_at_its_field(shared_api: Api, more: dict[str, Any
         assert "hush" not in json.dumps(problem)
 
 
-async def test_apply_says_all_of_it_each_with_its_line_and_nothing_is_applied(deploy: MakeDeployment) -> None:
+async def test_apply_reports_every_bad_format_with_its_line(deploy: MakeDeployment) -> None:
     """Those that the file's own shape does not show already: these are said first, without a look at the database."""
     deployment = await deploy()
     shown_by_the_shape = {"requestOrigin", "format", "secrets.key"}

@@ -56,7 +56,7 @@ async def keeping_waits(stored: Store) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def test_a_large_template_is_read_once_and_not_where_everything_else_runs(stored: Store) -> None:
+async def test_a_large_template_is_parsed_once_and_in_a_thread(stored: Store) -> None:
     text = "{{ " + " ~ ".join(["data.a"] * 32) + " }}"  # long to read; and never rendered, as no event has this
     template = {"a": {"when": "data.nothing is defined", "value": [text] * 199}}
     await stored.configure({"hook": {"format": "template", "template": template}})
@@ -101,7 +101,7 @@ async def test_large_bodies_are_kept_by_statements_of_their_own(stored: Store) -
     assert ran.count(KEEP) == 3
 
 
-async def test_replicas_that_make_the_same_bodies_at_once_send_the_same(stored: Store) -> None:
+async def test_replicas_that_render_at_once_send_the_same_body(stored: Store) -> None:
     keys = [(f"event-{n}", fmt) for n in range(100) for fmt in ("flat", "slack")]
 
     async with counted(stored) as (one, _), counted(stored) as (other, _):
@@ -156,7 +156,7 @@ async def test_who_is_cancelled_leaves_the_statement_to_the_others(stored: Store
     assert answers[1:] == [(b"1", ())] * 2
 
 
-async def test_a_sender_killed_between_making_a_body_and_keeping_it_has_sent_nothing(
+async def test_a_sender_killed_before_keeping_a_body_sent_nothing(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_RETRY_SCHEDULE="0s," + ",".join(["200ms"] * 20))
@@ -187,7 +187,7 @@ async def test_what_is_kept_already_stays_as_it_is(stored: Store) -> None:
     assert await rendered.keep(stored.database, {key: (b"second", ())}) == {key: (b"first", ((0, "key"),))}
 
 
-async def test_bodies_that_take_long_to_make_leave_most_of_the_time_to_other_channels(
+async def test_costly_bodies_leave_most_of_the_time_to_other_channels(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     count = 40
@@ -206,7 +206,7 @@ async def test_bodies_that_take_long_to_make_leave_most_of_the_time_to_other_cha
     assert len(receiver.at("/costly")) == count
 
 
-async def test_what_waits_for_its_body_when_a_replica_stops_is_handed_back(
+async def test_a_stop_hands_back_what_waits_for_its_body(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DRAIN_TIMEOUT="100ms")

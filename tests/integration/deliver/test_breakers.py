@@ -32,7 +32,7 @@ async def pause_is_over(stored: Store) -> None:
     await stored.sql("UPDATE channel_pace SET open_until = clock_timestamp() - interval '1 s'")
 
 
-async def test_the_run_is_counted_and_the_breaker_opens_once_however_many_judge_it(stored: Store) -> None:
+async def test_the_breaker_opens_once_however_many_judge_the_failures(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(6)
     run = await fail(stored, 3)
@@ -51,7 +51,7 @@ async def test_the_run_is_counted_and_the_breaker_opens_once_however_many_judge_
     assert (await deliveries.gauges(stored.database)).channels["paused"] == 1
 
 
-async def test_when_the_pause_is_over_exactly_one_of_many_claimers_has_the_probe(stored: Store) -> None:
+async def test_one_of_many_claimers_gets_the_probe_after_a_pause(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(20)
     await open_breaker(stored, await fail(stored, 3))
@@ -67,7 +67,7 @@ async def test_when_the_pause_is_over_exactly_one_of_many_claimers_has_the_probe
     assert 25 < await stored.due_in("hook") <= 30  # when the probe's lease runs out
 
 
-async def test_a_success_of_the_probe_closes_the_breaker_and_everything_may_go(stored: Store) -> None:
+async def test_a_successful_probe_closes_the_breaker(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(8)
     await open_breaker(stored, await fail(stored, 3))
@@ -133,7 +133,8 @@ async def test_a_probe_that_shows_nothing_leaves_the_next_one_free(stored: Store
     assert await stored.claim("hook") == []
 
 
-async def test_an_answer_between_the_judgement_and_its_writing_keeps_the_breaker_closed(stored: Store) -> None:
+async def test_an_answer_before_the_pause_is_written_keeps_it_closed(stored: Store) -> None:
+    """The breaker is judged first and written later: an answer may come in between."""
     await stored.configure({"hook": {}})
     await stored.events(8)
     (other,) = await stored.claim("hook", 1)

@@ -60,7 +60,7 @@ async def test_four_workers_send_all_of_it_again_and_nothing_twice(stored: Store
     assert claimed == list(events[:64])
 
 
-async def test_a_worker_killed_in_the_middle_loses_nothing_and_does_nothing_twice(stored: Store) -> None:
+async def test_a_killed_bulk_resend_loses_and_doubles_nothing(stored: Store) -> None:
     await failed_on_two(stored, 10)
     asked = await ask(stored)
     await jobs.work(stored.database, batch=6)
@@ -175,7 +175,8 @@ async def test_a_disabled_channel_gets_nothing_and_is_not_counted(stored: Store)
         await ask(stored)
 
 
-async def test_a_disabling_ends_what_was_asked_before_it_though_the_channel_is_enabled_again(stored: Store) -> None:
+async def test_a_disabling_ends_bulk_resends_asked_for_before_it(stored: Store) -> None:
+    """Though the channel is enabled again."""
     await failed_on_two(stored, 4)
     asked = await ask(stored)
     await jobs.work(stored.database, batch=2)  # the first event, on both
@@ -201,7 +202,7 @@ async def test_a_disabling_ends_what_was_asked_before_it_though_the_channel_is_e
     assert again.done == 4
 
 
-async def test_a_worker_that_meets_the_one_before_it_counts_nothing_twice(stored: Store) -> None:
+async def test_bulk_resend_workers_that_meet_count_nothing_twice(stored: Store) -> None:
     await failed_on_two(stored, 4)
     asked = await ask(stored)
     await stored.sql(TURN)
@@ -265,7 +266,7 @@ async def test_each_filter_finds_its_own_and_no_other(stored: Store) -> None:
     assert second
 
 
-async def test_a_recovery_waits_for_its_alarm_that_is_sent_again_with_it(stored: Store) -> None:
+async def test_a_resent_recovery_waits_for_its_resent_alarm(stored: Store) -> None:
     await stored.configure({"hook": {}})
     (alarm,) = await stored.events(1)
     (closing,) = await stored.events(1, after=identity(1))

@@ -46,7 +46,7 @@ async def follow(stored: Store) -> int:
     ("status", "verdict"),
     [(410, Disable("gone")), (429, RetryIn(HOUR, pause=HOUR)), (503, RetryIn(HOUR)), (500, GiveUp())],
 )
-async def test_an_answer_of_before_says_nothing_of_the_channel_as_it_is(
+async def test_an_answer_from_before_a_change_does_not_count(
     stored: Store, change: Change, status: int, verdict: Disable | GiveUp | RetryIn
 ) -> None:
     await stored.configure({"hook": {}})
@@ -62,9 +62,10 @@ async def test_an_answer_of_before_says_nothing_of_the_channel_as_it_is(
     assert await stored.one("SELECT count(*) FROM attempt WHERE status = $1", status) == 8
 
 
-async def test_what_an_old_address_has_not_taken_goes_to_the_new_one_at_once_with_its_whole_schedule(
+async def test_a_new_url_gets_at_once_what_the_old_one_refused(
     stored: Store,
 ) -> None:
+    """With the whole schedule."""
     await stored.configure({"hook": {}})
     await stored.events(2)
     gone, taken = await stored.claim("hook")
@@ -78,7 +79,7 @@ async def test_what_an_old_address_has_not_taken_goes_to_the_new_one_at_once_wit
     assert await stored.sql("SELECT state FROM delivery ORDER BY id") == [("SENDING",), ("SUCCESS",)]
 
 
-async def test_a_new_address_is_due_at_once_for_what_waits_and_only_a_new_one(stored: Store) -> None:
+async def test_a_new_url_alone_makes_what_waits_due_at_once(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(3)
     *waiting, in_flight = await stored.claim("hook")
@@ -95,7 +96,7 @@ async def test_a_new_address_is_due_at_once_for_what_waits_and_only_a_new_one(st
     assert in_flight.token == await stored.one("SELECT token FROM delivery WHERE id = $1", in_flight.id)
 
 
-async def test_a_disabling_ends_every_round_before_it_however_short_it_was(stored: Store) -> None:
+async def test_a_disabling_ends_even_the_shortest_round_before_it(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(5)
     (in_flight,) = await stored.claim("hook", 1)
@@ -113,7 +114,7 @@ async def test_a_disabling_ends_every_round_before_it_however_short_it_was(store
     assert rows == [("FAILED", "channel_disabled", 5), ("SENDING", None, 2)]
 
 
-async def test_what_is_new_is_not_of_before_a_disabling_though_the_clock_has_gone_back_since(stored: Store) -> None:
+async def test_a_clock_set_back_does_not_end_what_is_new(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.configure({"hook": {"disabled": True}})
     await stored.sql("UPDATE channel SET rounds_end_before = now() + interval '1 h'")  # by the clock of another host
@@ -144,7 +145,8 @@ async def test_it_is_forgotten_when_nothing_of_before_is_left(stored: Store) -> 
     assert await sweeps.changed_channels(stored.database) == []
 
 
-async def test_a_person_who_asks_after_the_enabling_gets_what_the_disabling_had_not_ended_yet(stored: Store) -> None:
+async def test_a_person_gets_what_a_disabling_has_yet_to_end(stored: Store) -> None:
+    """A person who resends or recovers once the channel is enabled again."""
     await stored.configure({"hook": {}})
     resent, *recovered = await stored.events(3)
     await disabled_and_enabled(stored)
@@ -160,7 +162,7 @@ async def test_a_person_who_asks_after_the_enabling_gets_what_the_disabling_had_
     assert {one.event_id for one in await stored.claim("hook")} == {resent, *recovered}
 
 
-async def test_a_look_is_made_once_for_all_that_were_claimed_before_a_change(stored: Store) -> None:
+async def test_one_look_serves_all_that_were_claimed_before_a_change(stored: Store) -> None:
     await stored.configure({"hook": {}, "off": {}, "stays": {}})
     await stored.events(1)
     looks = Looks(stored.database)
@@ -191,7 +193,7 @@ async def test_a_resend_with_no_channel_left_is_refused_as_such(stored: Store) -
     assert await stored.one("SELECT count(*) FROM job") == 0
 
 
-async def test_what_was_resent_in_flight_and_taken_stays_a_success_when_its_channel_is_disabled(stored: Store) -> None:
+async def test_a_disabling_leaves_a_resend_that_succeeded_a_success(stored: Store) -> None:
     await stored.configure({"hook": {}})
     in_flight, before = await stored.events(2)
     claimed = {one.event_id: one for one in await stored.claim("hook")}
@@ -265,7 +267,7 @@ async def test_a_disabling_ends_a_resend_that_has_yet_to_be_worked_off(stored: S
     assert len(await stored.claim("other")) == 1
 
 
-async def test_a_recovery_takes_what_a_disabling_ends_though_it_was_to_be_resent(stored: Store) -> None:
+async def test_a_recovery_takes_a_resend_that_a_disabling_ends(stored: Store) -> None:
     await stored.configure({"hook": {}})
     (event,) = await stored.events(1)
     (in_flight,) = await stored.claim("hook")
@@ -285,9 +287,10 @@ async def test_a_recovery_takes_what_a_disabling_ends_though_it_was_to_be_resent
 
 
 @pytest.mark.parametrize("reply", [410, RATE, 503])
-async def test_the_new_address_gets_what_the_old_one_refuses_though_it_was_asked_before(
+async def test_the_new_url_gets_what_the_old_one_refuses_late(
     reply: int | web.Response, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
+    """The requests to the old one began before the change."""
     deployment = await deploy(
         TOLLBELL_ENCRYPTION_KEYS=KEY,
         TOLLBELL_DELIVERY_BREAKER_FAILURES="3",
@@ -310,7 +313,7 @@ async def test_the_new_address_gets_what_the_old_one_refuses_though_it_was_asked
     assert await stored.sql("SELECT number, count(*) FROM attempt GROUP BY 1 ORDER BY 1") == [(1, 8), (2, 8)]
 
 
-async def test_after_a_disabling_no_request_begins_that_was_only_claimed(
+async def test_no_claimed_request_begins_after_a_disabling(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="4")
@@ -337,9 +340,10 @@ async def test_after_a_disabling_no_request_begins_that_was_only_claimed(
     assert rows == [("FAILED", "channel_disabled", 92), ("SUCCESS", None, 48)]
 
 
-async def test_a_channel_disabled_and_enabled_between_two_sweeps_gets_what_is_new_and_that_alone(
+async def test_a_channel_enabled_again_gets_new_events_alone(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
+    """It was disabled and enabled between two sweeps."""
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)
     await stored.configure({"hook": hook(receiver)})
     await stored.events(1500)

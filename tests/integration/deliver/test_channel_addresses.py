@@ -23,7 +23,8 @@ REFUSED = {
 }
 
 
-async def test_a_name_is_judged_by_its_addresses_and_one_without_may_come_later() -> None:
+async def test_a_host_is_refused_when_all_its_addresses_are() -> None:
+    """A host without addresses may get some later."""
     names = {
         "private.example": ["10.0.0.1", "10.0.0.2"],
         "opened.example": ["127.0.0.1"],
@@ -40,7 +41,8 @@ async def test_a_name_is_judged_by_its_addresses_and_one_without_may_come_later(
     assert refused == dict.fromkeys(refused) | {"private.example": f"every address of its host {PRIVATE}: {OPENED}"}
 
 
-async def test_the_api_refuses_it_and_lets_a_channel_be_changed_whose_host_has_moved(deploy: MakeDeployment) -> None:
+async def test_the_api_refuses_a_private_url_and_keeps_moved_hosts(deploy: MakeDeployment) -> None:
+    """A channel whose host has moved since can still be changed."""
     deployment = await deploy(TOLLBELL_DELIVERY_ALLOW_CIDRS="")
     async with await deployment.replica("--only", "serve") as replica, talking(replica) as api:
         await replica.ready()

@@ -13,7 +13,7 @@ from tests.support.fakes import Receiver
 
 
 @pytest.mark.parametrize("token", ["", "let-me-write"], ids=["open", "token"])
-async def test_every_call_of_the_client_works_and_its_notifications_arrive(
+async def test_every_call_works_and_its_notifications_arrive(
     deploy: MakeDeployment, receiver: Receiver, produce: Produce, token: str
 ) -> None:
     settings = {"TOLLBELL_API_TOKENS": f"default:write:{token}"} if token else {}

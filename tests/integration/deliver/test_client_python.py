@@ -56,7 +56,7 @@ def new_rules(*channels: str) -> Iterator[Any]:
     yield models.NotificationRuleInvoiceUpdatedCreateRequest(type="invoice.updated", disabled=True, **wanted)
 
 
-async def test_the_client_makes_reads_lists_changes_and_deletes_channels(served: Api, token: str | None) -> None:
+async def test_the_client_creates_reads_edits_and_deletes_channels(served: Api, token: str | None) -> None:
     def use() -> None:
         with openmeter.Client(endpoint=endpoint(served), token=token) as client:
             channels = client.notification_channels
@@ -94,9 +94,7 @@ async def test_the_client_makes_reads_lists_changes_and_deletes_channels(served:
     await asyncio.to_thread(use)
 
 
-async def test_the_client_makes_reads_lists_changes_and_deletes_rules_of_every_type(
-    served: Api, token: str | None
-) -> None:
+async def test_the_client_creates_reads_edits_and_deletes_rules(served: Api, token: str | None) -> None:
     def use() -> None:
         with openmeter.Client(endpoint=endpoint(served), token=token) as client:
             rules, hook = client.notification_rules, client.notification_channels.create(new_channel())
@@ -126,7 +124,7 @@ async def test_the_client_makes_reads_lists_changes_and_deletes_rules_of_every_t
     await asyncio.to_thread(use)
 
 
-async def test_the_client_tests_rules_of_every_type_and_the_notification_arrives_signed(
+async def test_the_client_tests_rules_and_the_webhook_is_signed(
     served: Api, token: str | None, receiver: Receiver
 ) -> None:
     async with aio.Client(endpoint=endpoint(served), token=token) as client:
@@ -149,7 +147,7 @@ async def test_the_client_tests_rules_of_every_type_and_the_notification_arrives
         assert [one.id for one in found.items_property] == [one.id for one in events]
 
 
-async def test_the_client_finds_an_event_by_its_filters_and_sends_it_again(
+async def test_the_client_finds_an_event_and_resends_it(
     served: Api, token: str | None, receiver: Receiver, produce: Produce
 ) -> None:
     began = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)  # noqa: TID251 - the wall clock's

@@ -27,7 +27,7 @@ def read(request: Received) -> dict[str, Any]:
     return {**attributes, "datacontenttype": request.headers["content-type"], "data": json.loads(request.body)}
 
 
-async def test_both_content_modes_carry_the_same_event_at_every_attempt(
+async def test_both_content_modes_repeat_the_event_at_each_attempt(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,100ms,1s")

@@ -64,7 +64,7 @@ def said(replicas: tuple[Replica, Replica], event: str) -> int:
     return sum(line["event"] == event for replica in replicas for line in replica.lines)
 
 
-async def test_a_rate_holds_over_both_and_another_channel_is_not_slowed(
+async def test_a_rate_holds_over_both_and_slows_no_other_channel(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     rate, count = 10, 40
@@ -100,7 +100,7 @@ async def test_what_waits_for_another_one_comes_after_it_and_at_once(
     assert [request.headers["webhook-id"] for request in requests] == [chain[0], *chain]
 
 
-async def test_the_breaker_opens_for_both_probes_one_by_one_and_lets_everything_go_when_one_is_answered(
+async def test_the_breaker_is_shared_and_probes_one_by_one(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(
@@ -170,7 +170,7 @@ async def test_what_expires_while_the_breaker_is_open_is_not_sent(
     assert len(receiver.requests) == 1
 
 
-async def test_a_channel_that_only_fails_is_disabled_once_and_recover_sends_what_it_missed(
+async def test_a_failing_channel_is_disabled_once_and_recovered(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(
@@ -208,7 +208,7 @@ async def test_a_channel_that_only_fails_is_disabled_once_and_recover_sends_what
     assert (job.state, job.total, job.done) == ("DONE", 5, 5)
 
 
-async def test_jobs_outlive_a_deliverer_that_is_killed_at_them_and_nothing_is_done_twice(
+async def test_jobs_survive_a_killed_deliverer_and_double_nothing(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     count = 1200
@@ -268,7 +268,7 @@ async def test_another_replica_sends_a_flat_body_again_byte_for_byte(
     assert await stored.one("SELECT count(*) FROM rendered") == 1
 
 
-async def test_a_format_of_a_newer_release_ends_the_delivery_and_says_so(
+async def test_a_newer_releases_format_ends_the_delivery_with_a_log(
     deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY)

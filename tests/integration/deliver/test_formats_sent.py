@@ -43,7 +43,7 @@ def is_what_was_sent(preview: dict[str, Any], request: Received) -> None:
     assert len(preview["items"]) == 4
 
 
-async def test_each_target_takes_what_its_channel_sends_and_no_secret_is_kept(
+async def test_each_target_accepts_its_format_and_no_secret_is_kept(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -175,9 +175,10 @@ MAIL = {
 }
 
 
-async def test_a_template_is_sent_with_every_digit_and_its_secret_and_a_round_ends_with_the_one_it_began(
+async def test_a_template_round_ends_with_the_template_it_began_with(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """It is sent with every digit and with its secret."""
     deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,100ms,1s")
     receiver.answer(500, path="/mail")
     release = receiver.hold(path="/mail", reply=500)
@@ -223,7 +224,7 @@ async def test_a_template_that_cannot_work_is_refused_at_its_place(shared_api: A
     assert "unknown filter 'foo'" in problem["detail"]
 
 
-async def test_an_event_that_lacks_what_the_template_needs_is_lost_loudly(
+async def test_an_event_that_lacks_a_templates_field_fails_loudly(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy()
@@ -245,9 +246,7 @@ async def test_an_event_that_lacks_what_the_template_needs_is_lost_loudly(
     assert receiver.requests == []
 
 
-async def test_what_a_target_repeats_of_a_secret_is_masked_in_all_that_is_kept_and_said(
-    deploy: MakeDeployment, receiver: Receiver
-) -> None:
+async def test_a_secret_that_a_target_repeats_is_masked_everywhere(deploy: MakeDeployment, receiver: Receiver) -> None:
     """A secret with quotes and accents, which its body escapes; a secret path that is shorter than many words."""
     secret, path = 'clé-"seçrète"', "/k3y9z7"
 

@@ -65,7 +65,7 @@ def hook(receiver: Receiver, **more: Any) -> dict[str, object]:
     return channel(receiver.url("/in"), format="cloudevents", requestOrigin=US, **more)
 
 
-async def test_consent_is_asked_for_once_by_each_replica_at_most_and_kept_to(
+async def test_consent_is_asked_for_once_by_each_replica_and_obeyed(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     guarded = Guarded(receiver, {"WebHook-Allowed-Origin": US, "WebHook-Allowed-Rate": "600"})
@@ -124,7 +124,7 @@ def counted(metrics: Metrics) -> dict[str, float | None]:
     return {result: get("tollbell_consents_asked_total", {"result": result}) for result in CONSENTS}
 
 
-async def test_the_delivery_that_asked_for_consent_is_sent_in_the_slot_it_was_claimed_in(
+async def test_a_consent_request_does_not_cost_its_delivery_the_slot(
     deploy: MakeDeployment, receiver: Receiver
 ) -> None:
     Guarded(receiver, {"WebHook-Allowed-Origin": US, "WebHook-Allowed-Rate": "*"})
@@ -141,7 +141,7 @@ async def test_the_delivery_that_asked_for_consent_is_sent_in_the_slot_it_was_cl
 
 
 @pytest.mark.parametrize(("asked", "rests"), [("0", 60), ("soon", 60), ("90", 90)])
-async def test_without_consent_a_channel_rests_a_minute_whatever_less_the_receiver_asks_for(
+async def test_a_channel_without_consent_rests_for_a_minute(
     stored: Store, receiver: Receiver, asked: str, rests: int
 ) -> None:
     receiver.otherwise(lambda _: aiohttp.web.Response(headers={"Retry-After": asked}), path="/in")
@@ -167,7 +167,7 @@ async def test_without_consent_a_channel_rests_a_minute_whatever_less_the_receiv
         ({"requestOrigin": None}, False),
     ],
 )
-async def test_a_consent_is_one_urls_for_one_name_and_its_rate_is_never_passed(
+async def test_consent_is_for_one_url_and_origin_with_its_rate(
     stored: Store, edit: dict[str, Any], *, is_kept: bool
 ) -> None:
     mine = {"format": "cloudevents", "requestOrigin": US, "rateLimit": 20}
@@ -184,9 +184,10 @@ async def test_a_consent_is_one_urls_for_one_name_and_its_rate_is_never_passed(
     assert rate == (0.5 if is_kept else 20)
 
 
-async def test_a_channel_that_is_enabled_again_is_asked_for_again_and_an_older_answer_is_not_kept(
+async def test_an_enabled_channel_asks_for_consent_again(
     stored: Store,
 ) -> None:
+    """An older answer is not kept."""
     mine = {"format": "cloudevents", "requestOrigin": US}
     await stored.configure({"hook": mine})
     await stored.events(2)
@@ -203,9 +204,7 @@ async def test_a_channel_that_is_enabled_again_is_asked_for_again_and_an_older_a
     assert await consents.question(stored.database, before) is None
 
 
-async def test_a_receiver_that_cannot_be_asked_again_has_not_taken_its_consent_back(
-    deploy: MakeDeployment, receiver: Receiver
-) -> None:
+async def test_consent_outlives_a_receiver_that_is_unreachable(deploy: MakeDeployment, receiver: Receiver) -> None:
     guarded = Guarded(receiver, {"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "300"})
     deployment = await deploy()
     store = Store(None, deployment.environment["TOLLBELL_DATABASE_URL"])  # type: ignore[arg-type] - for SQL alone

@@ -122,7 +122,7 @@ async def test_half_a_head_that_came_with_a_request_is_ended(begin: bytes) -> No
         writer.close()
 
 
-async def test_half_a_head_behind_a_request_is_not_timed_while_that_is_answered() -> None:
+async def test_half_a_head_is_not_timed_during_an_earlier_answer() -> None:
     async with serving(head_seconds=0.3) as server:
         reader, writer = await server.connect(WHOLE.replace(b"quick", b"slow") + HALF)
         await clock.sleep(0.6)
@@ -144,7 +144,7 @@ async def test_what_is_no_http_behind_a_request_is_ended() -> None:
         writer.close()
 
 
-async def test_a_body_that_is_withheld_is_a_408_and_the_connection_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_withheld_body_gets_408_and_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
     async with serving() as server:
         reader, writer = await server.connect(POST + b"1234")

@@ -229,9 +229,7 @@ TAKEN_OVER = [("claim", 0), ("run out", 0), ("claim", 0)]
 @example([("claim", 0), ("url", 1), ("record", 30), ("claim", 0)])
 @example([("claim", 0), ("resend", 0), ("record", 0), ("disable", 0), ("sweep", 0)])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_each_attempt_counts_once_whatever_happens_and_every_delivery_ends(
-    stored: Store, steps: list[Step]
-) -> None:
+async def test_every_delivery_ends_and_each_attempt_counts_once(stored: Store, steps: list[Step]) -> None:
     connection = await asyncpg.connect(stored.url)
     life = Life(Store(stored.database, stored.url), connection)
     await life.begin()

@@ -56,7 +56,8 @@ async def test_a_retry_that_is_handed_back_is_still_between_attempts(stored: Sto
     assert await stored.sql("SELECT * FROM delivery") == before
 
 
-async def test_while_something_new_is_due_a_recovery_has_half_of_a_claim_and_all_else(stored: Store) -> None:
+async def test_a_recovery_shares_a_claim_evenly_with_new_events(stored: Store) -> None:
+    """While something new is due; then a recovery has all of it."""
     await stored.configure({"hook": {}})
     old = await stored.events(40)
     await fail_all(stored)
@@ -85,7 +86,7 @@ async def test_of_claims_of_one_about_half_are_a_recoverys(stored: Store) -> Non
     assert 35 <= of_new <= 85  # of 120: 4.5 standard deviations
 
 
-async def test_a_resend_is_new_and_a_retry_of_a_recovery_is_still_its_own(stored: Store) -> None:
+async def test_a_resend_is_new_and_a_recoverys_retry_is_not(stored: Store) -> None:
     await stored.configure({"hook": {}})
     resent, *_ = await stored.events(3)
     await fail_all(stored)
@@ -138,7 +139,8 @@ async def test_what_the_sweep_ends_lets_the_next_one_go(stored: Store, how: str)
     assert [one.event_id for one in await stored.claim("hook")] == second
 
 
-async def test_what_was_written_as_the_first_one_ended_is_found_and_so_is_what_must_wait_again(stored: Store) -> None:
+async def test_a_delivery_held_for_an_ended_one_is_freed(stored: Store) -> None:
+    """It was written as that one ended, and is held again once that one is resent."""
     await stored.configure({"hook": {}})
     first = await stored.events(1)
     await stored.events(1, after=identity(1))
@@ -157,7 +159,7 @@ async def test_what_was_written_as_the_first_one_ended_is_found_and_so_is_what_m
     assert await stored.one(HELD) == 1
 
 
-async def test_behind_however_many_that_wait_the_next_look_finds_what_was_written_as_its_first_ended(
+async def test_the_next_look_frees_what_was_written_as_its_first_ended(
     stored: Store,
 ) -> None:
     await stored.configure({"hook": {}})
@@ -194,7 +196,7 @@ async def test_what_is_held_is_looked_at_as_new_once_each_in_turn(stored: Store)
     assert seen == [held[499], held[999], held[1000], held[1000]]
 
 
-async def test_a_recovery_keeps_the_order_of_a_chain_and_its_place_among_others(stored: Store) -> None:
+async def test_a_recovery_keeps_the_order_and_place_of_a_chain(stored: Store) -> None:
     await stored.configure({"hook": {}})
     first = await stored.events(1)
     second = await stored.events(1, after=identity(1))
@@ -211,7 +213,8 @@ async def test_a_recovery_keeps_the_order_of_a_chain_and_its_place_among_others(
     assert (held, claimed.event_id, then.event_id) == (1, first[0], second[0])
 
 
-async def test_a_recovery_takes_a_span_and_what_waits_but_nothing_in_flight_or_held(stored: Store) -> None:
+async def test_a_recovery_takes_no_delivery_in_flight_or_held(stored: Store) -> None:
+    """It takes those of its span that have failed or wait for their next attempt."""
     await stored.configure({"hook": {}})
     failed, waiting, in_flight = await stored.events(3)
     (held,) = await stored.events(1, after=identity(3))
@@ -266,9 +269,7 @@ async def test_a_format_is_of_the_round_from_its_first_attempt_on(stored: Store)
         ("teams", "template"),
     ],
 )
-async def test_a_round_that_began_for_another_target_ends_in_the_format_of_the_new_one(
-    stored: Store, before: str, after: str
-) -> None:
+async def test_a_changed_format_applies_to_rounds_under_way(stored: Store, before: str, after: str) -> None:
     keys = {"secrets": {"routing_key": "0123456789abcdef0123456789ABCDEF"}}
     more = {"pagerduty": keys, "template": {"template": {"a": "{{ id }}"}}}
     await stored.configure({"hook": {"format": before} | more.get(before, {})})

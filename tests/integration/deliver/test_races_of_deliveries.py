@@ -62,7 +62,7 @@ async def waits(stored: Store, count: int = 1) -> None:
 @pytest.mark.parametrize(
     ("status", "verdict"), [(410, Disable("gone")), (429, RetryIn(HOUR, pause=HOUR)), (503, RetryIn(HOUR))]
 )
-async def test_an_answer_that_is_recorded_while_an_edit_commits_says_nothing_of_the_new_address(
+async def test_an_answer_recorded_during_an_edit_does_not_count(
     stored: Store, status: int, verdict: Disable | RetryIn
 ) -> None:
     await stored.configure({"hook": {}})
@@ -81,7 +81,8 @@ async def test_an_answer_that_is_recorded_while_an_edit_commits_says_nothing_of_
     assert {one.number for one in await stored.claim("hook")} == {2}, "due at once"
 
 
-async def test_two_answers_that_disable_and_pause_the_same_channels_never_wait_for_each_other(stored: Store) -> None:
+async def test_recording_to_the_same_channels_never_deadlocks(stored: Store) -> None:
+    """Each of two answers disables what the other one pauses."""
     await stored.configure({"a": {}, "b": {}})
     await stored.events(2)
     a, b = await stored.claim("a"), await stored.claim("b")
@@ -107,9 +108,7 @@ async def deadlocks(stored: Store) -> int:
 
 
 @pytest.mark.parametrize("change", [SENT_ELSEWHERE, "UPDATE channel_pace SET failures = 0, failing_since = NULL"])
-async def test_a_channel_is_not_disabled_for_a_failure_that_a_change_forgets_as_it_commits(
-    stored: Store, change: str
-) -> None:
+async def test_a_failure_forgotten_by_an_edit_disables_no_channel(stored: Store, change: str) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
     recorded = await stored.record(*(ended(one, 503) for one in await stored.claim("hook")))
@@ -193,7 +192,8 @@ FIRST_ENDS = """
 """
 
 
-async def test_what_waits_for_nothing_any_more_is_found_in_one_second_among_thousands_that_wait(stored: Store) -> None:
+async def test_a_freed_delivery_is_found_among_thousands_that_wait(stored: Store) -> None:
+    """By one sweep."""
     await stored.configure({"hook": {}})
     for statement in MANY_WAIT.split(";"):
         await stored.sql(statement, stored.ids["hook"])
@@ -210,7 +210,7 @@ async def test_what_waits_for_nothing_any_more_is_found_in_one_second_among_thou
 # --- two sweeps ------------------------------------------------------------------------------------------------------
 
 
-async def test_two_sweeps_that_end_parts_of_one_chain_do_not_wait_for_each_other(stored: Store) -> None:
+async def test_two_sweeps_of_one_chain_do_not_deadlock(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
     await stored.events(1, after=identity(1))
@@ -237,7 +237,7 @@ async def done_or_waiting(stored: Store, task: "asyncio.Task[int]") -> None:
 # --- others ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_new_address_is_hurried_until_nothing_that_waits_is_held_by_others(stored: Store) -> None:
+async def test_a_new_address_is_hurried_until_no_row_is_locked(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(2)
     await stored.record(*(ended(one, 503, RetryIn(HOUR)) for one in await stored.claim("hook")))
@@ -253,7 +253,7 @@ async def test_a_new_address_is_hurried_until_nothing_that_waits_is_held_by_othe
 
 
 @pytest.mark.parametrize("why", ["aside", "late", "of before"])
-async def test_a_recovery_has_all_slots_while_what_is_new_cannot_be_claimed(stored: Store, why: str) -> None:
+async def test_a_recovery_has_all_slots_if_nothing_new_is_claimable(stored: Store, why: str) -> None:
     await stored.configure({"hook": {"expireAfter": "1h"}})
     (new, *_) = await stored.events(9)
     await stored.sql("UPDATE delivery SET recovered = true, state = 'RESENDING' WHERE event_id <> $1", new)

@@ -38,7 +38,7 @@ async def test_many_claimers_together_never_take_more_than_the_rate(
     assert len(await stored.claim("free", count)) == count
 
 
-async def test_a_rate_below_one_a_second_gives_one_and_says_when_the_next_is_free(stored: Store) -> None:
+async def test_a_rate_below_one_allows_one_and_says_when_the_next(stored: Store) -> None:
     await stored.configure({"slow": {"rateLimit": 0.01}})
     await stored.events(3)
     (before,) = await deliveries.due_channels(stored.database)
@@ -87,7 +87,7 @@ async def test_a_slot_that_has_passed_does_not_come_back(stored: Store) -> None:
     assert 90 < await stored.due_in("slow") <= 100
 
 
-async def test_of_a_slot_of_a_lower_rate_comes_back_what_it_is_worth_now(stored: Store) -> None:
+async def test_a_slot_handed_back_counts_at_the_new_rate(stored: Store) -> None:
     await stored.configure({"slow": {"rateLimit": 0.001}})
     await stored.events(3)
     claimed = await stored.claim("slow")

@@ -12,7 +12,7 @@ from tests.support.jobs import LONG_AGO, fail_all, state, work_off
 from tests.support.stores import ENDS, Store, ended
 
 
-async def test_two_workers_recover_everything_in_the_order_of_events_and_nothing_twice(stored: Store) -> None:
+async def test_two_workers_recover_in_order_and_nothing_twice(stored: Store) -> None:
     await stored.configure({"hook": {}, "other": {}})
     events = await stored.events(100)
     await fail_all(stored)
@@ -37,7 +37,8 @@ async def test_two_workers_recover_everything_in_the_order_of_events_and_nothing
     assert claimed == events
 
 
-async def test_a_recovery_takes_what_had_failed_since_the_time_when_it_was_asked_for(stored: Store) -> None:
+async def test_a_recovery_takes_what_had_failed_when_asked_for(stored: Store) -> None:
+    """Of events since the time that it names."""
     await stored.configure({"hook": {}})
     made, since, late = await stored.events(3)
     before = lowest_id(await stored.one("SELECT now() - interval '2 h'"))  # an id begins with the time it was made
@@ -56,7 +57,7 @@ async def test_a_recovery_takes_what_had_failed_since_the_time_when_it_was_asked
     assert states == {before: "FAILED", since: "RESENDING", late: "FAILED"}
 
 
-async def test_a_recovery_is_not_exempt_from_expiry_even_after_a_resend(stored: Store) -> None:
+async def test_a_recovery_is_not_exempt_from_expiry(stored: Store) -> None:
     await stored.configure({"hook": {"expireAfter": "1h"}})
     (event,) = await stored.events(1)
     await jobs.resend(stored.database, "default", event)
@@ -72,7 +73,7 @@ async def test_a_recovery_is_not_exempt_from_expiry_even_after_a_resend(stored: 
     assert (await state(stored, event))[4] == "expired"
 
 
-async def test_a_recovery_is_refused_of_a_disabled_channel_and_stops_where_it_is_disabled_meanwhile(
+async def test_a_recovery_of_a_disabled_channel_is_refused_or_stops(
     stored: Store,
 ) -> None:
     await stored.configure({"hook": {}})
@@ -93,7 +94,7 @@ async def test_a_recovery_is_refused_of_a_disabled_channel_and_stops_where_it_is
             await jobs.recover(stored.database, "default", channel, since=LONG_AGO)
 
 
-async def test_a_worker_that_dies_in_the_midst_leaves_the_job_where_it_was(stored: Store) -> None:
+async def test_a_recovery_resumes_where_its_dead_worker_left_it(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(10)
     await fail_all(stored)
@@ -116,7 +117,8 @@ async def test_a_worker_that_dies_in_the_midst_leaves_the_job_where_it_was(store
     assert [step.done for step in await work_off(stored, 4)] == [4, 8, 10]
 
 
-async def test_what_was_in_flight_at_the_asking_and_has_failed_since_counts_in_the_total_too(stored: Store) -> None:
+async def test_a_recoverys_total_counts_what_fails_meanwhile(stored: Store) -> None:
+    """Of what was in flight when it was asked for."""
     await stored.configure({"hook": {}})
     await stored.events(2)
     waiting, in_flight = await stored.claim("hook")

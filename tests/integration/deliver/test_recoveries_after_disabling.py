@@ -18,9 +18,8 @@ HOUR = dt.timedelta(hours=1)
 
 
 @pytest.mark.parametrize("sweep_at", range(4))
-async def test_a_recovery_has_what_a_disabling_before_it_ends_whenever_the_sweep_comes(
-    stored: Store, sweep_at: int
-) -> None:
+async def test_a_recovery_has_what_an_earlier_disabling_ends(stored: Store, sweep_at: int) -> None:
+    """Whether the sweep comes before it, in between or after it."""
     await stored.configure({"hook": {}})
     events = await stored.events(6)
     await stored.record(*(ended(one, 503, RetryIn(HOUR)) for one in await stored.claim("hook", 1)))
@@ -43,7 +42,7 @@ async def test_a_recovery_has_what_a_disabling_before_it_ends_whenever_the_sweep
     assert sorted(one.event_id for one in await stored.claim("hook")) == events
 
 
-async def test_a_recovery_that_meets_the_sweep_in_the_midst_has_what_that_ends(stored: Store) -> None:
+async def test_a_recovery_that_meets_the_sweep_has_what_that_ends(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(6)
     await disabled_and_enabled(stored)
@@ -62,7 +61,7 @@ async def test_a_recovery_that_meets_the_sweep_in_the_midst_has_what_that_ends(s
     assert await stored.sql("SELECT DISTINCT state, round FROM delivery") == [("RESENDING", 2)]
 
 
-async def test_a_recovery_keeps_to_its_span_of_what_the_sweep_ends_after_the_asking(stored: Store) -> None:
+async def test_a_recovery_keeps_its_span_of_what_the_sweep_ends(stored: Store) -> None:
     await stored.configure({"hook": {}})
     before, within, after = await stored.events(3)
     now = await stored.one("SELECT now()")
@@ -82,7 +81,7 @@ async def test_a_recovery_keeps_to_its_span_of_what_the_sweep_ends_after_the_ask
 
 
 @pytest.mark.parametrize("is_sent", [False, True])
-async def test_what_was_leased_at_a_disabling_goes_on_if_it_is_to_be_recovered(stored: Store, *, is_sent: bool) -> None:
+async def test_a_delivery_leased_at_a_disabling_can_be_recovered(stored: Store, *, is_sent: bool) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
     (leased,) = await stored.claim("hook")
@@ -101,7 +100,7 @@ async def test_what_was_leased_at_a_disabling_goes_on_if_it_is_to_be_recovered(s
     assert (again.number, again.step, again.round) == (2 if is_sent else 1, 0, 1)
 
 
-async def test_what_was_taken_though_its_round_was_to_end_is_not_recovered(stored: Store) -> None:
+async def test_a_delivery_that_succeeds_meanwhile_is_not_recovered(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(1)
     (leased,) = await stored.claim("hook")
@@ -114,7 +113,8 @@ async def test_what_was_taken_though_its_round_was_to_end_is_not_recovered(store
     assert await stored.sql("SELECT state, attempts FROM delivery") == [("SUCCESS", 1)]
 
 
-async def test_a_recovery_stops_for_a_disabling_after_it_though_the_channel_is_enabled_again(stored: Store) -> None:
+async def test_a_recovery_stops_for_a_later_disabling(stored: Store) -> None:
+    """Though the channel is enabled again."""
     await stored.configure({"hook": {}})
     await stored.events(4)
     await fail_all(stored)

@@ -14,7 +14,7 @@ from tests.support.jobs import fail_all, state, work_off
 from tests.support.stores import ENDS, Store, ended, identity
 
 
-async def test_a_resend_begins_a_new_round_with_the_next_numbers_and_the_whole_schedule(stored: Store) -> None:
+async def test_a_resend_begins_a_new_round_with_a_whole_schedule(stored: Store) -> None:
     await stored.configure({"hook": {}})
     (event,) = await stored.events(1)
     await fail_all(stored)
@@ -70,7 +70,7 @@ async def test_a_hand_back_leaves_a_resend_as_it_was(stored: Store) -> None:
 @pytest.mark.parametrize(
     ("status", "verdict"), [(200, Delivered()), (500, GiveUp()), (503, RetryIn(dt.timedelta(hours=1)))]
 )
-async def test_one_in_flight_is_sent_again_when_its_attempt_has_ended_however(
+async def test_a_resend_in_flight_begins_when_its_attempt_has_ended(
     stored: Store, status: int, verdict: Delivered | GiveUp | RetryIn
 ) -> None:
     await stored.configure({"hook": {}})
@@ -89,7 +89,7 @@ async def test_one_in_flight_is_sent_again_when_its_attempt_has_ended_however(
     assert (again.number, again.step) == (2, 0)
 
 
-async def test_one_in_flight_whose_sender_died_begins_its_round_when_the_lease_has_run_out(stored: Store) -> None:
+async def test_a_resend_of_a_dead_sender_begins_after_its_lease(stored: Store) -> None:
     await stored.configure({"hook": {"expireAfter": "1h"}})
     (event,) = await stored.events(1)
     (zombie,) = await stored.claim("hook")
@@ -110,7 +110,8 @@ async def test_one_in_flight_whose_sender_died_begins_its_round_when_the_lease_h
     assert await stored.sql("SELECT number, outcome, status FROM attempt") == [(1, "status", 200)]
 
 
-async def test_a_resend_waits_for_the_running_attempt_though_one_before_it_is_answered(stored: Store) -> None:
+async def test_a_resend_waits_for_the_running_attempt(stored: Store) -> None:
+    """Though an earlier one is answered."""
     await stored.configure({"hook": {}})
     (event,) = await stored.events(1)
     (zombie,) = await stored.claim("hook")
@@ -129,7 +130,7 @@ async def test_a_resend_waits_for_the_running_attempt_though_one_before_it_is_an
     assert await stored.sql("SELECT number, status FROM attempt ORDER BY number") == [(1, 200), (2, 503)]
 
 
-async def test_a_resend_goes_to_the_rules_channels_of_now_and_to_those_that_got_it(stored: Store) -> None:
+async def test_a_resend_goes_to_old_and_new_channels_of_the_rule(stored: Store) -> None:
     await stored.configure({"old": {}, "off": {}})
     (event,) = await stored.events(1)
     await stored.configure({"new": {}, "off": {"disabled": True}})
@@ -174,7 +175,7 @@ async def test_a_resend_that_cannot_be_is_refused_and_nothing_asked(stored: Stor
     assert await stored.one("SELECT count(*) FROM job") == 0
 
 
-async def test_a_resent_delivery_waits_for_the_open_one_before_it_on_a_new_channel_too(stored: Store) -> None:
+async def test_a_resend_waits_for_an_open_one_on_a_new_channel_too(stored: Store) -> None:
     await stored.configure({"hook": {}})
     (first,) = await stored.events(1)
     (second,) = await stored.events(1, after=identity(1))
@@ -194,7 +195,7 @@ async def test_a_resent_delivery_waits_for_the_open_one_before_it_on_a_new_chann
         assert claimed.event_id == second
 
 
-async def test_a_resend_is_exempt_from_expiry_and_not_from_the_longest_round(stored: Store) -> None:
+async def test_a_resend_ignores_expiry_but_not_the_longest_round(stored: Store) -> None:
     await stored.configure({"hook": {"expireAfter": "1h"}})
     (event,) = await stored.events(1)
     await stored.sql("UPDATE delivery SET created_at = now() - interval '2 h', round_from = now() - interval '2 h'")
@@ -214,7 +215,7 @@ async def test_a_resend_is_exempt_from_expiry_and_not_from_the_longest_round(sto
     assert (await state(stored, event))[4] == "too_old"
 
 
-async def test_a_lease_that_ran_out_before_a_sweep_shows_as_interrupted(stored: Store) -> None:
+async def test_a_lease_that_expired_before_a_sweep_is_interrupted(stored: Store) -> None:
     await stored.configure({"hook": {}})
     (event,) = await stored.events(1)
     await stored.claim("hook")
@@ -228,7 +229,7 @@ async def test_a_lease_that_ran_out_before_a_sweep_shows_as_interrupted(stored: 
     assert rows == [(1, OutcomeClass.INTERRUPTED.value)]
 
 
-async def test_a_flat_body_is_kept_once_and_the_first_one_is_sent_ever_after(stored: Store) -> None:
+async def test_a_flat_body_is_rendered_once_and_resent(stored: Store) -> None:
     await stored.configure({"hook": {"format": "flat"}, "own": {}})
     (event,) = await stored.events(1)
     (unrendered,) = await stored.claim("hook")

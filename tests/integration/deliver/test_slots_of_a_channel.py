@@ -9,9 +9,10 @@ from tests.support.stores import KEY, Store
 
 
 @pytest.mark.parametrize(("status", "goes_on"), [(200, True), (503, False)])
-async def test_after_a_success_alone_the_next_one_is_sent_before_that_is_recorded(
+async def test_the_next_one_is_sent_before_a_success_is_recorded(
     status: int, goes_on: bool, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
+    """Before a failure is recorded none is sent."""
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="1")
     await stored.configure({name: hook(receiver, url=receiver.url(f"/{name}")) for name in ("hook", "other")})
     first, second = await stored.events(2)
@@ -32,7 +33,7 @@ async def test_after_a_success_alone_the_next_one_is_sent_before_that_is_recorde
 
 
 @pytest.mark.parametrize("how", ["stop", "failure"])
-async def test_what_was_claimed_ahead_is_handed_back_at_the_stop_and_after_a_failure(
+async def test_prefetched_deliveries_are_released_by_stop_and_failure(
     how: str, deploy: MakeDeployment, stored: Store, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DELIVERY_CHANNEL_CONCURRENCY="1")

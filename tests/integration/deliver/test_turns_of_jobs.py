@@ -33,7 +33,7 @@ async def failed(stored: Store, count: int) -> list[str]:
     return made
 
 
-async def test_a_recovery_goes_on_beside_the_bulk_resends_of_another_namespace(stored: Store) -> None:
+async def test_a_recovery_runs_next_to_another_namespaces_resends(stored: Store) -> None:
     await failed(stored, 12)
     for _ in range(3):
         await ask_many(stored, "busy")
@@ -82,7 +82,7 @@ async def test_single_resends_take_turns_and_leave_some_to_the_others(stored: St
     assert runs == [(True, jobs.RESENDS_IN_A_ROW), (False, 1), (True, 6)]
 
 
-async def test_a_namespace_has_so_many_bulk_resends_under_way_and_no_more(stored: Store) -> None:
+async def test_bulk_resends_under_way_of_a_namespace_are_limited(stored: Store) -> None:
     await failed(stored, 1)
     for _ in range(jobs.MOST_OPEN):
         await ask_many(stored, "default")

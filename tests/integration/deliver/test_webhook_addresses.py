@@ -37,7 +37,7 @@ async def test_a_special_address_is_refused_without_details(url: str) -> None:
     assert (outcome.kind, outcome.detail) == (OutcomeClass.ADDRESS, "webhooks may not go to this address")
 
 
-async def test_loopback_is_refused_where_the_operator_has_not_opened_it(receiver: Receiver) -> None:
+async def test_loopback_is_refused_unless_the_operator_opened_it(receiver: Receiver) -> None:
     async with Webhook(SECOND) as webhook:
         for host in ("127.0.0.1", "localhost"):
             outcome = await webhook.send(make_request(receiver.url(host=host)))
@@ -52,7 +52,7 @@ async def test_a_name_of_the_hosts_file_is_found(receiver: Receiver) -> None:
     assert outcome.is_success
 
 
-async def test_a_host_whose_addresses_fail_each_in_its_own_way_is_no_connection() -> None:
+async def test_a_host_with_only_failing_addresses_is_no_connection() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
 
@@ -92,7 +92,7 @@ def mistakes(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [str(vars(one)["fields"]["error"]) for one in caplog.records if one.getMessage() == "webhook.unforeseen"]
 
 
-async def test_a_socket_that_we_have_closed_is_a_mistake_of_ours_not_the_receivers(
+async def test_a_socket_that_we_closed_is_our_mistake(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def connect(wire: Wire, where: object) -> None:
@@ -108,7 +108,7 @@ async def test_a_socket_that_we_have_closed_is_a_mistake_of_ours_not_the_receive
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
-async def test_a_mistake_of_ours_in_reading_an_answer_is_not_the_receivers(
+async def test_a_mistake_of_ours_in_reading_is_not_the_receivers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, is_tls: bool
 ) -> None:
     def feed(_: Answer, _part: bytes) -> None:
@@ -140,7 +140,7 @@ class Rebinding(AbstractResolver):
         pass
 
 
-async def test_a_name_that_moves_to_a_private_address_is_refused_at_the_socket(receiver: Receiver) -> None:
+async def test_a_name_that_moves_to_a_private_address_is_refused(receiver: Receiver) -> None:
     rebinding = Rebinding("127.0.0.1", "10.0.0.1")
     async with Webhook(SECOND, allowed=LOOPBACK, resolver=lambda: rebinding) as webhook:
         await rebinding.resolve("a check beforehand would see the first answer")
@@ -151,7 +151,7 @@ async def test_a_name_that_moves_to_a_private_address_is_refused_at_the_socket(r
     assert receiver.requests == []
 
 
-async def test_names_are_resolved_by_dns_and_a_silent_server_delays_only_its_own(receiver: Receiver) -> None:
+async def test_a_silent_dns_server_delays_its_own_names_alone(receiver: Receiver) -> None:
     names = {"here.example": ["127.0.0.1"], "private.example": ["10.0.0.1"]}
     async with name_server(names, silent="silent.example") as port:
         resolver = functools.partial(aiohttp.AsyncResolver, nameservers=["127.0.0.1"], udp_port=port)

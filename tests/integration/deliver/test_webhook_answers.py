@@ -88,9 +88,7 @@ async def test_what_is_wrong_after_a_head_is_no_failure(tmp_path: Path, said: by
     assert outcome.is_success
 
 
-async def test_an_answer_over_tls_that_is_cut_off_is_no_mistake_of_ours(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_tls_answer_cut_off_is_no_mistake_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is left to read when the end comes is read in asyncio's shutdown of TLS, which bears no abort."""
 
     async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

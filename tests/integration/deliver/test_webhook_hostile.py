@@ -92,7 +92,7 @@ async def test_a_body_that_breaks_off_leaves_the_status_as_the_answer(answer: by
     assert (outcome.kind, outcome.status, outcome.body) == (OutcomeClass.STATUS, 200, "ok")
 
 
-async def test_an_endless_body_is_read_to_a_limit_and_the_connection_ended() -> None:
+async def test_an_endless_body_is_read_to_a_limit_and_cut_off() -> None:
     gone = asyncio.Event()
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -143,7 +143,7 @@ async def test_a_receiver_that_switches_protocols_gets_no_further() -> None:
     assert (outcome.status, outcome.is_success) == (101, False)
 
 
-async def test_what_a_receiver_says_reaches_no_column_as_a_control_character() -> None:
+async def test_a_control_character_of_a_receiver_reaches_no_column() -> None:
     answer = b"HTTP/1.1 503 \xff\xfe\r\nRetry-After: \xff\xed\xa0\x80\r\ncontent-length: 5\r\n\r\n\0\xed\xa0\x80\xff"
     async with RawReceiver(saying(answer)) as receiver:
         outcome = await send(receiver.url())

@@ -80,7 +80,7 @@ async def test_a_host_of_many_silent_addresses_holds_few_sockets() -> None:
     assert 1 < most <= MOST_AT_ONCE
 
 
-async def test_hosts_of_silent_addresses_hold_no_more_sockets_than_the_pool_may() -> None:
+async def test_silent_hosts_hold_no_more_sockets_than_the_pool_allows() -> None:
     names = Named({"silent.example": silent(60)})
     async with Webhook(dt.timedelta(seconds=3), allowed=LOOPBACK, connections=24, resolver=names) as webhook:
         with silence() as port:

@@ -82,7 +82,8 @@ async def test_what_goes_out_again_does_so_within_the_attempt() -> None:
     assert len(met) == 2
 
 
-async def test_a_tls_receiver_that_answers_and_never_reads_keeps_no_descriptor(tmp_path: Path) -> None:
+async def test_a_tls_receiver_that_never_reads_keeps_no_descriptor(tmp_path: Path) -> None:
+    """It answers, and reads nothing after the request."""
     authority = Authority(tmp_path)
     deaf = socket.create_server(("127.0.0.1", 0))
     context = authority.server()

@@ -125,7 +125,7 @@ async def test_a_receiver_that_hangs_up_in_the_handshake_is_a_reset() -> None:
     assert outcome.kind is OutcomeClass.RESET
 
 
-def test_a_file_of_authorities_that_is_missing_or_empty_stops_the_start(tmp_path: Path) -> None:
+def test_a_missing_or_empty_ca_file_stops_the_start(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.touch()
 

@@ -101,7 +101,7 @@ async def test_tls_set_up_as_time_is_up_breaks_no_other_connection(tmp_path: Pat
     assert [(outcome.status, outcome.detail) for outcome in outcomes] == [(200, "")] * 3
 
 
-async def test_a_cancelled_attempt_whose_answer_has_come_leaves_no_connection() -> None:
+async def test_a_cancelled_attempt_leaves_no_connection() -> None:
     async with Webhook(dt.timedelta(seconds=5), allowed=LOOPBACK) as webhook:
         with held(answered) as receiver:
             await cancel_as_it_comes(receiver, webhook, f"http://127.0.0.1:{receiver.port}/hook")
@@ -114,7 +114,7 @@ async def test_a_cancelled_attempt_whose_answer_has_come_leaves_no_connection() 
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
-async def test_an_answer_to_nothing_that_is_unread_yet_is_not_the_next_ones(tmp_path: Path, *, is_tls: bool) -> None:
+async def test_an_unread_stray_answer_is_not_the_next_requests(tmp_path: Path, *, is_tls: bool) -> None:
     authority = Authority(tmp_path)
     writers: list[asyncio.StreamWriter] = []
 
@@ -138,7 +138,7 @@ async def test_an_answer_to_nothing_that_is_unread_yet_is_not_the_next_ones(tmp_
     assert (first.status, second.status) == (200, 503)
 
 
-async def test_a_long_head_over_tls_is_read_though_the_receiver_ends_at_once(tmp_path: Path) -> None:
+async def test_a_long_tls_head_is_read_though_the_receiver_hangs_up(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     long = b"HTTP/1.1 204 No Content\r\n" + b"x-policy: %s\r\n" % (b"a" * 90) * 590 + b"\r\n"
 

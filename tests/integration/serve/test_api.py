@@ -27,7 +27,7 @@ async def test_what_is_made_here_makes_a_webhook_arrive(api: Api, produce: Produ
     assert again["features"] == [{"id": "f-1", "key": "llm_tokens"}]
 
 
-async def test_a_secret_that_is_left_out_or_masked_stays_and_headers_can_be_cleared(shared_api: Api) -> None:
+async def test_a_masked_or_omitted_secret_stays_and_headers_clear(shared_api: Api) -> None:
     _, made = await shared_api("POST", "/channels", channel(customHeaders={"A": "1", "B": "2"}))
     _, read = await shared_api("GET", f"/channels/{made['id']}")
     assert "signingSecret" not in read
@@ -58,7 +58,7 @@ async def test_lists_come_in_pages_in_the_order_that_is_asked_for(shared_api: Ap
     assert (page["items"], page["totalCount"], page["page"]) == ([], 3, 9)
 
 
-async def test_a_channel_in_use_stays_and_what_is_deleted_is_shown_when_asked_for(shared_api: Api) -> None:
+async def test_a_channel_in_use_stays_and_deleted_ones_are_listed(shared_api: Api) -> None:
     _, hook = await shared_api("POST", "/channels", channel())
     _, quota = await shared_api("POST", "/rules", rule(hook["id"]))
 

@@ -37,7 +37,7 @@ async def made(api: Api, url: str, **more: object) -> Any:
     return hook
 
 
-async def test_a_secret_rotated_while_deliveries_flow_never_leaves_a_receiver_that_cannot_verify(
+async def test_a_rotation_never_leaves_a_receiver_unable_to_verify(
     api: Api, produce: Produce, receiver: Receiver
 ) -> None:
     hook = await made(api, receiver.url())
@@ -67,7 +67,7 @@ async def test_a_secret_rotated_while_deliveries_flow_never_leaves_a_receiver_th
         assert (status, problem["extensions"]["invalidFields"][0]["field"]) == (400, next(iter(wrong)))
 
 
-async def test_a_channel_that_said_gone_is_enabled_and_gets_what_it_missed(
+async def test_a_gone_channel_is_enabled_and_gets_what_it_missed(
     api: Api, produce: Produce, receiver: Receiver
 ) -> None:
     hook = await made(api, receiver.url())

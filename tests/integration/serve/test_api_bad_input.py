@@ -78,7 +78,7 @@ async def test_of_many_writers_one_wins_whole(shared_api: Api) -> None:
     assert {(deleted, ruled) for (deleted, _), (ruled, _) in outcomes} <= {(204, 400), (400, 201)}
 
 
-async def test_a_token_opens_its_namespace_for_its_scope_and_nothing_else(deploy: MakeDeployment) -> None:
+async def test_a_token_opens_its_namespace_for_its_scope_alone(deploy: MakeDeployment) -> None:
     deployment = await deploy(TOLLBELL_API_TOKENS=TOKENS)
     async with await deployment.replica("--only", "serve") as replica, talking(replica) as api:
         await replica.ready()

@@ -202,7 +202,7 @@ async def test_a_change_and_a_deletion_at_once_leave_it_deleted(shared_api: Api)
         assert all([(await shared_api("GET", f"/{kind}/{one['id']}"))[1]["deletedAt"] for one in made])
 
 
-async def test_no_rule_sends_to_a_channel_that_is_deleted_at_the_same_time(shared_api: Api) -> None:
+async def test_no_rule_gets_a_channel_that_is_being_deleted(shared_api: Api) -> None:
     _, first = await shared_api("POST", "/channels", channel())
     hooks = [(await shared_api("POST", "/channels", channel()))[1]["id"] for _ in range(20)]
     quotas = [(await shared_api("POST", "/rules", rule(first["id"])))[1]["id"] for _ in hooks]

@@ -70,7 +70,7 @@ async def test_lists_are_filtered_by_keys(shared_api: Api) -> None:
     assert (status, refused["detail"]) == (400, "channels[0]: there is no channel of this id or key")
 
 
-async def test_a_key_of_another_namespace_or_of_something_deleted_finds_nothing(shared_api: Api, api: Api) -> None:
+async def test_a_key_of_another_namespace_or_deleted_finds_nothing(shared_api: Api, api: Api) -> None:
     await made(shared_api)
 
     assert (await api("GET", "/channels/key:hook"))[0] == 404
@@ -118,7 +118,7 @@ async def test_jobs_are_listed_the_newest_first(api: Api, receiver: Receiver) ->
     assert (status, wrong["detail"][:6]) == (400, "state:")
 
 
-async def test_explain_says_why_a_record_is_not_understood_or_not_the_rules(shared_api: Api) -> None:
+async def test_explain_says_why_a_record_is_rejected_or_not_covered(shared_api: Api) -> None:
     api = shared_api
     _, hook = await api("POST", "/channels", channel())
     _, quota = await api("POST", "/rules", rule(hook["id"], features=["gpu_hours"]))

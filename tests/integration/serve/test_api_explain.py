@@ -18,7 +18,7 @@ def reasons(explained: dict[str, Any]) -> list[tuple[Any, str]]:
     return [(line.get("threshold", {}).get("value"), line["reason"]) for line in explained["judgements"]]
 
 
-async def test_a_rule_is_explained_on_what_is_remembered_and_nothing_is_sent(
+async def test_explain_uses_what_is_remembered_and_sends_nothing(
     api: Api, produce: Produce, receiver: Receiver
 ) -> None:
     _, hook = await api("POST", "/channels", channel(receiver.url()))

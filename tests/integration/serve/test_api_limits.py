@@ -136,7 +136,7 @@ def shown(value: Any) -> Any:
     return None if value in (None, {}) else value
 
 
-async def test_a_channels_fields_are_taken_up_to_their_limits_and_come_back(shared_api: Api) -> None:
+async def test_a_channels_fields_come_back_up_to_their_limits(shared_api: Api) -> None:
     for field, values in CHANNEL:
         for value in values:
             status, made = await shared_api("POST", "/channels", channel() | {field: value})
@@ -158,9 +158,7 @@ async def test_a_channels_secrets_are_taken_up_to_their_limits(shared_api: Api) 
 
 
 @pytest.mark.parametrize(("path", "value"), NOT_OF_A_CHANNEL, ids=lambda value: f"{value}"[:30])
-async def test_what_is_beyond_a_channels_limits_is_refused_and_its_field_named(
-    shared_api: Api, path: str, value: Any
-) -> None:
+async def test_a_channel_beyond_its_limits_is_refused_by_field(shared_api: Api, path: str, value: Any) -> None:
     _, good = await shared_api("POST", "/channels", channel())
 
     made = await shared_api("POST", "/channels", channel() | {field_of(path): value})
@@ -176,7 +174,7 @@ def fields(problem: Any) -> list[str]:
     return [one["field"] for one in problem["extensions"]["invalidFields"]]
 
 
-async def test_a_rules_fields_are_taken_up_to_their_limits_and_come_back(shared_api: Api) -> None:
+async def test_a_rules_fields_come_back_up_to_their_limits(shared_api: Api) -> None:
     _, hook = await shared_api("POST", "/channels", channel())
     for field, values in RULE:
         for value in values:
@@ -188,7 +186,7 @@ async def test_a_rules_fields_are_taken_up_to_their_limits_and_come_back(shared_
             assert (status, put.get(field)) == (200, shown(value)), (field, value, put)
 
 
-async def test_a_rules_lists_are_taken_up_to_their_limits_and_come_back(shared_api: Api) -> None:
+async def test_a_rules_lists_come_back_up_to_their_limits(shared_api: Api) -> None:
     hooks = [(await shared_api("POST", "/channels", channel()))[1]["id"] for _ in range(MAX_CHANNELS + 1)]
     lines = [{"type": "usage_value", "value": n + 1} for n in range(MAX_THRESHOLDS)]
     names = [f"f{n}".ljust(256, "x") for n in range(MAX_FEATURES)]
@@ -218,9 +216,7 @@ async def test_a_rules_lists_are_taken_up_to_their_limits_and_come_back(shared_a
 
 
 @pytest.mark.parametrize(("path", "value"), NOT_OF_A_RULE, ids=lambda value: f"{value}"[:30])
-async def test_what_is_beyond_a_rules_limits_is_refused_and_its_field_named(
-    shared_api: Api, path: str, value: Any
-) -> None:
+async def test_a_rule_beyond_its_limits_is_refused_by_field(shared_api: Api, path: str, value: Any) -> None:
     _, hook = await shared_api("POST", "/channels", channel())
     _, good = await shared_api("POST", "/rules", rule(hook["id"]))
 
@@ -232,7 +228,7 @@ async def test_what_is_beyond_a_rules_limits_is_refused_and_its_field_named(
     assert (await shared_api("GET", "/rules?includeDisabled=true"))[1]["items"] == [good]
 
 
-async def test_a_thresholds_value_is_exact_within_its_limits_and_refused_beyond_them(shared_api: Api) -> None:
+async def test_a_thresholds_value_is_exact_up_to_its_limits(shared_api: Api) -> None:
     _, hook = await shared_api("POST", "/channels", channel())
 
     async def made(kind: str, value: Any) -> tuple[int, Any]:

@@ -32,7 +32,7 @@ async def test_a_rule_switched_off_and_on_stays_as_it_was_written(
     assert (status, [one["key"] for one in deployed["features"]]) == (200, ["llm_tokens"])
 
 
-async def test_a_channel_switched_off_by_a_person_sends_nothing_until_it_is_enabled(shared_api: Api) -> None:
+async def test_a_channel_disabled_by_a_person_sends_nothing(shared_api: Api) -> None:
     _, hook = await shared_api("POST", "/channels", channel(customHeaders={"X-Token": "hush"}, rateLimit=2.5))
 
     status, off = await shared_api("POST", f"/channels/{hook['id']}/disable")

@@ -43,7 +43,7 @@ async def answered_by(work: Work, metrics: Metrics) -> tuple[int, dict[str, Any]
         await runner.cleanup()
 
 
-async def test_a_mistake_of_ours_is_a_problem_and_a_line_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_mistake_of_ours_is_a_problem_and_a_logged_traceback(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
 
     status, problem = await answered_by(broken, metrics)

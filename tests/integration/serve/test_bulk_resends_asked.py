@@ -116,7 +116,7 @@ async def test_a_person_sees_the_count_and_the_filter_and_then_the_job(failed: F
     assert "0 of 2 deliveries" in job.text
 
 
-async def test_where_the_count_has_changed_nothing_is_sent_and_the_new_one_shown(failed: Failed) -> None:
+async def test_a_changed_count_sends_nothing_and_shows_the_new_one(failed: Failed) -> None:
     async with browsing(failed.shared.replica, token=failed.token) as browser:
         page = await browser.get("/resend?state=FAILED")
         fields = {one["name"]: one["value"] for one in page.all("input", type="hidden")}

@@ -13,7 +13,7 @@ from tests.support.fakes import Receiver
 LOOK = {"Tollbell-Fragment": "live"}
 
 
-async def test_a_page_leads_to_the_sign_in_and_from_there_to_where_it_was_asked_for(shared: Shared) -> None:
+async def test_sign_in_leads_back_to_the_page_asked_for(shared: Shared) -> None:
     _, token = next(shared.namespaces)
     async with browsing(shared.replica) as browser:
         asked = await browser.get("/rules?includeDeleted=true")
@@ -65,7 +65,7 @@ async def test_what_is_live_comes_alone_and_only_where_it_has_changed(shared: Sh
     assert first.headers["ETag"] != changed.headers["ETag"]
 
 
-async def test_nothing_but_a_look_is_answered_by_what_was_made_for_another(shared: Shared) -> None:
+async def test_only_a_live_fragment_is_shared_between_requests(shared: Shared) -> None:
     namespace, token = next(shared.namespaces)
     async with (
         talking(shared.replica, token=token, namespace=namespace) as api,

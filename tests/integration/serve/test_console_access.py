@@ -161,7 +161,7 @@ async def test_every_answer_carries_the_policy(place: Place) -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
-async def test_a_method_that_no_page_has_is_answered_by_those_that_it_has(place: Place, method: str) -> None:
+async def test_an_unknown_method_gets_405_with_the_allowed_ones(place: Place, method: str) -> None:
     async with browsing(place.replica, token=place.token) as browser:
         for path, status, allowed in (
             ("/rules", 405, "GET"),
@@ -218,9 +218,7 @@ async def test_the_cookie_is_for_this_host_and_scripts_never_see_it(place: Place
 
 
 @pytest.mark.parametrize(("proto", "name"), [("https, http", "__Host-tollbell"), ("http, https", "tollbell")])
-async def test_behind_several_proxies_the_first_says_what_the_browser_speaks(
-    place: Place, proto: str, name: str
-) -> None:
+async def test_the_first_of_several_proxies_gives_the_scheme(place: Place, proto: str, name: str) -> None:
     async with (
         browsing(place.replica) as browser,
         browser.session.post(

@@ -80,7 +80,8 @@ async def test_who_looks_at_a_preview_saves_over_no_change_of_another(place: Pla
 
 
 @pytest.mark.parametrize("of", ["channels", "rules"])
-async def test_of_tabs_that_save_at_once_one_does_and_the_others_are_asked(place: Place, of: str) -> None:
+async def test_one_of_many_tabs_that_save_at_once_wins(place: Place, of: str) -> None:
+    """The others are asked to look again."""
     api, browser = place
     _, hook = await api("POST", "/channels", channel())
     _, quota = await api("POST", "/rules", rule(hook["id"]))
@@ -101,7 +102,7 @@ async def test_of_tabs_that_save_at_once_one_does_and_the_others_are_asked(place
     assert again.status == 200, again.text
 
 
-async def test_a_form_of_a_rule_that_is_disabled_meanwhile_does_not_enable_it(place: Place) -> None:
+async def test_saving_a_form_does_not_enable_a_rule_disabled_meanwhile(place: Place) -> None:
     api, browser = place
     _, hook = await api("POST", "/channels", channel())
     _, quota = await api("POST", "/rules", rule(hook["id"]))
@@ -165,7 +166,7 @@ async def test_a_name_that_stands_twice_is_refused_beside_its_field(
     assert [(await api("GET", kind))[1]["totalCount"] for kind in ("/channels", "/rules")] == [1, 1]
 
 
-async def test_a_key_that_another_has_is_refused_and_nothing_typed_is_lost(place: Place) -> None:
+async def test_a_taken_key_is_refused_and_the_form_keeps_its_input(place: Place) -> None:
     api, browser = place
     _, hook = await api("POST", "/channels", channel(key="taken"))
     _, other = await api("POST", "/channels", channel())

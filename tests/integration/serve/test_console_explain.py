@@ -7,7 +7,7 @@ from tests.support.console import browsing
 HUSH = {"url": "https://hooks.slack.com/services/T/B/hush", "format": "slack", "customHeaders": {"X-Key": "hush"}}
 
 
-async def test_an_event_leads_to_its_record_and_to_what_each_channel_would_get(shared: Shared) -> None:
+async def test_an_event_links_to_its_record_and_its_webhooks(shared: Shared) -> None:
     namespace, token = next(shared.namespaces)
     async with (
         talking(shared.replica, token=token, namespace=namespace) as api,
@@ -43,7 +43,7 @@ async def test_another_namespaces_event_is_not_explained(shared: Shared) -> None
     assert seen.status == 404
 
 
-async def test_of_very_many_webhooks_some_are_shown_and_the_others_counted(shared: Shared) -> None:
+async def test_of_many_webhooks_some_are_shown_and_the_rest_counted(shared: Shared) -> None:
     namespace, token = next(shared.namespaces)
     levels = [{"type": "usage_value", "value": n + 1} for n in range(8)]
     async with (

@@ -68,7 +68,7 @@ async def test_a_channel_is_made_and_its_secret_shown_once(place: Place) -> None
     assert secret not in (await browser.get(f"/channels/{hook['id']}")).html
 
 
-async def test_what_is_odd_about_a_channel_is_shown_before_and_after_it_is_saved(place: Place) -> None:
+async def test_a_channels_warnings_show_before_and_after_saving(place: Place) -> None:
     api, browser = place
     odd = {"name": "Sales", "url": "https://hooks.slack.com/triggers/T0/1/hush", "format": "slack"}
 
@@ -102,7 +102,7 @@ async def test_a_channel_saved_as_it_was_is_what_it_was(place: Place) -> None:
     assert {**after, "updatedAt": ""} == {**before, "updatedAt": ""}
 
 
-async def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(place: Place) -> None:
+async def test_an_error_is_next_to_its_field_and_the_input_is_kept(place: Place) -> None:
     api, browser = place
     wrong = {
         "name": "",
@@ -122,7 +122,7 @@ async def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(
     assert (await api("GET", "/channels"))[1]["totalCount"] == 0
 
 
-async def test_who_saves_over_a_change_of_another_is_asked_to_look_again(place: Place) -> None:
+async def test_saving_over_anothers_change_asks_to_look_again(place: Place) -> None:
     api, browser = place
     _, hook = await api("POST", "/channels", channel())
     _, quota = await api("POST", "/rules", rule(hook["id"]))
@@ -150,7 +150,8 @@ async def test_what_a_channel_would_send_is_seen_before_it_is_made(place: Place)
     assert (await api("GET", "/channels"))[1]["totalCount"] == 0
 
 
-async def test_a_look_at_a_stored_secret_url_without_its_mark_does_not_show_it(place: Place) -> None:
+async def test_a_preview_does_not_reveal_a_stored_secret_url(place: Place) -> None:
+    """Though the form comes without the mark of a secret URL."""
     api, browser = place
     hidden = channel("https://example.com/in/hush-hush", secretUrl=True)
     _, made = await api("POST", "/channels", hidden)
@@ -175,7 +176,7 @@ async def test_a_look_at_a_stored_channel_of_pagerduty_needs_no_key(place: Place
     assert key not in seen.html
 
 
-async def test_what_a_stored_channel_would_send_needs_none_of_its_secrets(place: Place) -> None:
+async def test_a_stored_channels_preview_needs_none_of_its_secrets(place: Place) -> None:
     api, browser = place
     _, hook = await api("POST", "/channels", channel(SLACK, format="slack", customHeaders={"X-Token": "hush"}))
     path = f"/channels/{hook['id']}/edit"
@@ -240,7 +241,7 @@ def pairs(form: dict[str, object]) -> list[tuple[str, str]]:
     return [(name, str(one)) for name, value in form.items() for one in (value if isinstance(value, list) else [value])]
 
 
-async def test_a_disabled_rule_stays_so_and_its_features_as_they_were_written(place: Place) -> None:
+async def test_an_edit_keeps_a_rule_disabled_and_its_features(place: Place) -> None:
     api, browser = place
     _, hook = await api("POST", "/channels", channel())
     _, quota = await api("POST", "/rules", rule(hook["id"], features=["llm_tokens"], disabled=True))

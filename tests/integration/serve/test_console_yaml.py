@@ -12,7 +12,7 @@ def links(seen: Seen) -> list[str]:
     return [one["href"] for one in seen.all("a") if one.get("href", "").startswith("/yaml?")]
 
 
-async def test_applied_as_it_is_it_changes_nothing_and_it_holds_no_secret(deploy: MakeDeployment) -> None:
+async def test_applying_the_yaml_changes_nothing_and_shows_no_secret(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     async with await deployment.replica("--only", "serve") as replica, talking(replica) as api:
         await replica.logged("role.ready", role="serve")

@@ -102,9 +102,7 @@ async def test_what_no_rule_is_about_any_more_is_not_listed(listed: Api) -> None
     assert await found(listed) == []
 
 
-async def test_an_entitlement_that_is_over_is_not_listed_above_those_that_are_not(
-    listed: Api, produce: Produce
-) -> None:
+async def test_an_ended_entitlement_is_not_listed_above_current_ones(listed: Api, produce: Produce) -> None:
     left = record("e-left", 999, "leaver", "tokens")
     over = left.replace(b'"id": "e-left",', b'"id": "e-left", "activeTo": "2026-11-23T00:00:00Z",')
     await produce(await listed.topic(), over)

@@ -17,7 +17,7 @@ async def made_in_one(shared: Shared) -> tuple[str, str, str]:
     return namespace, token, hook["id"]
 
 
-async def test_a_token_for_all_sees_and_changes_the_namespace_that_it_asks_for(shared: Shared) -> None:
+async def test_a_token_for_all_works_in_the_namespace_it_asks_for(shared: Shared) -> None:
     one, _, hook = await made_in_one(shared)
     async with talking(shared.replica, token=OF_ALL) as api:
         status, found = await api("GET", f"/channels/key:hook?namespace={one}")
@@ -29,7 +29,7 @@ async def test_a_token_for_all_sees_and_changes_the_namespace_that_it_asks_for(s
     assert [one["id"] for one in listed["items"]] == [quota["id"]]
 
 
-async def test_location_leads_a_token_for_all_to_the_job_that_it_asked_for(shared: Shared) -> None:
+async def test_location_leads_a_token_for_all_to_its_job(shared: Shared) -> None:
     one, _, hook = await made_in_one(shared)
     async with talking(shared.replica, token=OF_ALL) as api:
         _, event = await api("POST", f"/channels/{hook}/test?namespace={one}")
@@ -45,7 +45,7 @@ async def test_location_leads_a_token_for_all_to_the_job_that_it_asked_for(share
     assert [(status, job["kind"]) for status, job in found] == [(200, "recover"), (200, "resend")]
 
 
-async def test_what_a_token_for_all_makes_without_a_namespace_is_in_the_default_one(shared: Shared) -> None:
+async def test_a_token_for_all_writes_to_the_default_namespace(shared: Shared) -> None:
     async with talking(shared.replica, token=OF_ALL) as api:
         _, hook = await api("POST", "/channels", channel())
         status, _ = await api("GET", f"/channels/{hook['id']}?namespace=default")
@@ -86,7 +86,7 @@ async def test_a_namespace_named_twice_is_refused(shared_api: Api) -> None:
     assert status == 400
 
 
-async def test_the_console_switches_to_another_namespace_and_stays_there(shared: Shared) -> None:
+async def test_the_console_stays_in_the_namespace_switched_to(shared: Shared) -> None:
     one, _, hook = await made_in_one(shared)
     async with browsing(shared.replica, token=OF_ALL) as browser:
         listed = await browser.get("/namespaces")
@@ -136,7 +136,7 @@ async def test_a_token_for_one_namespace_switches_to_no_other(shared: Shared) ->
     assert not start.all("a", href="/namespaces")
 
 
-async def test_without_a_session_and_from_another_site_nothing_is_switched(shared: Shared) -> None:
+async def test_a_namespace_switch_needs_a_session_and_the_same_site(shared: Shared) -> None:
     async with browsing(shared.replica) as browser:
         asked = await browser.post("/namespaces", {"namespace": "a"}, headers=SAME_SITE)
         await browser.sign_in(OF_ALL)

@@ -36,9 +36,10 @@ def workload(seed: int) -> tuple[list[tuple[bytes, bytes]], set[tuple[str, int]]
 
 
 @pytest.mark.real_kafka
-async def test_two_replicas_a_rebalance_and_a_kill_make_every_event_once_and_deliver_it(
+async def test_two_replicas_make_and_deliver_each_event_once(
     kafka: Broker, deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
+    """Through a rebalance and a kill."""
     records, expected = workload(seed=4)
     deployment = await deploy(8, TOLLBELL_DELIVERY_TIMEOUT="2s", TOLLBELL_LOG_LEVEL="info")
     await deployment.apply(rules_yaml(receiver.url(), *THRESHOLDS), HOOK_SECRET=SECRET)

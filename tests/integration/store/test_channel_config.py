@@ -60,9 +60,7 @@ async def test_a_secret_url_is_another_address_only_when_it_changes(stored: Stor
 
 
 @pytest.mark.parametrize("is_secret", [True, False])
-async def test_a_url_that_is_marked_as_a_secret_or_not_any_more_leads_where_it_did(
-    stored: Store, *, is_secret: bool
-) -> None:
+async def test_marking_a_url_as_secret_or_not_keeps_its_target(stored: Store, *, is_secret: bool) -> None:
     url = "http://127.0.0.1:8080/hush-hush"
     await stored.configure({"hook": {"url": url, "secretUrl": not is_secret}})
     await stored.sql("UPDATE channel_pace SET paused_until = now() + interval '1 h'")

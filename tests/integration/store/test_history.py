@@ -35,7 +35,7 @@ async def fill(stored: Store) -> list[str]:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-async def test_pages_hold_each_event_once_and_in_order_whatever_is_asked_for(stored: Store, descending: bool) -> None:
+async def test_pages_hold_each_event_once_and_in_order(stored: Store, descending: bool) -> None:
     made = await fill(stored)
     rows = await stored.sql("SELECT event_id, channel_id, state FROM delivery")
     for keys, states in itertools.product(CHANNELS, ASKED):
@@ -55,7 +55,7 @@ async def test_pages_hold_each_event_once_and_in_order_whatever_is_asked_for(sto
         assert pages == expected, (keys, states)
 
 
-async def test_what_comes_behind_an_event_does_not_change_how_many_there_are(stored: Store) -> None:
+async def test_the_total_is_the_same_on_every_page(stored: Store) -> None:
     made = await fill(stored)
     for descending, keys in itertools.product((False, True), CHANNELS):
         after, channels = None, [stored.ids[key] for key in keys]
@@ -122,7 +122,7 @@ async def test_several_values_find_what_each_of_them_finds(stored: Store) -> Non
         assert pages == sorted(expected, reverse=descending), one
 
 
-async def test_of_a_delivery_that_is_resent_without_end_the_newest_attempts_are_shown(stored: Store) -> None:
+async def test_an_often_resent_delivery_shows_its_newest_attempts(stored: Store) -> None:
     await stored.configure({"a": {}})
     (event,) = await stored.events(1)
     await stored.sql(

@@ -104,7 +104,7 @@ async def test_a_page_reads_what_it_shows_of_the_filters_own_index(
 
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
 @pytest.mark.parametrize(("asked", "indexes", "open_"), ASKED_OF_OPEN)
-async def test_a_page_with_open_deliveries_reads_those_that_are_open_besides(
+async def test_a_page_with_open_deliveries_reads_only_those_besides(
     explained: ExplainedDatabase, asked: dict[str, Any], indexes: set[str], open_: int, descending: bool
 ) -> None:
     ids, count, _ = await look(explained, EventFilter(**asked, descending=descending, limit=PAGE))

@@ -65,7 +65,7 @@ async def old(database: str) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def test_each_open_delivery_of_before_is_claimed_and_ends_after_what_it_waits_for(old: Store) -> None:
+async def test_each_migrated_open_delivery_is_claimed_and_ends(old: Store) -> None:
     order: list[str] = []
     for _ in range(4):  # the longest chain is of three; a lease runs out meanwhile
         await sweeps.sweep(old.database, ENDS)

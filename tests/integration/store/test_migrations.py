@@ -9,7 +9,7 @@ from consumer.store import migrate
 from consumer.store.database import Database
 
 
-async def test_of_several_that_migrate_at_once_one_does_and_the_others_find_it_done(database: str) -> None:
+async def test_one_of_several_concurrent_migrations_does_the_work(database: str) -> None:
     opened = [await Database.connect(database, size=2) for _ in range(3)]
 
     done = await asyncio.gather(*(migrate.migrate(one) for one in opened))
@@ -19,7 +19,7 @@ async def test_of_several_that_migrate_at_once_one_does_and_the_others_find_it_d
         await one.close()
 
 
-async def test_a_file_that_was_edited_after_it_was_applied_is_refused_and_nothing_is_applied(migrated: str) -> None:
+async def test_an_edited_migration_is_refused_and_nothing_applied(migrated: str) -> None:
     opened = await Database.connect(migrated, size=2)
     async with opened.transaction() as connection:
         await connection.script("UPDATE schema_migration SET checksum = 'another' WHERE name = '0001_02_memory'")

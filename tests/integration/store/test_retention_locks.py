@@ -10,7 +10,7 @@ from tests.support.stores import Store, ended
 WAITING = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-async def test_deliveries_are_removed_in_order_of_their_ids_and_one_begun_again_meanwhile_stays(stored: Store) -> None:
+async def test_deliveries_are_removed_by_id_and_a_reopened_one_stays(stored: Store) -> None:
     await stored.configure({"hook": {}})
     first, second = await stored.events(2)
     await stored.record(*(ended(one, 500, GiveUp()) for one in await stored.claim("hook")))

@@ -50,9 +50,7 @@ async def many(sql: Connection, now: dt.datetime) -> dt.datetime:
     return now
 
 
-async def test_a_claim_finds_each_event_in_one_partition_and_its_deliveries_by_the_partial_index(
-    sql: Connection, many: dt.datetime
-) -> None:
+async def test_a_claim_reads_one_partition_and_the_partial_index(sql: Connection, many: dt.datetime) -> None:
     given = {"channels": ["c"], "free": [3], "lease": dt.timedelta(seconds=30), "free_interruptions": 5}
     given |= {"burst_seconds": 0.1, "steps": 8, "held_bytes": 32_768, "but": [], "only": None}
 

@@ -42,9 +42,10 @@ async def remaining(sql: Connection, table: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("week")
-async def test_entitlements_go_a_retention_after_their_periods_end_and_not_before_the_clock_has_ended_it(
+async def test_an_entitlement_is_kept_a_retention_after_its_period(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
+    """It also waits until the clock has ended that period."""
     await make_entitlement(sql, "a-over", now - KEEP - DAY)
     await make_entitlement(sql, "b-young", now - KEEP + DAY)
     await make_entitlement(sql, "c-current", now + DAY, ended=False)
@@ -56,7 +57,7 @@ async def test_entitlements_go_a_retention_after_their_periods_end_and_not_befor
 
 
 @pytest.mark.usefixtures("week")
-async def test_an_entitlement_whose_period_never_ends_goes_after_its_deletion_or_its_own_end(
+async def test_an_endless_entitlement_goes_after_its_deletion_or_end(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     over, young = now - KEEP - DAY, now - KEEP + DAY
@@ -76,9 +77,10 @@ async def test_an_entitlement_whose_period_never_ends_goes_after_its_deletion_or
 
 
 @pytest.mark.usefixtures("week")
-async def test_what_was_first_seen_after_its_end_waits_for_the_clock_where_a_threshold_has_fired(
+async def test_a_late_entitlement_that_fired_waits_for_the_clock(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
+    """It was first seen after its end."""
     for id_, fired_at in (("a-silent", None), ("b-fired", now)):
         await make_entitlement(sql, id_, now - KEEP - DAY, ended=False)
         await sql.execute("UPDATE entitlement SET shown_at = now(), fired_at = $2 WHERE id = $1", id_, fired_at)
@@ -144,7 +146,7 @@ async def test_invoices_go_a_retention_after_they_were_written(
 
 
 @pytest.mark.usefixtures("week")
-async def test_an_entitlement_that_was_written_after_its_periods_end_counts_from_then(
+async def test_an_entitlement_written_late_is_kept_from_then_on(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     """A record that came late, or a month of the past: it can be read again for longer than since the period's end."""
@@ -166,7 +168,7 @@ async def test_an_entitlement_that_was_written_after_its_periods_end_counts_from
         ({"usage": 7 * DAY, "resets": 120 * DAY}, 110),  # a topic's is longer
     ],
 )
-async def test_guards_outlive_the_retention_and_every_record_that_may_come_again(
+async def test_guards_outlive_the_retention_and_any_replayed_record(
     store: Database, sql: Connection, now: dt.datetime, topics: dict[str, dt.timedelta | None], oldest_left: int
 ) -> None:
     """All of them, as long: an event that the identity no longer knows is known by the row, and the other way round."""
@@ -188,7 +190,7 @@ async def test_guards_outlive_the_retention_and_every_record_that_may_come_again
     assert {table: (now - at).days for table, at in oldest.items()} == dict.fromkeys(oldest, oldest_left)
 
 
-async def test_a_record_of_a_notified_period_that_is_read_again_makes_no_second_event(
+async def test_a_replayed_record_of_a_notified_period_fires_nothing(
     store: Database, sql: Connection, now: dt.datetime
 ) -> None:
     """Offsets were set back: the topic keeps records for 120 days, and the period's first event is older than that."""
@@ -232,7 +234,7 @@ async def test_a_topic_unread_for_a_retention_counts_no_more(
     assert await count(sql, "event_identity") == 0
 
 
-async def test_a_removal_takes_no_more_rows_than_a_step_and_goes_on_behind_it(
+async def test_a_removal_takes_at_most_a_step_and_then_resumes(
     store: Database, sql: Connection, now: dt.datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "STEP", 3)

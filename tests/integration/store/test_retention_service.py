@@ -22,7 +22,7 @@ from tests.support.verification import SECRET
 DAY = dt.timedelta(days=1)
 
 
-async def test_a_running_service_removes_what_is_over_and_goes_on_delivering(
+async def test_a_running_service_removes_old_rows_and_delivers_on(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     deployment = await deploy(TOLLBELL_RETENTION="30d")

@@ -24,7 +24,7 @@ async def remaining(stored: Store) -> set[str]:
     return {row[0] for row in await stored.sql("SELECT format FROM template")}
 
 
-async def test_a_template_stays_while_a_channel_or_an_open_delivery_needs_it(stored: Store) -> None:
+async def test_a_template_stays_while_a_channel_or_delivery_needs_it(stored: Store) -> None:
     metrics = Metrics()
     for name in ("over", "open", "left", "current"):
         await stored.configure({"hook": settings(name)})

@@ -61,7 +61,7 @@ async def with_secret_url(api: Api, url: str, **write: Any) -> list[Any]:
     return [made, kept, moved]
 
 
-async def test_secrets_are_found_nowhere_but_in_the_answers_to_creation_and_rotation(
+async def test_secrets_are_in_answers_to_creation_and_rotation_alone(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:
     tokens = f"default:read:{READ},default:write:{WRITE}"

@@ -150,7 +150,7 @@ async def test_a_table_that_changes_under_a_plan_is_an_outage(
     assert type(caught.value) is StoreUnavailable
 
 
-def test_the_driver_caught_in_the_middle_of_an_ended_connection_is_an_outage() -> None:
+def test_a_connection_that_ends_inside_the_driver_is_an_outage() -> None:
     text = "cannot switch to state 12; another operation (2) is in progress"
 
     assert sqlstates.meaning(asyncpg.InternalClientError(text)) is sqlstates.Meaning.OUTAGE

@@ -75,9 +75,7 @@ async def test_a_document_judged_on_an_older_version_writes_nothing(store: Datab
     assert await scalar(database, "SELECT count(*) FROM event") == 2
 
 
-async def test_a_rule_disabled_meanwhile_writes_nothing_of_the_documents_with_its_events(
-    store: Database, database: str
-) -> None:
+async def test_a_rule_disabled_meanwhile_writes_no_document(store: Database, database: str) -> None:
     rule = await configure(store, "hook")
     change = make_change(rule)
     silent = replace(make_change(rule, key=EntitlementKey("default", "ent-2")), events=())
@@ -114,9 +112,8 @@ async def test_data_that_postgres_refuses_writes_nothing_at_all(store: Database,
     assert await scalar(database, "SELECT count(*) FROM entitlement") == 0
 
 
-async def test_a_channel_that_a_person_disabled_gets_none_and_tollbells_gets_a_failed_one(
-    store: Database, database: str
-) -> None:
+async def test_a_disabled_channels_delivery_is_failed_or_not_made(store: Database, database: str) -> None:
+    """Failed where Tollbell disabled the channel, not made where a person did."""
     rule = await configure(store, "one", "two", "three")
     await scalar(database, "UPDATE channel SET disabled_by = 'person' WHERE key = 'one' RETURNING 1")
     await scalar(database, "UPDATE channel SET disabled_by = 'tollbell' WHERE key = 'two' RETURNING 1")

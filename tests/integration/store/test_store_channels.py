@@ -51,7 +51,7 @@ async def test_secrets_are_nowhere_in_the_database_in_clear(store: Database, dat
     assert channel.headers["Authorization"].reveal() == "Bearer t1ger"
 
 
-async def test_a_pause_holds_all_of_the_channels_deliveries_and_the_longest_one_counts(store: Database) -> None:
+async def test_a_pause_holds_the_whole_channel_and_the_longest_wins(store: Database) -> None:
     rule = await configure(store, "a", "b")
     changes = [
         make_change(rule, key=EntitlementKey("default", f"e{n}"), identity=n.to_bytes(32, "big")) for n in range(3)
@@ -73,7 +73,7 @@ async def test_a_pause_holds_all_of_the_channels_deliveries_and_the_longest_one_
     assert len(await deliveries.claim(store, {channels[1]: 8}, LEASE, steps=STEPS)) == 3
 
 
-async def test_a_receiver_that_is_gone_has_its_channel_disabled_with_the_reason(
+async def test_a_gone_receiver_disables_its_channel_with_the_reason(
     store: Database, database: str, one_delivery: str
 ) -> None:
     (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE, steps=STEPS)

@@ -77,7 +77,7 @@ async def test_recording_twice_changes_nothing(store: Database, database: str, o
     assert once["state"] == "FAILED"
 
 
-async def test_a_lease_that_ran_out_is_due_again_and_shows_as_interrupted(
+async def test_an_expired_lease_is_due_again_and_interrupted(
     store: Database, database: str, one_delivery: str, lease_runs_out: Expire
 ) -> None:
     await deliveries.claim(store, {one_delivery: 1}, LEASE, steps=STEPS)
@@ -89,7 +89,7 @@ async def test_a_lease_that_ran_out_is_due_again_and_shows_as_interrupted(
     assert (await state(database))["tried"] == [(1, "interrupted", None)]
 
 
-async def test_the_first_five_interruptions_spend_no_step_of_the_schedule(
+async def test_five_interruptions_spend_no_step_of_the_schedule(
     store: Database, one_delivery: str, lease_runs_out: Expire
 ) -> None:
     await deliveries.claim(store, {one_delivery: 1}, LEASE, steps=STEPS)
@@ -121,7 +121,7 @@ async def test_a_zombies_2xx_counts_and_its_other_answers_do_not(
     assert last["tried"][1] == (2, "status", 500)
 
 
-async def test_senders_that_die_use_up_the_schedule_after_five_and_the_last_one_shows(
+async def test_dying_senders_spend_the_schedule_after_five(
     store: Database, database: str, one_delivery: str, lease_runs_out: Expire
 ) -> None:
     claimed = 0
@@ -215,7 +215,7 @@ async def test_the_sweep_finds_nothing_that_is_set_aside(store: Database, databa
     assert one_delivery
 
 
-async def test_what_is_in_flight_when_its_channel_is_disabled_ends_with_its_attempt(
+async def test_a_disabled_channels_delivery_in_flight_ends_later(
     store: Database, database: str, one_delivery: str
 ) -> None:
     (claimed,) = await deliveries.claim(store, {one_delivery: 1}, LEASE, steps=STEPS)

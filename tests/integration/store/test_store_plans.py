@@ -102,9 +102,10 @@ async def test_the_sweep_reads_nothing_where_nothing_is_over(explaining: asyncpg
     assert over.rows_read < 100
 
 
-async def test_the_sweep_reads_no_open_delivery_that_is_neither_too_late_nor_of_before_a_disabling(
+async def test_the_sweep_reads_only_deliveries_that_it_ends(
     explaining: asyncpg.Connection,
 ) -> None:
+    """Those that are too late, or older than a disabling."""
     await explaining.execute("UPDATE channel SET expire_after = '1 h'")
     await explaining.execute("UPDATE channel SET disabled_by = 'person'")
     await explaining.execute("UPDATE channel SET disabled_by = NULL")
@@ -119,7 +120,7 @@ async def test_the_sweep_reads_no_open_delivery_that_is_neither_too_late_nor_of_
 
 
 @pytest.mark.parametrize("is_counted", [False, True])
-async def test_however_many_wait_those_alone_are_read_that_are_freed_or_looked_at(
+async def test_a_hold_reads_only_what_is_freed_or_looked_at(
     explaining: asyncpg.Connection, *, is_counted: bool
 ) -> None:
     await explaining.execute("VACUUM ANALYZE")
@@ -209,7 +210,7 @@ async def test_the_clock_finds_by_their_keys_what_it_takes_again(explaining: asy
 
 
 @pytest.mark.parametrize("analyzed", ["as it is", "when nothing was open", "when all was empty"])
-async def test_what_is_sent_is_found_at_once_however_much_else_there_is_and_whenever_that_was_counted(
+async def test_a_claim_is_fast_whatever_the_table_and_its_statistics(
     explaining: asyncpg.Connection, analyzed: str
 ) -> None:
     if analyzed == "when all was empty":
@@ -260,7 +261,7 @@ async def test_many_channels_cost_each_as_much_as_one(
     assert max(due.rows_read, claim.rows_read, record.rows_read) < 20 * len(leased)
 
 
-async def test_a_part_of_a_recovery_reads_what_it_sends_again_and_not_each_with_each(
+async def test_a_step_of_a_recovery_reads_only_what_it_resends(
     explaining: asyncpg.Connection,
 ) -> None:
     await explaining.execute(ENDED, 10_000)
