@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from consumer import clock
+from consumer.errors import StoreUnavailable
 from consumer.serve.console.recent import LASTS, SharedForASecond
 
 
@@ -60,3 +61,35 @@ async def test_after_a_failure_the_next_request_makes_it_again() -> None:
         await recent.get(("ns", "/"), fail)
 
     assert await recent.get(("ns", "/"), make) == 7
+
+
+async def test_all_that_wait_for_what_fails_are_answered_together() -> None:
+    recent: SharedForASecond[int] = SharedForASecond()
+    made, may_fail = 0, asyncio.Event()
+
+    async def time_out() -> int:
+        nonlocal made
+        made += 1
+        await may_fail.wait()
+        raise StoreUnavailable("no answer in time")
+
+    asking = [asyncio.create_task(recent.get(("ns", "/events"), time_out)) for _ in range(20)]
+    await asyncio.wait(asking, timeout=0)
+    may_fail.set()
+    answered = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert [type(one) for one in answered] == [StoreUnavailable] * 20
+    assert made == 1
+    assert not recent._made  # noqa: SLF001 - a failure takes no memory
+
+
+async def test_who_waits_for_one_that_goes_away_makes_it_itself() -> None:
+    recent: SharedForASecond[int] = SharedForASecond()
+    make = Maker()
+    first = asyncio.create_task(recent.get(("ns", "/"), make))
+    second = asyncio.create_task(recent.get(("ns", "/"), make))
+    await asyncio.wait([first, second], timeout=0)
+    first.cancel()
+    make.may_go_on.set()
+
+    assert await second == 1
