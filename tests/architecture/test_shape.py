@@ -56,6 +56,16 @@ def test_a_tests_name_has_at_most_60_characters() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_constant_is_raised(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+
+    # Its traceback would have the frames of each time, and keep all that they hold, for ever.
+    assert [one.id for one in raised if isinstance(one, ast.Name) and one.id.isupper()] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_no_statement_is_put_together_from_parts(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
 

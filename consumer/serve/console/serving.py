@@ -40,7 +40,7 @@ HEADERS: Final = {
 }
 _UNCOMPRESSED: Final = 1024  # bytes: fewer are a packet, whatever they are
 _FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
-NO_PAGE: Final = ApiProblem(HTTPStatus.NOT_FOUND, "There is no such page.")
+NO_PAGE: Final = "There is no such page."
 logger = log.get("console")
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -164,7 +164,7 @@ class Console:
         for resource in request.app.router.resources():
             allowed |= (await resource.resolve(request))[1]
         if not (others := sorted(allowed - {"*", request.method})):
-            raise NO_PAGE
+            raise ApiProblem(HTTPStatus.NOT_FOUND, NO_PAGE)
         answer = self._problem(
             ApiProblem(HTTPStatus.METHOD_NOT_ALLOWED, f"Here is only {', '.join(others)}."), ids.new()
         )

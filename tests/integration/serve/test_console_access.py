@@ -15,6 +15,7 @@ from consumer.serve.console.serving import HEADERS
 from tests.conftest import Shared, reading
 from tests.support.api import Api, channel, rule, talking
 from tests.support.console import SAME_SITE, Browser, Seen, browsing
+from tests.support.footprint import footprint
 from tests.support.service import Deployment, Replica, Topics, environment
 
 Serve = Callable[..., Coroutine[None, None, Replica]]
@@ -372,3 +373,17 @@ async def test_a_page_of_a_health_check_that_is_not_there_is_not_there(shared: S
     statuses = [(await shared.replica.http(path))[0] for path in ("/healthz", "/robots.txt", "/api/v1/x", "/api")]
 
     assert statuses == [404, 404, 401, 404]
+
+
+async def test_what_is_not_there_takes_no_memory(shared: Shared) -> None:
+    async with browsing(shared.replica) as browser:
+
+        async def look(times: int) -> None:
+            for _ in range(times):
+                await asyncio.gather(*(browser.get("/no-such") for _ in range(100)))
+
+        await look(20)  # what it takes once
+        async with footprint(shared.replica) as found:
+            await look(40)
+
+    assert found.grown_mib < 8  # the frames of each answer would be 33

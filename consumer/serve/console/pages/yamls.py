@@ -14,7 +14,7 @@ from consumer.store import configured, exported
 
 MOST_NAMED: Final = 100  # a page of a list has 50
 MOST_CHANNELS: Final = 200  # of what is named: PyYAML writes a thousand in a second
-NONE: Final = ApiProblem(HTTPStatus.NOT_FOUND, "None of these channels and rules is there.")
+NONE: Final = "None of these channels and rules is there."
 
 
 async def show(visit: Visit) -> web.Response:
@@ -37,7 +37,7 @@ def _named(visit: Visit) -> tuple[list[str], list[str]]:
     if len(channels) + len(rules) > MOST_NAMED:
         raise bad_request(f"at most {MOST_NAMED} channels and rules at once; tollbell export writes all of them")
     if any("\0" in name for name in (*channels, *rules)):
-        raise NONE
+        raise ApiProblem(HTTPStatus.NOT_FOUND, NONE)
     return channels, rules
 
 
@@ -55,7 +55,7 @@ async def _text(visit: Visit, channels: list[str], rules: list[str]) -> str:
         raise bad_request(f"these rules send to {len(wanted)} channels: at most {MOST_CHANNELS} are written at once")
     found = await configured.some_channels(database, visit.served.cipher, namespace, wanted)
     if not found and not alive:
-        raise NONE
+        raise ApiProblem(HTTPStatus.NOT_FOUND, NONE)
     return await asyncio.to_thread(exported.text, namespace, found, sorted(alive, key=lambda one: one.id))
 
 
