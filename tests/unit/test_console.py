@@ -193,10 +193,14 @@ def test_a_request_of_elsewhere_is_refused(headers: dict[str, str]) -> None:
     [
         ("/", True),
         ("/events?customer=a%20b&x=//y", True),
+        ("/events?customer=/../b", True),
+        ("/..b/...", True),
         *(
             (text, False)
             for text in ("", "//evil", "/\\evil", "https://evil", "evil", "/a\\b", "/a b", "/a\nb", "\t//evil")
         ),
+        # Under a prefix, these would lead to what else the host has.
+        *((text, False) for text in ("/..", "/../x", "/a/../../x", "/./x", "/.%2e/x", "/a/%2E%2e?b", "/..#b")),
     ],
 )
 def test_one_may_go_to_a_place_within_the_console_alone(text: str, is_one: bool) -> None:

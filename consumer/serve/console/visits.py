@@ -28,7 +28,8 @@ MAX_FIELDS: Final = 1000  # of a form: a rule with a hundred thresholds has thre
 FORM: Final = "application/x-www-form-urlencoded"
 FRAGMENT: Final = "Tollbell-Fragment"  # a request's header: the block of the page that is wanted alone, which is LIVE
 LIVE: Final = "live"
-_PATH: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20]*")  # within this console: no host can be in it
+# Within this console: no host can be in it, and no segment leads up, to what else the host has beside its prefix.
+_PATH: Final = re.compile(r"(?![^?#]*/(?:\.|%2e){1,2}(?:[/?#]|$))/(?![/\\])[^\\\x00-\x20]*", re.IGNORECASE)
 T = TypeVar("T")
 
 
