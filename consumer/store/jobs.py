@@ -78,7 +78,14 @@ class StoredJob:
     filter: str | None = None
 
 
-async def resend(database: Database, namespace: str, event_id: str, *, channels: Sequence[str] | None = None) -> str:
+async def resend(
+    database: Database,
+    namespace: str,
+    event_id: str,
+    *,
+    channels: Sequence[str] | None = None,
+    job_id: str | None = None,
+) -> str:
     """Ask that an event be sent again; return the job's id.
 
     Each delivery begins a new round, exempt from its channel's `expireAfter`; one in flight when its attempt has ended.
@@ -88,14 +95,18 @@ async def resend(database: Database, namespace: str, event_id: str, *, channels:
         namespace: of the event.
         event_id: the event.
         channels: ids, each of those that the event's rule has now or that got it; None: all of them that are enabled.
+        job_id: the job's; None: a new one.
 
     Raises:
         Refused: the event is not there, or a channel named is none of these, deleted or disabled. Nothing was asked.
         NoneLeft: none of its channels is there any more and enabled. Nothing was asked.
+        DataRefused: there is a job of this id. Nothing was asked.
         StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
     """
     named = None if channels is None else sorted(set(channels))
-    row = await database.row("jobs/ask_resend", id=ids.new(), namespace=namespace, event_id=event_id, channels=named)
+    row = await database.row(
+        "jobs/ask_resend", id=job_id or ids.new(), namespace=namespace, event_id=event_id, channels=named
+    )
     assert row is not None  # noqa: S101 - a SELECT of values has one row
     if not row["is_known"]:
         raise Refused(f"event {event_id}: is not there")
@@ -116,7 +127,13 @@ class BulkResend:
 
 
 async def resend_many(
-    database: Database, namespace: str, wanted: EventFilter, *, written: str, expected: int | None = None
+    database: Database,
+    namespace: str,
+    wanted: EventFilter,
+    *,
+    written: str,
+    expected: int | None = None,
+    job_id: str | None = None,
 ) -> BulkResend:
     """Ask that every delivery be sent again that has ended in one of `wanted.states`, and fits the rest of *wanted*.
 
@@ -129,14 +146,16 @@ async def resend_many(
         wanted: the filter; its page is not looked at.
         written: the filter as it was asked for, as JSON: for people.
         expected: how many there must be; None: however many.
+        job_id: the job's; None: a new one.
 
     Raises:
         NoneLeft: there is none. Nothing was asked.
         OtherCount: there are not as many as *expected*, or more than `MOST_AT_ONCE`. Nothing was asked.
         TooManyOpen: `MOST_OPEN` of the namespace are not done. Nothing was asked.
+        DataRefused: there is a job of this id. Nothing was asked.
         StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
     """
-    row = await _ask_many(database, namespace, wanted, written, expected)
+    row = await _ask_many(database, namespace, wanted, written, expected, job_id)
     if row["total"] == 0:
         raise NoneLeft("no delivery matches, of a channel that is there and enabled")
     if row["total"] > MOST_AT_ONCE:
@@ -159,13 +178,18 @@ async def count_many(database: Database, namespace: str, wanted: EventFilter) ->
 
 
 async def _ask_many(
-    database: Database, namespace: str, wanted: EventFilter, written: str, expected: int | None
+    database: Database,
+    namespace: str,
+    wanted: EventFilter,
+    written: str,
+    expected: int | None,
+    job_id: str | None = None,
 ) -> asyncpg.Record:
     async with database.transaction() as connection:
         await connection.rows("history/own_plan")
         row = await connection.row(
             "jobs/ask_resend_many",
-            id=ids.new(),
+            id=job_id or ids.new(),
             namespace=namespace,
             filter=written,
             expected=expected,
@@ -186,21 +210,28 @@ async def _ask_many(
 
 
 async def recover(
-    database: Database, namespace: str, channel_id: str, *, since: dt.datetime, until: dt.datetime | None = None
+    database: Database,
+    namespace: str,
+    channel_id: str,
+    *,
+    since: dt.datetime,
+    until: dt.datetime | None = None,
+    job_id: str | None = None,
 ) -> str:
     """Ask that what a channel has not got be sent again: of events created since a time, and before *until*, if given.
 
     That is what has FAILED, in the order of events, and then what waits for its next attempt; not what is in flight, or
     waits for another delivery. It is not exempt from the channel's `expireAfter`. What fails after the asking is not
-    among them. Returns the job's id.
+    among them. Returns the job's id: *job_id*, where it is given.
 
     Raises:
         Refused: the channel is not there, deleted or disabled. Nothing was asked.
+        DataRefused: there is a job of this id. Nothing was asked.
         StoreUnavailable: Postgres did not answer; whether it was asked is unknown.
     """
     row = await database.row(
         "jobs/ask_recover",
-        id=ids.new(),
+        id=job_id or ids.new(),
         namespace=namespace,
         channel_id=channel_id,
         since=since,

@@ -56,7 +56,12 @@ async def recover(call: Call) -> web.Response:
     channel = await channels.found(call)
     try:
         job_id = await jobs.recover(
-            call.served.database, call.namespace, channel.id, since=wanted.since, until=wanted.until
+            call.served.database,
+            call.namespace,
+            channel.id,
+            since=wanted.since,
+            until=wanted.until,
+            job_id=await call.new_job_id(),
         )
     except Refused as exc:
         raise bad_request(str(exc)) from None

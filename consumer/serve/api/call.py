@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from consumer.serve.large import Turn
 from consumer.serve.problems import ApiProblem
 from consumer.serve.recent import Recent
 from consumer.serve.trials import Trials
-from consumer.store import configured
+from consumer.store import configured, jobs
 from consumer.store.configured import BY_KEY, Kind, Life
 from consumer.store.database import Database
 from schemas import times
@@ -36,9 +37,11 @@ _NAMED: Final = re.compile(r"\{(rule|channel|event)\}")
 _KEYED: Final[tuple[Kind, ...]] = ("channel", "rule")
 FORESEEN: Final = (ApiProblem, Refused, DataRefused, StoreUnavailable)  # what work may raise: each is answered
 AWAY: Final = ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, "Postgres cannot be reached now: try again")
+PERHAPS: Final = "Postgres cannot be reached now. Perhaps this was done all the same: look before you try again"
 OURS: Final = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of Tollbell's: its log has it under this id")
 STORES: Final = ApiProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "Postgres fails this: Tollbell's log has it under this id")
 CHANGED: Final = "It was changed meanwhile. Look at it again before you save."
+MADE: Final = "This form was sent before, and has made what it asks for."
 logger = log.get("api")
 T = TypeVar("T")
 
@@ -74,11 +77,13 @@ class PageInput:
         query: as it is written in a URL.
         body: JSON; empty where there is none.
         seen_at: when what is to be changed was changed before, as its form was filled from it; None: whenever.
+        new_id: the id of what is to be made, by which a form makes it once; None: any.
     """
 
     query: str = ""
     body: bytes = b""
     seen_at: str | None = None
+    new_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,22 @@ class Call:
         seen_at = None if self.asked is None else self.asked.seen_at
         if seen_at is not None and (life is None or seen_at != times.text(life.updated_at)):
             raise problems.conflict(CHANGED)
+
+    async def new_id(self, find: Callable[[str], Awaitable[object | None]]) -> str:
+        """Return the id of what it makes, of which *find* finds what is there.
+
+        Raises:
+            Problem: 409: its form has made it before.
+        """
+        if self.asked is None or self.asked.new_id is None:
+            return ids.new()
+        if await find(self.asked.new_id) is not None:
+            raise problems.conflict(MADE)
+        return self.asked.new_id
+
+    async def new_job_id(self) -> str:
+        """Return the same of a job."""
+        return await self.new_id(functools.partial(jobs.get, self.served.database, self.namespace))
 
     def query(self) -> QueryParameters:
         """Return its parameters; which namespace is asked for was looked at before."""
@@ -228,13 +249,18 @@ async def perform(operation: Operation, call: Call) -> web.StreamResponse:
     """Do what *call* asks of *operation*, if it may; what its path names may be an id or `key:NAME`.
 
     Raises:
-        Problem: it may not, or cannot.
+        Problem: it may not, or cannot; 503: whether it has is not known.
     """
     if operation.writes:
         call.access.check_write()
     _check_ids(call.named)
     named = await _resolved(call.named, call.served, call.namespace)
-    return await operation.work(replace(call, named=named))
+    try:
+        return await operation.work(replace(call, named=named))
+    except StoreUnavailable as exc:
+        if operation.writes and call.request.method != "GET" and not isinstance(exc, StoreFailed):
+            raise ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, PERHAPS) from exc
+        raise
 
 
 def _check_ids(named: Mapping[str, str]) -> None:
@@ -276,4 +302,6 @@ def problem_of(exc: Exception) -> ApiProblem:
 
 def _clash(exc: DataRefused) -> str:
     """Return what a person did that the tables' own rules forbid."""
+    if "job_pkey" in str(exc):  # the same form, at the same moment
+        return MADE
     return "key: another one has it already" if "key_unique" in str(exc) else f"Postgres refuses it: {exc}"

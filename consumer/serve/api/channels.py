@@ -1,6 +1,7 @@
 """/notification/channels: made, read, listed, changed, deleted."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -48,9 +49,10 @@ async def create(call: Call) -> web.Response:
     await call.served.trials.of(config)
     unmasked = _unmasked(call, config, None)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        planned = wanted.channel(config, call.namespace, None, unmasked=unmasked)
-        await edit.put_channel(planned.channel, before=None)
-        stored = await edit.channel(planned.channel.id)
+        planned = wanted.channel(config, call.namespace, None, unmasked=unmasked).channel
+        made = replace(planned, id=await call.new_id(edit.channel))
+        await edit.put_channel(made, before=None)
+        stored = await edit.channel(made.id)
     assert stored is not None  # noqa: S101 - it was put a line above
     answer = shown.channel(stored, made=stored.signing_secret, warnings=unmasked.warnings)
     return bodies.answer(answer, HTTPStatus.CREATED)

@@ -60,7 +60,9 @@ async def resend(call: Call) -> web.Response:
     event = await _found(call)
     channels = await call.ids("channel", named or None)
     try:
-        job_id = await jobs.resend(call.served.database, call.namespace, event.id, channels=channels)
+        job_id = await jobs.resend(
+            call.served.database, call.namespace, event.id, channels=channels, job_id=await call.new_job_id()
+        )
     except NoneLeft as exc:
         raise conflict(str(exc)) from None
     except Refused as exc:

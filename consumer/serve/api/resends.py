@@ -28,7 +28,14 @@ async def resend_events(call: Call) -> web.Response:
         return bodies.answer(answers.Resending(total=await jobs.count_many(database, call.namespace, which)))
     written = json.dumps(wanted.filter.model_dump(mode="json", by_alias=True, exclude_unset=True))
     try:
-        asked = await jobs.resend_many(database, call.namespace, which, written=written, expected=wanted.expected)
+        asked = await jobs.resend_many(
+            database,
+            call.namespace,
+            which,
+            written=written,
+            expected=wanted.expected,
+            job_id=await call.new_job_id(),
+        )
     except (NoneLeft, OtherCount, TooManyOpen) as exc:
         raise conflict(str(exc)) from None
     made = bodies.answer(answers.Resending(total=asked.total, job_id=asked.job_id), HTTPStatus.ACCEPTED)

@@ -31,7 +31,8 @@ async def create(call: Call) -> web.Response:
     config = read_config(await call.body())
     await _tried(call, config)
     async with configuration.edit(call.served.database, call.served.cipher, call.namespace) as edit:
-        made = wanted.rule(config, call.namespace, None, channels=await _channels(edit, config))
+        planned = wanted.rule(config, call.namespace, None, channels=await _channels(edit, config))
+        made = replace(planned, id=await call.new_id(edit.rule))
         await edit.put_rule(made)
         stored = await edit.rule(made.id)
     assert stored is not None  # noqa: S101 - it was put a line above

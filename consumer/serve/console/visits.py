@@ -18,6 +18,7 @@ from consumer.errors import DataRefused, Refused
 from consumer.serve import bodies, large
 from consumer.serve.access import Access
 from consumer.serve.api.call import Call, Operation, PageInput, Served, perform, problem_of
+from consumer.serve.console import repeats
 from consumer.serve.console.rendering import Templates
 from consumer.serve.large import Turn
 from consumer.serve.problems import ApiProblem, bad_request, conflict
@@ -58,15 +59,25 @@ class Visit:
         return self.access.scope == "write"
 
     async def ask(
-        self, operation: str, *, query: str = "", body: object = None, seen_at: str | None = None, **named: str
+        self,
+        operation: str,
+        *,
+        query: str = "",
+        body: object = None,
+        seen_at: str | None = None,
+        new_id: str | None = None,
+        **named: str,
     ) -> web.Response:
-        """Return the operation's answer; *seen_at*: 409 where what it changes was changed since.
+        """Return the operation's answer.
+
+        *seen_at*: 409 `CHANGED` where what it changes was changed since. *new_id*: of what it makes; 409 `MADE` where
+        that is there.
 
         Raises:
             Problem: as the API would answer.
         """
         wanted = self.operations[operation]
-        asked = PageInput(query, b"" if body is None else events.encode(body), seen_at)
+        asked = PageInput(query, b"" if body is None else events.encode(body), seen_at, new_id)
         takes = wanted.about.takes if wanted.about else None
         call = Call(self.served, self.access, self.request, self.turn, named, takes, asked)
         try:
@@ -84,10 +95,11 @@ class Visit:
         query: str = "",
         body: object = None,
         seen_at: str | None = None,
+        new_id: str | None = None,
         **named: str,
     ) -> T:
         """Return the same, read: its numbers have all their digits."""
-        answered = await self.ask(operation, query=query, body=body, seen_at=seen_at, **named)
+        answered = await self.ask(operation, query=query, body=body, seen_at=seen_at, new_id=new_id, **named)
         assert isinstance(answered.body, bytes)  # noqa: S101 - of answers with a model
         return msgspec.json.decode(answered.body, type=model)
 
@@ -109,6 +121,19 @@ class Visit:
         if form.one("namespace") not in {"", self.access.namespace}:  # which another tab has switched meanwhile
             raise conflict(f"this form is for the namespace {form.one('namespace')}, and another one is looked at now")
         return form
+
+    def sealed_id(self) -> str:
+        """Return a new id for what a form makes, as the form carries it."""
+        return repeats.sealed_id(self.served.cipher, self.access.namespace)
+
+    def id_of(self, form: "Form") -> str | None:
+        """Return the id that *form* has for what it makes; None of one that was written by others.
+
+        Raises:
+            Problem: 400: it is none that was given to a form of this namespace.
+        """
+        sealed = form.one("makes")
+        return repeats.opened_id(self.served.cipher, self.access.namespace, sealed) if sealed else None
 
     def page(self, name: str, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
         """Return the page of the template *name*, or the block of it that was asked for alone."""

@@ -5,7 +5,7 @@ from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from consumer.serve.api.call import CHANGED
+from consumer.serve.api.call import CHANGED, MADE
 from consumer.serve.console import drafts
 from consumer.serve.console.page import ConsolePage
 from consumer.serve.console.pages import channels
@@ -26,13 +26,15 @@ async def new(visit: Visit) -> web.Response:
 async def create(visit: Visit) -> web.Response:
     """Make the channel; its page shows the secret, once."""
     form = await visit.form()
-    draft = drafts.of_form(form, drafts.CHANNEL_FIELDS)
+    draft, new_id = drafts.of_form(form, drafts.CHANNEL_FIELDS), visit.id_of(form)
     try:
         body = drafts.channel_body(draft)
         if form.one("act") == "preview":
             return await _previewed(visit, draft, body)
-        made = await visit.read(answers.NotificationChannel, "create_channel", body=body)
+        made = await visit.read(answers.NotificationChannel, "create_channel", body=body, new_id=new_id)
     except ApiProblem as problem:
+        if problem.detail == MADE:
+            return visit.go(f"/channels/{new_id}", said="made_channel")
         return await _page(visit, draft, problem=_of_form(problem))
     more = {"rotated": made.signing_secret, "is_new": True, "warnings": made.warnings}
     return await channels.shown(visit, made.id, **more)

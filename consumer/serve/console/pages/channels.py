@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from consumer import clock
+from consumer.serve.api.call import MADE
 from consumer.serve.console import paging
 from consumer.serve.console.page import ConsolePage
 from consumer.serve.console.visits import Form, Visit, segment
+from consumer.serve.problems import ApiProblem
 from schemas import answers, times
 
 RECENT: Final = 15  # deliveries and jobs of a channel that its page shows
@@ -83,8 +85,14 @@ async def rotate(visit: Visit) -> web.Response:
 
 async def recover(visit: Visit) -> web.Response:
     """Send again what it missed; lead to the job."""
-    body = _span(await visit.form())
-    job = await visit.read(answers.Job, "recover_channel", body=body, channel=visit.request.match_info["channel"])
+    form = await visit.form()
+    channel, new_id = visit.request.match_info["channel"], visit.id_of(form)
+    try:
+        job = await visit.read(answers.Job, "recover_channel", body=_span(form), new_id=new_id, channel=channel)
+    except ApiProblem as problem:
+        if problem.detail != MADE:
+            raise
+        return visit.go(f"/jobs/{new_id}", said="recovering")
     return visit.go(f"/jobs/{job.id}", said="recovering")
 
 

@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from consumer.serve.api.call import MADE
 from consumer.serve.console import paging
 from consumer.serve.console.listed import listed
 from consumer.serve.console.page import ConsolePage
 from consumer.serve.console.summaries import summary
 from consumer.serve.console.visits import Texts, Visit, segment
+from consumer.serve.problems import ApiProblem
 from consumer.store.history import MOST_COUNTED
 from schemas import answers
 
@@ -74,8 +76,14 @@ async def show(visit: Visit) -> web.Response:
 async def resend(visit: Visit) -> web.Response:
     """Send it again, to the channels that were chosen; lead back, where the attempts appear."""
     event = visit.request.match_info["event"]
-    channels = (await visit.form()).all("channel")
-    await visit.ask("resend_event", body={"channels": channels} if channels else None, event=event)
+    form = await visit.form()
+    channels = form.all("channel")
+    body = {"channels": channels} if channels else None
+    try:
+        await visit.ask("resend_event", body=body, new_id=visit.id_of(form), event=event)
+    except ApiProblem as problem:
+        if problem.detail != MADE:
+            raise
     return visit.go(f"/events/{segment(event)}", said="resending")
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from consumer.serve.api.call import MADE, PERHAPS
 from consumer.serve.console.page import ConsolePage
 from consumer.serve.console.pages.events import FILTERS
 from consumer.serve.console.visits import Texts, Visit
@@ -28,9 +29,14 @@ async def begin(visit: Visit) -> web.Response:
     form = await visit.form()
     given = _given(Texts({name: form.one(name) for name in FILTERS}))
     body = {"filter": filter_of(given), "expected": drawn(form.one("expected"))}
+    new_id = visit.id_of(form)
     try:
-        asked = await visit.read(answers.Resending, "resend_events", body=body)
+        asked = await visit.read(answers.Resending, "resend_events", body=body, new_id=new_id)
     except ApiProblem as problem:
+        if problem.detail == MADE:
+            return visit.go(f"/jobs/{new_id}")
+        if problem.detail == PERHAPS:  # without Postgres there is no count to show it beside
+            raise
         return await _page(visit, given, problem)
     return visit.go(f"/jobs/{asked.job_id}")
 

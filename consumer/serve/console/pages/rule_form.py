@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from consumer.serve.api.call import CHANGED
+from consumer.serve.api.call import CHANGED, MADE, PERHAPS
 from consumer.serve.console import drafts
 from consumer.serve.console.page import ConsolePage
 from consumer.serve.console.visits import Form, Texts, Visit
@@ -39,11 +39,15 @@ async def create(visit: Visit) -> web.Response:
     draft, thresholds, channels = _given(form)
     if form.one("act") == "rows":
         return await _page(visit, draft, thresholds, channels)
+    new_id = visit.id_of(form)
     try:
-        made = await visit.read(
-            answers.NotificationRule, "create_rule", body=drafts.rule_body(draft, thresholds, channels)
-        )
+        body = drafts.rule_body(draft, thresholds, channels)
+        made = await visit.read(answers.NotificationRule, "create_rule", body=body, new_id=new_id)
     except ApiProblem as problem:
+        if problem.detail == MADE:
+            return visit.go(f"/rules/{new_id}", said="made")
+        if problem.detail == PERHAPS:  # without Postgres there is no form to show it on
+            raise
         return await _page(visit, draft, thresholds, channels, problem=problem)
     return visit.go(f"/rules/{made.id}", said="created")
 
@@ -73,6 +77,8 @@ async def update(visit: Visit) -> web.Response:
     except ApiProblem as problem:
         if problem.detail == CHANGED:  # once it has been read, it may be saved
             return await _page(visit, draft, thresholds, channels, await _found(visit), problem=problem)
+        if problem.detail == PERHAPS:
+            raise
         return await _page(visit, draft, thresholds, channels, rule, problem=problem, seen_at=seen_at)
     return visit.go(f"/rules/{rule.id}", said="saved")
 
