@@ -116,17 +116,15 @@ class Metrics:
             "tollbell_offsets_lost",
             "Partitions read again from their earliest record, because they are new or Kafka lost their offset",
         )
-        self._lag = self._fact(
+        self._lag = self._seen(
             "tollbell_consumer_lag",
             "Records in Kafka that are not yet taken, of the partitions that this process reads",
             ["topic", "partition"],
-            lasts=_LOOK_LASTS,
         )
-        self._lag_seconds = self._fact(
+        self._lag_seconds = self._seen(
             "tollbell_consumer_lag_seconds",
             "Age of the oldest record in Kafka that is not yet taken; 0 while there is none",
             ["topic", "partition"],
-            lasts=_LOOK_LASTS,
         )
         self._last_record = self._fact(
             "tollbell_last_record_timestamp_seconds",
@@ -189,26 +187,22 @@ class Metrics:
             "Rows that are left alone for a while, because Postgres fails a statement for each of them",
             ["what"],
         )
-        self._deliveries = self._fact(
-            "tollbell_deliveries", "Deliveries in the database that have not ended", ["state"], lasts=_LOOK_LASTS
-        )
-        self._due = self._fact(
-            "tollbell_outbox_due", "Deliveries in the database that may be sent now", lasts=_LOOK_LASTS
-        )
-        self._oldest = self._fact(
+        self._deliveries = self._seen("tollbell_deliveries", "Deliveries in the database that are open", ["state"])
+        self._due = self._seen("tollbell_outbox_due", "Deliveries in the database that are due, a paused channel's too")
+        self._oldest = self._seen(
             "tollbell_outbox_oldest_due_age_seconds",
             "For how long the delivery that is due longest has been due, a paused channel's too; 0 while none is",
-            lasts=_LOOK_LASTS,
         )
-        self._channels = self._fact(
-            "tollbell_channels", "Channels in the database, by state", ["state"], lasts=_LOOK_LASTS
+        self._oldest_sendable = self._seen(
+            "tollbell_outbox_oldest_sendable_age_seconds",
+            "The same without what waits for a channel that is paused: what may be sent now; 0 while there is nothing",
         )
-        self._failing = self._fact(
+        self._channels = self._seen("tollbell_channels", "Channels in the database, by state", ["state"])
+        self._failing = self._seen(
             "tollbell_channel_failing",
             "1 for a channel whose last attempts have failed, until one succeeds or it is disabled; at most 100 of"
             " them, those that fail longest",
             ["channel_id"],
-            lasts=_LOOK_LASTS,
         )
 
     def _of_retention(self) -> None:
@@ -241,6 +235,9 @@ class Metrics:
 
     def _fact(self, name: str, text: str, labels: Iterable[str] = (), *, lasts: float = float("inf")) -> FactGauge:
         return FactGauge(name, text, tuple(labels), registry=self.registry, lasts=lasts)
+
+    def _seen(self, name: str, text: str, labels: Iterable[str] = ()) -> FactGauge:
+        return self._fact(name, text, labels, lasts=_LOOK_LASTS)
 
     def _zero(self) -> None:
         for counter, values in (
@@ -363,11 +360,14 @@ class Metrics:
         """Observe how long the statement *name* took."""
         self._statement_seconds.labels(name).observe(seconds)
 
-    def outbox(self, states: dict[str, int], due: int, oldest_seconds: float, channels: dict[str, int]) -> None:
-        """Set the gauges of what the tables hold."""
+    def outbox(
+        self, states: dict[str, int], due: int, *, oldest: float, oldest_sendable: float, channels: dict[str, int]
+    ) -> None:
+        """Set the gauges of what the tables hold; for how long the oldest delivery has been due, in seconds."""
         self._deliveries.replace({(state.value,): states.get(state.value, 0) for state in OPEN_STATES})
         self._due.set(due)
-        self._oldest.set(oldest_seconds)
+        self._oldest.set(oldest)
+        self._oldest_sendable.set(oldest_sendable)
         self._channels.replace({(state,): channels.get(state, 0) for state in CHANNEL_STATES})
 
     def channels_failing(self, channel_ids: Iterable[str]) -> None:
@@ -376,7 +376,8 @@ class Metrics:
 
     def outbox_unknown(self) -> None:
         """Show nothing of what the tables hold: Postgres does not say."""
-        for fact in (self._deliveries, self._due, self._oldest, self._channels, self._failing):
+        oldest = (self._oldest, self._oldest_sendable)
+        for fact in (self._deliveries, self._due, *oldest, self._channels, self._failing):
             fact.clear()
 
     def removed(self, what: str, count: int) -> None:

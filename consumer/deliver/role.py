@@ -129,5 +129,11 @@ class Deliver:
         except (Unavailable, DataRefused):
             self._metrics.outbox_unknown()
             raise
-        self._metrics.outbox(seen.states, seen.due, seen.oldest_seconds, seen.channels)
+        self._metrics.outbox(
+            seen.states,
+            seen.due,
+            oldest=seen.oldest_seconds,
+            oldest_sendable=seen.oldest_sendable_seconds,
+            channels=seen.channels,
+        )
         self._metrics.channels_failing(failing)

@@ -128,6 +128,7 @@ class Gauges:
     states: dict[str, int]
     due: int
     oldest_seconds: float
+    oldest_sendable_seconds: float
     channels: dict[str, int]
 
 
@@ -370,5 +371,6 @@ async def gauges(database: Database) -> Gauges:
         states={"PENDING": row["pending"], "SENDING": row["sending"], "RESENDING": row["resending"]},
         due=row["due"],
         oldest_seconds=max(row["oldest_seconds"], 0.0),
+        oldest_sendable_seconds=max(row["oldest_sendable_seconds"], 0.0),
         channels={name: row[name] for name in CHANNEL_STATES},
     )

@@ -42,9 +42,10 @@ OVERVIEW: Final = (
             ),
             stat(
                 "Oldest delivery due",
-                "For how long the delivery that is due longest has been due. No value: Postgres does not say.",
+                "Of channels that are not paused: for how long the oldest one has been due. No value: Postgres does not"
+                " say.",
                 SECONDS,
-                greatest("tollbell_outbox_oldest_due_age_seconds"),
+                greatest("tollbell_outbox_oldest_sendable_age_seconds"),
                 120,
             ),
             stat(
@@ -63,9 +64,11 @@ OVERVIEW: Final = (
             ),
             stat(
                 "Channels failing",
-                "Channels that have failed since their last success, at most 100.",
+                "Channels that have failed since their last success, at most 100. No value: Postgres does not say.",
                 COUNT,
-                f"count(max by (channel_id) (tollbell_channel_failing{{{OURS}}})) or vector(0)",
+                # Without a series none fails, if Postgres says anything of channels at all.
+                f"count(max by (channel_id) (tollbell_channel_failing{{{OURS}}}))"
+                f" or 0 * {greatest('tollbell_channels')}",
                 1,
             ),
             stat(
@@ -272,8 +275,8 @@ DELIVERIES: Final = (
                  -0.99),
             stat("Failed for good", "Deliveries that ended FAILED in the last hour.", COUNT,
                  grew("tollbell_deliveries_ended_total", "1h", only='state="FAILED"'), 1),
-            stat("Oldest delivery due", "For how long the delivery that is due longest has been due.", SECONDS,
-                 greatest("tollbell_outbox_oldest_due_age_seconds"), 120),
+            stat("Oldest delivery due", "Of channels that are not paused: for how long the oldest one has been due.",
+                 SECONDS, greatest("tollbell_outbox_oldest_sendable_age_seconds"), 120),
             stat("Within a minute", "Share of first attempts that began within a minute of their record.", RATIO,
                  within_a_minute(), -0.99),
             stat("Paused", "Channels that wait: their receiver asked for it, or is down.", COUNT,

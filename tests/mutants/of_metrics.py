@@ -6,9 +6,17 @@ LAG = "consumer/consume/lag.py"
 METRICS = "consumer/metrics.py"
 RECORD = "consumer/store/sql/deliveries/record.sql"
 FAILING = "consumer/store/sql/paces/failing.sql"
+GAUGES = "consumer/store/sql/deliveries/gauges.sql"
 SERVED = "tests/integration/serve/test_metrics.py"
 
 MUTANTS = [
+    Mutant(
+        GAUGES,
+        " FILTER (WHERE p.is_paused IS NOT TRUE)",
+        "",
+        "one receiver that is down makes everything look late",
+        by="tests/integration/deliver/test_breakers.py",
+    ),
     Mutant(
         LAG,
         "            return before.at  # it was not there yet",

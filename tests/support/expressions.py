@@ -25,7 +25,7 @@ def known() -> Known:
     metrics.lag("usage", 0, 1, 1.0)
     metrics.newest_record("usage", 1.0)
     metrics.catalog_checked(0.0)
-    metrics.outbox({}, 0, 0.0, dict.fromkeys(CHANNEL_STATES, 0))
+    metrics.outbox({}, 0, oldest=0, oldest_sendable=0, channels=dict.fromkeys(CHANNEL_STATES, 0))
     metrics.channels_failing(["ch-1"])
     metrics.partitions(1.0, 2, keep_seconds=1.0)
     for statement in queries.names():

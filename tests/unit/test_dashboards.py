@@ -66,11 +66,47 @@ def test_a_counter_is_asked_for_its_growth_and_a_gauge_is_not(query: dict[str, s
         assert bool(grown) == name.endswith(("_total", "_bucket", "_sum", "_count")), name
 
 
-def test_the_queries_are_expressions_of_prometheus(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def promtool() -> str:
     try:
-        promtool = prometheus.program("promtool")
+        return prometheus.program("promtool")
     except Unavailable as exc:
         pytest.skip(f"needs promtool: {exc}")
+
+
+# What a replica shows of channels: some fail, none does, Postgres does not say.
+@pytest.mark.parametrize(
+    ("shown", "count"),
+    [
+        (['tollbell_channels{state="enabled"}', 'tollbell_channel_failing{channel_id="ch-1"}'], 1),
+        (['tollbell_channels{state="enabled"}'], 0),
+        (['tollbell_ready{check="postgres"}'], None),
+    ],
+)
+def test_no_failing_channel_is_shown_as_0_only_where_that_is_known(
+    promtool: str, tmp_path: Path, shown: list[str], count: int | None
+) -> None:
+    [expression] = {one["expr"] for file in FILES for title, one in queries(file) if title == "Channels failing"}
+    place = 'job="tollbell",instance="a"'
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": one.replace("}", f",{place}}}"), "values": "1x5"} for one in shown],
+        "promql_expr_test": [
+            {
+                "expr": expression.replace('"$job"', '".+"').replace('"$instance"', '".+"'),
+                "eval_time": "3m",
+                "exp_samples": [] if count is None else [{"labels": "{}", "value": count}],
+            }
+        ],
+    }
+    (file := tmp_path / "test.yaml").write_text(yaml.safe_dump({"tests": [test]}))
+
+    done = subprocess.run([promtool, "test", "rules", str(file)], check=False, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_queries_are_expressions_of_prometheus(promtool: str, tmp_path: Path) -> None:
     found = [query["expr"].replace("$__rate_interval", "1m") for file in FILES for _, query in queries(file)]
     rules = [{"record": f"panel_{n}", "expr": expression} for n, expression in enumerate(found)]
     (file := tmp_path / "panels.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))

@@ -23,7 +23,8 @@ TYPES = ("entitlements.balance.threshold", "entitlements.reset", "invoice.create
 # What only a server can say.
 UNKNOWN = """tollbell_build_info tollbell_ready tollbell_consumer_lag tollbell_consumer_lag_seconds
 tollbell_last_record_timestamp_seconds tollbell_catalog_age_seconds tollbell_deliveries tollbell_outbox_due
-tollbell_outbox_oldest_due_age_seconds tollbell_channels tollbell_channel_failing tollbell_retention_seconds
+tollbell_outbox_oldest_due_age_seconds tollbell_outbox_oldest_sendable_age_seconds tollbell_channels
+tollbell_channel_failing tollbell_retention_seconds
 tollbell_retention_oldest_partition_age_seconds tollbell_retention_partitions_ahead"""
 
 
@@ -103,7 +104,7 @@ def test_every_metric_says_what_it_is_in_a_sentence() -> None:
 
 def test_what_postgres_does_not_say_is_absent_until_it_does() -> None:
     metrics = Metrics()
-    metrics.outbox({"PENDING": 3}, 2, 1.5, {"enabled": 4})
+    metrics.outbox({"PENDING": 3}, 2, oldest=1.5, oldest_sendable=1.0, channels={"enabled": 4})
     metrics.channels_failing(["ch-1"])
     known = [value(metrics, "tollbell_deliveries", state=state) for state in ("PENDING", "SENDING")]
 
@@ -111,13 +112,14 @@ def test_what_postgres_does_not_say_is_absent_until_it_does() -> None:
 
     assert known == [3, 0]
     assert value(metrics, "tollbell_outbox_due") is None
+    assert value(metrics, "tollbell_outbox_oldest_sendable_age_seconds") is None
     assert labels(metrics, "tollbell_deliveries") == labels(metrics, "tollbell_channels") == set()
     assert labels(metrics, "tollbell_channel_failing") == set()
 
 
 def test_a_look_that_hangs_leaves_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
-    metrics.outbox({}, 7, 0, {})
+    metrics.outbox({}, 7, oldest=0, oldest_sendable=0, channels={})
     metrics.lag("usage", 0, 3, 1.0)
     later = clock.monotonic() + 21
     monkeypatch.setattr(clock, "monotonic", lambda: later)

@@ -51,6 +51,23 @@ async def test_the_breaker_opens_once_however_many_judge_the_failures(stored: St
     assert (await deliveries.gauges(stored.database)).channels["paused"] == 1
 
 
+async def test_a_paused_channel_hides_nothing_that_may_be_sent(stored: Store) -> None:
+    await stored.configure({"hook": {}, "other": {}})
+    await stored.events(6)
+    await open_breaker(stored, await fail(stored, 3))
+    late = "UPDATE delivery SET due_at = now() - interval '{}' FROM channel c WHERE c.id = channel_id AND c.key = '{}'"
+    await stored.sql(late.format("2 h", "hook"))
+    await stored.sql(late.format("5 min", "other"))
+
+    seen = await deliveries.gauges(stored.database)
+
+    assert (round(seen.oldest_seconds / 60), round(seen.oldest_sendable_seconds / 60)) == (120, 5)
+    assert (seen.due, sum(seen.states.values())) == (12, 12)
+    await stored.sql("DELETE FROM delivery")
+    nothing = await deliveries.gauges(stored.database)
+    assert (nothing.due, nothing.oldest_seconds, nothing.oldest_sendable_seconds) == (0, 0, 0)
+
+
 async def test_one_of_many_claimers_gets_the_probe_after_a_pause(stored: Store) -> None:
     await stored.configure({"hook": {}})
     await stored.events(20)

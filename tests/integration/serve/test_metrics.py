@@ -29,7 +29,13 @@ from tests.support.stores import ENDS, Store, ended
 from tests.support.verification import SECRET
 
 MOST = 250  # series of an idle replica
-GONE = ("tollbell_outbox_due", "tollbell_deliveries", "tollbell_channels", "tollbell_outbox_oldest_due_age_seconds")
+GONE = (
+    "tollbell_outbox_due",
+    "tollbell_deliveries",
+    "tollbell_channels",
+    "tollbell_outbox_oldest_due_age_seconds",
+    "tollbell_outbox_oldest_sendable_age_seconds",
+)
 
 
 async def becomes(replica: Replica, name: str, wanted: float | None, seconds: float = 30, **labels: str) -> float:
