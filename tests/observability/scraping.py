@@ -22,9 +22,10 @@ from tests.support import prometheus
 FASTER = 60  # an alert that waits five minutes waits five seconds here
 EVERY = 0.5  # seconds between two scrapes, and two evaluations: of a rate over 5 s, ten samples
 START_LIMIT = timedelta(seconds=30)
-_DURATION = re.compile(r"(\d+)([smhd])")
-_DURATIONS = re.compile(r"(?<=[\[:])\d+[smhd]|(?<=offset )\d+[smhd]")  # of a range, a subquery's step, an offset
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d+)([smhdw])")
+_DURATIONS = re.compile(r"(?<=[\[:])\d+[smhdw]|(?<=offset )\d+[smhdw]")  # of a range, a subquery's step, an offset
+_YOUNG = re.compile(r"(?<=process_start_time_seconds < )\d+")  # in seconds
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def sooner(duration: str) -> str:
@@ -40,6 +41,7 @@ def faster(rules: str) -> str:
     for group in file["groups"]:
         for rule in group["rules"]:
             rule["expr"] = _DURATIONS.sub(lambda found: sooner(found[0]), rule["expr"])
+            rule["expr"] = _YOUNG.sub(lambda found: f"{int(found[0]) / FASTER:g}", rule["expr"])
             if "for" in rule:
                 rule["for"] = sooner(rule["for"])
     return yaml.safe_dump(file)
