@@ -21,6 +21,7 @@ _SCHEMES: Final = ("postgresql", "postgres")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,30}")
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-fA-F:.%]+\]|[^\[\]:]*)(?::(?P<port>[^:\[\]]*))?")
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_WITH_TLS: Final = ("require", "verify-ca", "verify-full")
 _TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "sslmode": _SSL_MODES,
@@ -116,6 +117,16 @@ def has_escapes(url: str) -> bool:
     return "%" in urlsplit(url).netloc.rpartition("@")[0]
 
 
+def needs_tls(url: str) -> bool:
+    """Return whether *url* takes no connection without TLS."""
+    return _parameters(urlsplit(url).query).get("sslmode") in _WITH_TLS
+
+
+def has_certificate(url: str) -> bool:
+    """Return whether *url* has a certificate of ours."""
+    return "sslcert" in _parameters(urlsplit(url).query)
+
+
 _ESCAPE: Final = "in the user name and the password, write : / ? # [ ] @ % as %3A %2F %3F %23 %5B %5D %40 %25"
 
 
@@ -165,6 +176,8 @@ def _check_tls(parameters: Mapping[str, str]) -> None:
     if "sslkey" in files and "sslcert" not in files:
         raise ValueError("sslkey is given without sslcert: give both")
     mode, is_trusting = parameters.get("sslmode"), (Path.home() / ".postgresql" / "root.crt").exists()
+    if parameters.get("sslnegotiation") == "direct" and mode not in _WITH_TLS:
+        raise ValueError(f"sslnegotiation=direct needs sslmode={', '.join(_WITH_TLS[:-1])} or {_WITH_TLS[-1]}")
     if mode in {"verify-ca", "verify-full"} and "sslrootcert" not in files and not is_trusting:
         raise ValueError(f"sslmode={mode} needs sslrootcert, the file of the authority that signed the server's")
     try:

@@ -27,7 +27,7 @@ from consumer.encryption import Cipher
 from consumer.errors import Refused, TollbellError
 from consumer.store import configured, migrate, outbox
 from consumer.store.configured import StoredChannel
-from consumer.store.database import Database
+from consumer.store.database import POOLED, Database
 from schemas import urls
 
 # Receivers refuse a webhook whose timestamp is five minutes off (Standard Webhooks); a minute leaves room for a retry.
@@ -134,6 +134,8 @@ async def _postgres(cipher: Cipher | None, channels: list[StoredChannel]) -> Loo
     """See that it can be worked with; put all namespaces' channels into *channels*, where *cipher* may open them."""
     async with open_database() as (database, _):
         await migrate.check(database)
+        if await database.is_pooled():
+            raise Refused(f"Postgres: {POOLED}")
         await outbox.rehearse(database, event_id=ids.new())
         difference = abs(clock.now() - await database.now())
         if cipher:

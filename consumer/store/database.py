@@ -19,6 +19,7 @@ ACQUIRE_TIMEOUT: Final = CONNECT_TIMEOUT + 0.5  # of a connection: enough to say
 ANSWER_TIMEOUT: Final = (
     ACQUIRE_TIMEOUT + 0.5
 )  # of the sign of life: a server that hangs shows before other statements time out
+POOLED: Final = "a pooler in transaction mode is between: connect directly, or set its pool_mode to session"
 NO_ANSWER: Final = "no answer in time"
 COMMAND_TIMEOUT: Final = 30.0  # seconds; the longest statement of ours takes well under one
 ATTEMPTS: Final = 5  # of a statement that lost a race to another (40001, 40P01): one nearly always suffices
@@ -76,7 +77,8 @@ def _in_our_words(exc: BaseException) -> TollbellError:
         case Meaning.DATA:
             return DataRefused("a text is not valid Unicode" if isinstance(exc, UnicodeEncodeError) else line)
         case Meaning.REFUSED:
-            return Refused(f"Postgres: {line}")
+            is_pooled = getattr(exc, "sqlstate", None) in sqlstates.POOLED
+            return Refused(f"Postgres: {line}: {POOLED}" if is_pooled else f"Postgres: {line}")
         case Meaning.BUSY:
             return StoreBusy(f"Postgres: {line}")
         case Meaning.OUTAGE | Meaning.LOST_RACE:
@@ -230,6 +232,27 @@ class Database:
             raise StoreUnavailable(f"Postgres: {READ_ONLY}")
         now: dt.datetime = row["now"]
         return now
+
+    async def is_pooled(self) -> bool:
+        """Return whether a pooler gives each transaction any session: prepared statements and LISTEN get lost then.
+
+        Raises:
+            Refused: likewise; it has just lost one.
+            StoreUnavailable: Postgres cannot be reached.
+        """
+        query = load("database/session").sql
+        acquire = self._pool.acquire
+        async with (
+            self._writable(),
+            acquire(timeout=ACQUIRE_TIMEOUT) as one,
+            acquire(timeout=ACQUIRE_TIMEOUT) as other,
+        ):
+            before: int = await one.fetchval(query)
+            async with other.transaction():
+                # A pooler has the session of *one* back, and it is the first that it gives to another.
+                taken: int = await other.fetchval(query)
+                after: int = await one.fetchval(query)
+        return taken == before or after != before
 
     @contextlib.asynccontextmanager
     async def _writable(self) -> AsyncIterator[None]:

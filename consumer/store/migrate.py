@@ -15,7 +15,10 @@ from consumer.errors import Refused
 from consumer.store import retention
 from consumer.store.database import Database, DatabaseConnection
 
+ENCODING: Final = "UTF8"
 _LOCK: Final = 0x_7011_BE11  # of pg_advisory_xact_lock: any number that is not used elsewhere
+# What a user lacks that may not make tables: the right, or any schema of its search_path.
+_NOT_ALLOWED: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSchemaNameError)
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migration (
     name       text PRIMARY KEY,
@@ -56,13 +59,32 @@ async def migrate(database: Database) -> list[str]:
     Safe to run from several processes at once.
 
     Raises:
-        Refused: the schema is newer than this release, or an applied file was edited; nothing was changed.
+        Refused: the schema is newer than this release, an applied file was edited, or this user may not change the
+            schema; nothing was changed.
         StoreUnavailable: Postgres cannot be reached.
     """
+    try:
+        done = await _apply(database)
+    except Refused as exc:
+        if isinstance(exc.__cause__, _NOT_ALLOWED):
+            raise Refused(
+                f"{exc}: run as the user that migrated before; the first time, as one that may make tables there"
+                " (GRANT CREATE ON SCHEMA … TO …)"
+            ) from exc
+        raise
+    # After the commit, as it is one table at a time, and never waits: a running service makes what is missing.
+    now = await database.now()
+    await retention.make(database, now=now, kept_from=now)
+    return done
+
+
+async def _apply(database: Database) -> list[str]:
     async with database.transaction() as connection:
         await connection.script(f"SELECT pg_advisory_xact_lock({_LOCK})")
         await connection.script(_TABLE)
         applied = await _applied(connection)
+        if not applied:
+            await _see_encoding(connection)
         known = migrations()
         if unknown := sorted(applied.keys() - {one.name for one in known}):
             raise Refused(
@@ -78,10 +100,17 @@ async def migrate(database: Database) -> list[str]:
                 done.append(one.name)
             elif applied[one.name] != one.checksum:
                 raise Refused(f"Postgres: {one.name} was applied with other contents: migrations are never edited")
-    # After the commit, as it is one table at a time, and never waits: a running service makes what is missing.
-    now = await database.now()
-    await retention.make(database, now=now, kept_from=now)
     return done
+
+
+async def _see_encoding(connection: DatabaseConnection) -> None:
+    """See that a new schema can keep any text: what it cannot hold would be refused, record by record."""
+    row = await connection.row("database/encoding")
+    if row and row["encoding"] != ENCODING:
+        raise Refused(
+            f"Postgres: the database's encoding is {row['encoding']}: make one with ENCODING '{ENCODING}'"
+            " TEMPLATE template0"
+        )
 
 
 async def check(database: Database) -> None:
@@ -100,7 +129,9 @@ async def check(database: Database) -> None:
             raise Refused(
                 f"{exc}: run as the user that migrated, or make this one a member of it (GRANT … TO …)"
             ) from exc
-        raise Refused("Postgres: the database has no schema of Tollbell: run `tollbell migrate` first") from exc
+        if isinstance(exc.__cause__, asyncpg.UndefinedTableError):
+            raise Refused("Postgres: the database has no schema of Tollbell: run `tollbell migrate` first") from exc
+        raise
     names = {row["name"] for row in rows}
     if missing := [one.name for one in own if one.name not in names]:
         raise Refused(

@@ -57,6 +57,7 @@ DATA: Final[Mapping[str, str]] = {
     "54001": "a JSON document nested too deep for the server's stack",
 }
 REFUSED: Final[Mapping[str, str]] = {
+    "26000": "a pooler in transaction mode: the statement was prepared in another session",
     "28": "the user or its password is refused",
     "3D000": "the database does not exist",
     "3F000": "the schema does not exist",
@@ -64,6 +65,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "42703": "a column is missing: the schema is of another release",
     "42883": "likewise a function",
     "42P01": "likewise a table",
+    "42P05": "a pooler in transaction mode: another client has prepared a statement in this session",
 }
 _LISTS: Final = (
     (LOST_RACE, Meaning.LOST_RACE),
@@ -73,6 +75,7 @@ _LISTS: Final = (
     (REFUSED, Meaning.REFUSED),
 )
 _OF_STATE: Final = {state: meaning for states, meaning in _LISTS for state in states}
+POOLED: Final = ("26000", "42P05")
 # The driver has one class for calls at a bad moment and for calls that are never right. The first is what a
 # lost connection looks like from our side.
 _CONNECTION_LOST: Final = re.compile(

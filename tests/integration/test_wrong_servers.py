@@ -5,6 +5,7 @@ import json
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -205,6 +206,38 @@ async def test_a_read_only_server_is_not_ready_and_is_disconnected(own_server: S
     await set_read_only(own_server.url, False)
     await until(is_writable)  # the connections that it had are gone, and a new one finds it as it is
     await database.close()
+
+
+async def sql(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    for one in statements:
+        await connection.execute(one)
+    await connection.close()
+
+
+async def test_migrate_says_what_a_user_lacks_that_may_make_no_tables(own_server: Server, tmp_path: Path) -> None:
+    await sql(own_server.url, "CREATE ROLE guest LOGIN PASSWORD 'guest'", "CREATE DATABASE theirs")
+    url = urlsplit(own_server.url)
+    theirs = url._replace(netloc=f"guest:guest@{url.netloc.rpartition('@')[2]}", path="/theirs").geturl()
+    nowhere = f"{theirs}?search_path=nowhere"
+
+    done = [await Deployment({"TOLLBELL_DATABASE_URL": one}, tmp_path).tollbell("migrate") for one in (theirs, nowhere)]
+
+    todo = "run as the user that migrated before; the first time, as one that may make tables there"
+    assert [(one.status, one.err.partition(" (GRANT")[0]) for one in done] == [
+        (1, f"tollbell: Postgres: permission denied for schema public: {todo}"),
+        (1, f"tollbell: Postgres: no schema has been selected to create in: {todo}"),
+    ]
+
+
+async def test_a_database_that_cannot_hold_every_text_gets_no_schema(own_server: Server, tmp_path: Path) -> None:
+    await sql(own_server.url, "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    url = urlsplit(own_server.url)._replace(path="/latin").geturl()
+
+    done = await Deployment({"TOLLBELL_DATABASE_URL": url}, tmp_path).tollbell("migrate")
+
+    says = "the database's encoding is LATIN1: make one with ENCODING 'UTF8' TEMPLATE template0"
+    assert (done.status, done.err) == (1, f"tollbell: Postgres: {says}\n")
 
 
 async def test_another_host_of_the_url_is_tried(migrated: str, unused: str) -> None:

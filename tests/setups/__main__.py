@@ -3,8 +3,8 @@
 `SECURED=folder python -m tests.setups [name]`, where the folder has the certificates ca, other, client and badclient
 (`.pem` and `.key`), and these listen on 127.0.0.1: Kafka at 38101 (SASL_SSL), 38102 (client certificates), 38103 (the
 certificate of another host), 38104 (an expired one), 38105 (SASL_PLAINTEXT) and 38106 (PLAINTEXT, super user), with the
-users tollbell, other (PLAIN) and scram; PostgreSQL at 38432, a standby of it at 38433, with the users tollbell, reader
-and nossl. `PG=port,port` names more than one PostgreSQL, with the same users. Status 1 where one is not as expected.
+users tollbell, other (PLAIN) and scram; PostgreSQL at 38432, and what else tests/setups/postgres.sh starts.
+`PG=port,port` names more than one PostgreSQL, likewise. Status 1 where one is not as expected.
 """
 
 import asyncio

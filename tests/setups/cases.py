@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from consumer import encryption
 from tests.setups import kafka
@@ -34,6 +35,7 @@ def all_cases(folder: Path, ports: Sequence[int]) -> Iterator[Case]:
     yield from _rights(folder)
     for port in ports:
         yield from _postgres(folder, port)
+        yield from _certificates(folder, port)
     yield from _standby()
 
 
@@ -197,11 +199,43 @@ def _rights(folder: Path) -> Iterator[Case]:
     )
 
 
+def _of_postgres(port: int, name: str, url: str, says: str, *, at: int = 0, **more: object) -> Case:
+    """Return a case of the server at *port*, or of that at *at*."""
+    environment = _set(f"postgresql://{url}".replace("AT", f"127.0.0.1:{at or port}"))
+    return Case(name=f"postgres {port}: {name}", role="serve", environment=environment, says=says, **more)  # type: ignore[arg-type]
+
+
+def _certificates(folder: Path, port: int) -> Iterator[Case]:
+    def case(name: str, url: str, says: str, **more: Any) -> Case:
+        return _of_postgres(port, name, url, says, **more)
+
+    ready = {"check_status": 0, "run_status": READY, "run_says": "ready"}
+    tollbell, full = "tollbell:pg-good-pass@AT/tollbell", f"sslmode=verify-full&sslrootcert={folder / 'ca.pem'}"
+    for mode in ("disable", "allow", "prefer", "require"):
+        yield case(f"all is right, {mode}", f"{tollbell}?sslmode={mode}", "ok", **ready)
+    yield case(
+        "all is right, verify-ca", f"{tollbell}?sslmode=verify-ca&sslrootcert={folder / 'ca.pem'}", "ok", **ready
+    )
+    yield case("certificate of another host", f"{tollbell}?{full}", "mismatch.*: name the server in", at=port + 2)
+    yield case("expired certificate", f"{tollbell}?{full}", "has expired: the server needs a new one", at=port + 3)
+    certified, ours = (
+        "certified:pg-good-pass@AT/tollbell?sslmode=require",
+        "check sslcert and sslkey in TOLLBELL_DATABASE",
+    )
+    yield case("no client certificate", certified, f"requires a valid client certificate: {ours}")
+    yield case(
+        "client certificate of another CA",
+        # With TLS 1.3 the connection may be gone before its reason is read.
+        f"{certified}&ssl_max_protocol_version=TLSv1.2"
+        f"&sslcert={folder / 'badclient.pem'}&sslkey={folder / 'badclient.key'}",
+        f"wants a client certificate, or refuses ours .*: {ours}",
+    )
+    yield case("a port of another server", tollbell, "it does not answer as PostgreSQL does", at=38101)
+
+
 def _postgres(folder: Path, port: int) -> Iterator[Case]:
-    def case(name: str, url: str, says: str, **more: object) -> Case:
-        place = f"127.0.0.1:{port}"
-        environment = _set(f"postgresql://{url}".replace("AT", place))
-        return Case(name=f"postgres {port}: {name}", role="serve", environment=environment, says=says, **more)  # type: ignore[arg-type]
+    def case(name: str, url: str, says: str, **more: Any) -> Case:
+        return _of_postgres(port, name, url, says, **more)
 
     full = f"sslmode=verify-full&sslrootcert={folder / 'ca.pem'}"
     login = "check the user and the password in TOLLBELL_DATABASE_URL"
@@ -214,13 +248,25 @@ def _postgres(folder: Path, port: int) -> Iterator[Case]:
         "reader:pg-good-pass@AT/tollbell?sslmode=disable",
         f"no pg_hba.conf entry.*{login}",
     )
+    yield case("a user that may not log in", "retired:pg-good-pass@AT/tollbell", f"not permitted to log in.*{login}")
+    yield case(
+        "a user that may not use the database",
+        "reader:pg-good-pass@AT/closed",
+        'permission denied for database "closed": grant this user CONNECT',
+    )
+    yield case(
+        "a user whose connections are all taken",
+        "crowded:pg-good-pass@AT/tollbell",
+        'too many connections for role "crowded": raise that limit',
+        run_status=WAITS,
+    )
     yield case(
         "a database that is not there", "tollbell:pg-good-pass@AT/none", 'database "none" does not exist: create'
     )
     yield case(
         "wrong CA",
         f"tollbell:pg-good-pass@AT/tollbell?sslmode=verify-full&sslrootcert={folder / 'other.pem'}",
-        "its certificate is refused: .*check the host, sslmode and sslrootcert",
+        "its certificate is refused: .*: check sslrootcert in TOLLBELL_DATABASE_URL",
     )
     yield case("no schema", "tollbell:pg-good-pass@AT/empty", "run `tollbell migrate` first")
     yield case(

@@ -83,7 +83,7 @@ def promtool() -> str:
         (['tollbell_ready{check="postgres"}'], None),
     ],
 )
-def test_no_failing_channel_is_shown_as_0_only_where_that_is_known(
+def test_no_failing_channel_is_0_only_where_that_is_known(
     promtool: str, tmp_path: Path, shown: list[str], count: int | None
 ) -> None:
     [expression] = {one["expr"] for file in FILES for title, one in queries(file) if title == "Channels failing"}

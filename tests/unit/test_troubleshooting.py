@@ -9,11 +9,11 @@ import pytest
 from consumer import addresses, config
 from consumer.commands import check, run
 from consumer.consume import rehearsal
-from consumer.store import connections, migrate
+from consumer.store import connections, database, migrate
 from tests.setups import cases
 from tests.unit.test_wrong_settings import PAGE, SETUPS
 
-SOURCES = (addresses, check, run, rehearsal, connections, migrate, config)
+SOURCES = (addresses, check, run, rehearsal, connections, database, migrate, config)
 PORT = 38432
 CASES = [case for case in cases.all_cases(Path("/etc/tollbell"), [PORT]) if case.says != "ok"]
 

@@ -111,6 +111,11 @@ SETUPS: list[tuple[str, dict[str, str | None], list[str]]] = [
         [f"{URL}sslmode=verify-full needs sslrootcert, the file of the authority"],
     ),
     (
+        "TLS from the first byte, without an sslmode that has TLS",
+        {"DATABASE_URL": "postgresql://me:hush@db/x?sslnegotiation=direct&sslmode=prefer"},
+        [f"{URL}sslnegotiation=direct needs sslmode=require, verify-ca or verify-full"],
+    ),
+    (
         "an sslrootcert that is not there",
         {"DATABASE_URL": "postgresql://me:hush@db/x?sslmode=verify-full&sslrootcert=FILES/none.pem"},
         [f"{URL}sslrootcert FILES/none.pem: cannot be read: No such file or directory"],

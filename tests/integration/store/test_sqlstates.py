@@ -19,7 +19,7 @@ LISTS: Final[list[tuple[Mapping[str, str], type[TollbellError]]]] = [
     (sqlstates.REFUSED, Refused),
 ]
 # Damaged rows, a user's trigger, mistakes of ours, what no release has had yet.
-UNKNOWN: Final = ("XX000", "XX001", "58030", "P0001", "42601", "26000", "54023", "53000", "ZZ999")
+UNKNOWN: Final = ("XX000", "XX001", "58030", "P0001", "42601", "34000", "54023", "53000", "ZZ999")
 
 
 async def met(connection: asyncpg.Connection, sql: str, *arguments: object) -> TollbellError:
