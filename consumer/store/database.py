@@ -185,14 +185,17 @@ class Database:
         return Database(self._pool, self._took, share=_Share(most))
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[DatabaseConnection]:
-        """Give a connection inside a transaction; committed at the end, rolled back on any exception."""
+    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[DatabaseConnection]:
+        """Give a connection inside a transaction; committed at the end, rolled back on any exception.
+
+        One that *is_snapshot* reads, and all as of one moment.
+        """
         try:
             async with (
                 self._writable(),
                 self._share,
                 self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw,
-                raw.transaction(),
+                raw.transaction(isolation="repeatable_read" if is_snapshot else None, readonly=is_snapshot),
             ):
                 yield DatabaseConnection(raw, self._took)
         except _LOST_RACE as exc:

@@ -88,7 +88,8 @@ async def page(database: Database, namespace: str, wanted: LevelFilter, *, most_
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
-    async with database.transaction() as connection:
+    # A row that is gone, or of another level, when it is read would end the walk, or have it go on somewhere else.
+    async with database.transaction(is_snapshot=True) as connection:
         await connection.rows("history/own_plan")
         (covered,) = await connection.rows("levels/covered", namespace=namespace)
         ids = (await _find(connection, namespace, wanted, covered))["ids"]

@@ -111,6 +111,6 @@ class ExplainedDatabase(Database):
         self.seen = Explained(frozenset())
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[DatabaseConnection]:
+    async def transaction(self, *, is_snapshot: bool = False) -> AsyncIterator[DatabaseConnection]:  # noqa: ARG002
         async with self._pool.acquire() as raw, raw.transaction():
             yield Explaining(raw, self.seen)
