@@ -64,12 +64,15 @@ class Attributes(msgspec.Struct, frozen=True):
     traceparent: str | None = None
 
 
+_NULL: Final = msgspec.Raw(b"null")
+
+
 class _Named(msgspec.Struct, frozen=True):
     """The same in structured mode. *traceparent* was not checked: it may be anything."""
 
     id: str
     source: str
-    traceparent: msgspec.Raw = msgspec.Raw(b"null")
+    traceparent: msgspec.Raw = _NULL
 
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
@@ -135,6 +138,8 @@ def attributes_of(value: bytes, headers: Headers) -> Attributes:
 
 
 def _text_of(raw: msgspec.Raw) -> str | None:
+    if raw is _NULL:
+        return None
     try:
         return _text.decode(raw)
     except msgspec.MsgspecError:

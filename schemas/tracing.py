@@ -46,8 +46,11 @@ class Traced(msgspec.Struct, frozen=True, omit_defaults=True):
 def traced(topic: str, partition: int, offset: int, value: bytes, headers: Headers) -> Traced:
     """Return what is kept of a record that was understood."""
     names = attributes_of(value, headers)
-    given = next((text for name, text in headers if name.lower() == "traceparent" and text is not None), None)
-    parent = given.decode(errors="replace") if given is not None else names.traceparent
+    parent = names.traceparent
+    for name, text in headers:
+        if text is not None and name.lower() == "traceparent":
+            parent = text.decode(errors="replace")
+            break
     return Traced(topic, partition, offset, names.source[:_MAX], names.id[:_MAX], parent if _is_valid(parent) else None)
 
 

@@ -29,7 +29,6 @@ from consumer.decide.model import (
     NO_SIGHTS,
     Document,
     Judgement,
-    Level,
     Mark,
     Occurrence,
     Reason,
@@ -274,7 +273,7 @@ def _written(before: Document, after: Document, snapshot: Snapshot) -> Document:
     if after is before:
         return before
     at, known, newest = snapshot.calculated_at, after.known_at, after.newest_at
-    newest = max(time for time in (newest, known, at) if time is not None)
+    newest = max([time for time in (newest, known, at) if time is not None])
     # One that is not judged begins no period: of another one it takes no word from the records of this one.
     if snapshot.period_from in (after.period_from, after.begins_at) and (known is None or at > known):
         known = at
@@ -290,7 +289,7 @@ def _leveled(document: Document, snapshot: Snapshot, begins: dt.datetime) -> Doc
     at, changed_at = snapshot.calculated_at, document.level_at
     if at < begins or (changed_at is not None and at <= changed_at):
         return document
-    level = levels.coarse(Level(snapshot.usage, snapshot.allowance, snapshot.balance))
+    level = levels.coarse(snapshot.usage, snapshot.allowance)
     known = document.level
     if level == known:
         return document

@@ -25,13 +25,14 @@ def judge(
     The same arguments give the same judgement. A record judged again on the memory that it left fires nothing, but for
     an invoice's: its events are known again by their identity.
     """
+    if isinstance(source, Snapshot):  # first: nearly all are
+        assert isinstance(document, Document)  # noqa: S101 - found by the entitlement's own key
+        return judge_entitlement(rules, source, document, tolerance=tolerance)
     if isinstance(source, Invoice):
         assert isinstance(document, InvoiceDocument)  # noqa: S101 - found by the invoice's own key
         return judge_invoice(rules, source, document)
     assert isinstance(document, Document)  # noqa: S101 - likewise
     match source:
-        case Snapshot():
-            return judge_entitlement(rules, source, document, tolerance=tolerance)
         case Unmetered():
             return Judgement(document, (), tuple((rule.type, Reason.NOT_METERED) for rule in rules))
         case PeriodEnd():

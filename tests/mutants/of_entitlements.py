@@ -349,7 +349,7 @@ MUTANTS = [
     ),
     Mutant(
         ENTITLEMENTS,
-        "newest = max(time for time in (newest, known, at) if time is not None)",
+        "newest = max([time for time in (newest, known, at) if time is not None])",
         "newest = at",
         "a late reset makes old records begin periods",
     ),

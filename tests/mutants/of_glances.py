@@ -31,10 +31,10 @@ OF_STANDING = [
         "",
         "a late record of another feature passes over the newer ones that rename it",
     ),
-    ("after += [document.as_of, document.begins_at]", "after += [document.begins_at]", "a late record is passed over"),
+    ("times += [document.as_of, document.begins_at]", "times += [document.begins_at]", "a late record is passed over"),
     (
-        "after += [document.as_of, document.begins_at]",
-        "after += [document.as_of]",
+        "times += [document.as_of, document.begins_at]",
+        "times += [document.as_of]",
         "a record of before the move is judged",
     ),
     (
@@ -61,7 +61,7 @@ OF_STANDING = [
     ),
     ("if level == known > 0:", "if False:", "a fall of the coarse level is passed over"),
     ("else changed_at + FALL_PAUSE", "else _LAST", "a fall that waits is never written"),
-    ('("usage_below", min)', '("usage_below", max)', "all lines but the last are passed over"),
+    ("amount < self.usage_below", "amount > self.usage_below", "all lines but the last are passed over"),
 ]
 
 MUTANTS = [

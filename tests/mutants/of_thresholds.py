@@ -6,8 +6,8 @@ THRESHOLD = "consumer/decide/rules/balance_threshold.py"
 LEVELS = "consumer/decide/levels.py"
 
 MUTANTS = [
-    Mutant(LEVELS, "shown >= amount", "shown > amount", "exactly 100 % does not cut off"),
-    Mutant(LEVELS, "shown <= amount", "shown < amount", "reached is passed"),
+    Mutant(LEVELS, "usage >= amount", "usage > amount", "exactly 100 % does not cut off"),
+    Mutant(LEVELS, "balance <= amount", "balance < amount", "reached is passed"),
     Mutant("schemas/thresholds.py", "_PER_CENT: Final = -2", "_PER_CENT: Final = -3", "80 % is reached at 8 %"),
     Mutant(LEVELS, "and allowance > 0", "and allowance >= 0", "any usage is 100 % of an allowance of 0"),
     Mutant(
@@ -74,8 +74,8 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "at.sights.get(identity) == since.revision",
-        "identity in at.sights",
+        "at.sights.get(line.identity) != since.revision",
+        "line.identity not in at.sights",
         "a rule enabled again fires what is reached",
     ),
     Mutant(
@@ -86,19 +86,19 @@ MUTANTS = [
     ),
     Mutant(
         THRESHOLD,
-        "since is not None and at.begins < since.at",
-        "since is not None",
+        "is_reached and at.begins < since.at",
+        "is_reached",
         "a period that began after the rule is ignored",
     ),
     Mutant(
         THRESHOLD,
-        "ignores = sight is not None and since is not None",
-        "ignores = since is not None",
+        "since is not None and at.sights.get(line.identity) != since.revision:",
+        "since is not None:",
         "what rises under a rule that ignores never fires",
     ),
     Mutant(
         THRESHOLD,
-        "return step if sight is None else replace(step, sight=sight)",
+        "return replace(step, sight=since.revision)",
         "return step",
         "every sight is the first one",
     ),

@@ -19,8 +19,8 @@ def level(usage: object = None, allowance: object = None, balance: object = None
 
 
 def reached(one: Line, at: Level) -> bool | None:
-    (place,) = levels.placed([one], at)
-    return place.is_reached
+    ((_, is_reached),) = levels.placed([one], at)
+    return is_reached
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_without_an_allowance_there_is_an_order_all_the_same() -> None:
     ],
 )
 def test_the_coarse_level_is_rounded_down_to_a_multiple_of_ten(at: Level, percent: int | None) -> None:
-    assert levels.coarse(at) == percent
+    assert levels.coarse(at.usage, at.allowance) == percent
 
 
 def test_the_usage_at_which_a_coarse_level_begins_is_exact() -> None:

@@ -70,7 +70,7 @@ def test_a_samples_level_reaches_the_first_threshold(threshold: tuple[str, objec
     assert isinstance(occurrence, Crossing)
     value = body(occurrence)["data"]["value"]
     amounts = [Decimal(value[name]) for name in ("usage", "totalAvailableGrantAmount", "balance")]
-    assert [place.is_reached for place in placed([occurrence.threshold.line], Level(*amounts))] == [True]
+    assert [is_reached for _, is_reached in placed([occurrence.threshold.line], Level(*amounts))] == [True]
     assert min(value["balance"], value["overage"]) == 0
 
 

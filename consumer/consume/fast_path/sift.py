@@ -113,19 +113,29 @@ def settle(
     """Find out where an entitlement stands, by its last record: *state* is settled, and left *document*.
 
     A record that changed something is judged once more, as if it came an instant later: so a crossing, or the first
-    sight of an entitlement, makes one record that is parsed, not two.
+    sight of an entitlement, makes one record that is parsed, not two. One that changed the coarse level alone would be
+    judged the same: the judgement does not look at that.
     """
     last, reasons = state.wanted[-1], state.last
     seen, source = last.seen, last.source
     if seen is None or not isinstance(source, Snapshot) or not isinstance(document, Document):
         return
-    if state.is_changed:
+    if state.is_changed and not _is_level_alone(state):
         seen = msgspec.structs.replace(seen, at=seen.at + _LATER)
         source = msgspec.structs.replace(source, calculated_at=source.calculated_at + _LATER)
         document_after, occurrences, reasons = judge(last.rules, source, document, tolerance=tolerance)
         if document_after is not document or occurrences:
             return
     standings.keep(seen, source, last.rules, document, reasons)
+
+
+def _is_level_alone(state: Folded) -> bool:
+    before, after = state.before, state.document
+    if state.occurrences or not isinstance(before, Document) or not isinstance(after, Document):
+        return False
+    return before.level_at != after.level_at and after == msgspec.structs.replace(
+        before, level=after.level, level_at=after.level_at
+    )
 
 
 def _parse(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from consumer.consume.fast_path.glance import Glance, Number
 from consumer.decide import levels
 from consumer.decide.entitlements import FALL_PAUSE, feature_of
@@ -108,7 +110,8 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
     lines = [ENTITLEMENTS[rule.type].lines(rule) for rule in under.rules or ()]
     if snapshot.is_deleted or snapshot.reset_at is not None or None in lines:
         return None
-    after = [snapshot.period_from, snapshot.active_from]
+    since = snapshot.period_from
+    times = [snapshot.active_from]
     if document is not None:
         if document.period_from != snapshot.period_from or document.ended or document.deleted_at is not None:
             return None
@@ -116,8 +119,10 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
             return None
         if feature_of(document, snapshot) is not document.feature:
             return None
-        after += [document.as_of, document.begins_at]
-    since = max(time for time in after if time is not None)
+        times += [document.as_of, document.begins_at]
+    for time in times:
+        if time is not None and time > since:
+            since = time
     before = snapshot.active_to or _LAST
     if not since < snapshot.calculated_at < before:
         return None
@@ -130,8 +135,11 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
         why,
         since,
         before,
-        **{name: _number(amount) for name, amount in nearest.items()},
-        version=document.version if document is not None and looks_back(under.rules or ()) else None,
+        -_FAR if nearest.usage_from is None else _number(nearest.usage_from),
+        _FAR if nearest.usage_below is None else _number(nearest.usage_below),
+        -_FAR if nearest.balance_above is None else _number(nearest.balance_above),
+        _FAR if nearest.balance_to is None else _number(nearest.balance_to),
+        document.version if document is not None and looks_back(under.rules or ()) else None,
     )
     return made if stands(made, seen) else None
 
@@ -145,22 +153,42 @@ def looks_back(rules: Sequence[Rule]) -> bool:
     return False
 
 
-def _nearest(lines: Sequence[Line], snapshot: Snapshot) -> dict[str, Decimal]:
+class _Nearest(Struct):
+    """The lines nearest to a level, exactly, as in `Standing`; None where there is none on that side."""
+
+    usage_from: Decimal | None = None
+    usage_below: Decimal | None = None
+    balance_above: Decimal | None = None
+    balance_to: Decimal | None = None
+
+    def add_usage(self, amount: Decimal, *, is_reached: bool) -> None:
+        """Take the line of usage at *amount* for the nearest on its side, if it is."""
+        if is_reached:
+            if self.usage_from is None or amount > self.usage_from:
+                self.usage_from = amount
+        elif self.usage_below is None or amount < self.usage_below:
+            self.usage_below = amount
+
+    def add_balance(self, amount: Decimal, *, is_reached: bool) -> None:
+        """Do the same with a line of the balance."""
+        if is_reached:
+            if self.balance_to is None or amount < self.balance_to:
+                self.balance_to = amount
+        elif self.balance_above is None or amount > self.balance_above:
+            self.balance_above = amount
+
+
+def _nearest(lines: Sequence[Line], snapshot: Snapshot) -> _Nearest:
     level = Level(snapshot.usage, snapshot.allowance, snapshot.balance)
-    found: dict[str, Decimal] = {}
-    for line, place in zip(lines, levels.placed(lines, level), strict=True):
-        amount, is_reached = place.amount, place.is_reached
-        if is_reached is None or amount is None:
-            continue
-        if line.is_balance:
-            name, nearest = ("balance_to", min) if is_reached else ("balance_above", max)
-        else:
-            name, nearest = ("usage_from", max) if is_reached else ("usage_below", min)
-        found[name] = nearest(found[name], amount) if name in found else amount
+    found = _Nearest()
+    for line, (amount, is_reached) in zip(lines, levels.placed(lines, level), strict=True):
+        if is_reached is not None and amount is not None:
+            add = found.add_balance if line.is_balance else found.add_usage
+            add(amount, is_reached=is_reached)
     return found
 
 
-def _narrow(lines: dict[str, Decimal], snapshot: Snapshot, document: Document) -> dt.datetime:
+def _narrow(lines: _Nearest, snapshot: Snapshot, document: Document) -> dt.datetime:
     """Narrow *lines* to where the document's coarse level stays; return until when it does.
 
     A record older than the one that changed it changes nothing, whatever its level; one of a lower level not for a
@@ -169,20 +197,19 @@ def _narrow(lines: dict[str, Decimal], snapshot: Snapshot, document: Document) -
     known, changed_at = document.level, document.level_at
     if changed_at is None:  # the allowance, the same in all of them, gives none
         return _LAST
-    level = levels.coarse(Level(snapshot.usage, snapshot.allowance, snapshot.balance))
+    level = levels.coarse(snapshot.usage, snapshot.allowance)
     if level != known and snapshot.calculated_at <= changed_at:
         return changed_at + _INSTANT
     until = _LAST if level == known else changed_at + FALL_PAUSE
     if level is not None and known is not None and snapshot.allowance is not None:
         if known < levels.COARSE_MOST:
-            below = levels.coarse_amount(known + 10, snapshot.allowance)
-            lines["usage_below"] = min(lines.get("usage_below", below), below)
+            lines.add_usage(levels.coarse_amount(known + 10, snapshot.allowance), is_reached=False)
         if level == known > 0:
-            from_ = levels.coarse_amount(known, snapshot.allowance)
-            lines["usage_from"] = max(lines.get("usage_from", from_), from_)
+            lines.add_usage(levels.coarse_amount(known, snapshot.allowance), is_reached=True)
     return until
 
 
 def _number(line: Decimal) -> Number:
     """Return *line* as it is compared fastest."""
-    return int(line) if line == line.to_integral_value() else line
+    whole = int(line)
+    return whole if whole == line else line

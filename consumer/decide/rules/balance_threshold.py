@@ -49,6 +49,7 @@ ACTIONS: Final = (Action.TRIGGERED, Action.RECOVERED)
 SAMPLE: Final[Mapping[str, Any]] = {"thresholds": [{"type": "usage_percentage", "value": 80}]}
 _NONE: Final[Mapping[str, Mark]] = {}
 _UNSEEN: Final[Mapping[str, int]] = {}
+_IGNORING_NOTHING: Final[Mapping[str, Since]] = {}
 
 
 class _Step(Struct, frozen=True):
@@ -82,6 +83,7 @@ class _Moved(Struct, frozen=True):
 
 _UNKNOWN: Final = Level(None, None, None)
 _STAYS: Final = {reason: _Step(reason) for reason in Reason}  # nearly all steps: made once
+_BELOW: Final = _STAYS[Reason.BELOW]
 
 
 def features(spec: Spec) -> tuple[str, ...] | None:
@@ -113,10 +115,9 @@ def evaluate(rule: Rule, record: EntitlementRecord) -> Finding:
     at = _At(spec, rule.ignoring, snapshot, record.begins, level, marks, sights, record.is_late)
     lines = spec.lines
     places = levels.placed(lines, level)
-    steps = [_step(at, line, is_reached=place.is_reached) for line, place in zip(lines, places, strict=True)]
-    reasons = tuple([step.reason for step in steps])
-    seen = _first_seen(sights, lines, steps) if at.ignoring else None
-    stepped = zip(lines, steps, strict=True)
+    stepped = [(line, _step(at, line, is_reached=reached)) for line, (_, reached) in zip(lines, places, strict=True)]
+    reasons = tuple([step.reason for _, step in stepped])
+    seen = _first_seen(sights, stepped) if at.ignoring else None
     moved = [_Moved(line, step.reason, step.mark) for line, step in stepped if step.mark is not None]
     if not moved:
         return Finding((), reasons, sights=seen, is_watched=bool(marks) and spec.looks_back)
@@ -186,8 +187,7 @@ def _its(spec: Spec) -> BalanceThresholdSpec:
     return spec
 
 
-def _first_seen(sights: Mapping[str, int], lines: Sequence[Line], steps: Sequence[_Step]) -> Mapping[str, int] | None:
-    stepped = zip(lines, steps, strict=True)
+def _first_seen(sights: Mapping[str, int], stepped: Sequence[tuple[Line, _Step]]) -> Mapping[str, int] | None:
     seen = {line.identity: step.sight for line, step in stepped if step.sight is not None}
     return {**sights, **seen} if seen else None
 
@@ -195,22 +195,25 @@ def _first_seen(sights: Mapping[str, int], lines: Sequence[Line], steps: Sequenc
 def _step(at: _At, line: Line, *, is_reached: bool | None) -> _Step:
     if is_reached is None:
         return _STAYS[levels.lacks(line)]
-    identity = line.identity
-    mark = at.marks.get(identity)
-    since = at.ignoring.get(identity)
-    sight = None if since is None or at.sights.get(identity) == since.revision else since.revision
-    ignores = sight is not None and since is not None and at.begins < since.at
-    if is_reached and ignores and (mark is None or (mark.state == "clear" and at.spec.rearm == "recovery")):
+    mark = at.marks.get(line.identity)
+    if at.ignoring:
+        since = at.ignoring.get(line.identity)
+        if since is not None and at.sights.get(line.identity) != since.revision:
+            return _at_first_sight(at, line, mark, since, is_reached=is_reached)
+    if mark is not None:
+        return _followed(at, line, mark, is_reached=is_reached)
+    return _Step(Reason.FIRST_CROSSING, _fired(at, line, 1)) if is_reached else _BELOW
+
+
+def _at_first_sight(at: _At, line: Line, mark: Mark | None, since: Since, *, is_reached: bool) -> _Step:
+    """Return what becomes of a threshold that ignores what was reached before it saw it: it does now."""
+    is_ignored = is_reached and at.begins < since.at
+    if is_ignored and (mark is None or (mark.state == "clear" and at.spec.rearm == "recovery")):
         episode = mark.episode if mark is not None else 0
         ignored = Mark("ignored", episode, at.snapshot.calculated_at, _shown(line, at.level), is_notified=False)
-        step = _Step(Reason.IGNORED_ON_CREATE, ignored)
-    elif mark is not None:
-        step = _followed(at, line, mark, is_reached=is_reached)
-    elif not is_reached:
-        step = _STAYS[Reason.BELOW]
-    else:
-        step = _Step(Reason.FIRST_CROSSING, _fired(at, line, 1))
-    return step if sight is None else replace(step, sight=sight)
+        return _Step(Reason.IGNORED_ON_CREATE, ignored, since.revision)
+    step = _step(replace(at, ignoring=_IGNORING_NOTHING), line, is_reached=is_reached)
+    return replace(step, sight=since.revision)
 
 
 def _followed(at: _At, line: Line, mark: Mark, *, is_reached: bool) -> _Step:
@@ -222,7 +225,7 @@ def _followed(at: _At, line: Line, mark: Mark, *, is_reached: bool) -> _Step:
     # What was ignored has no recovery to notify.
     is_followed = spec.rearm == "recovery" if mark.state == "ignored" else spec.looks_back
     if not is_reached and (mark.state == "clear" or not is_followed):
-        return _STAYS[Reason.BELOW]
+        return _BELOW
     if at.is_late:
         return _STAYS[Reason.LATE]
     if is_reached:
