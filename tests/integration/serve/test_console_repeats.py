@@ -18,6 +18,7 @@ from tests.support.service import Deployment, Topics, environment
 
 __all__ = ["failed", "place"]  # the fixtures
 QUOTA = {"name": "Once", "kind": "usage_percentage", "value": "80"}
+SELECTED = {"emit": "each", "rearm": "period", "onCreate": "evaluate", "features": "llm_tokens"}
 HOOK = {"name": "Once", "url": "https://example.com/once", "format": "openmeter"}
 
 
@@ -114,6 +115,26 @@ async def test_an_id_of_ones_choice_is_refused(place: Place, shared: Shared) -> 
         assert (seen.status, "load its page again" in seen.text) == (400, True), chosen
     _, page = await api("GET", "/channels")
     assert [one["name"] for one in page["items"]] == [hook["name"]]
+
+
+@pytest.mark.parametrize("of", ["channels", "rules"])
+async def test_an_edit_sent_twice_is_saved_and_no_conflict(place: Place, of: str) -> None:
+    api, browser = place
+    _, hook = await api("POST", "/channels", channel())
+    _, quota = await api("POST", "/rules", rule(hook["id"], features=["llm_tokens"]))
+    path = f"/{of}/{(hook if of == 'channels' else quota)['id']}"
+    seen = await browser.get(f"{path}/edit")
+    fields = held(seen) | {"name": "Mine"}
+    fields |= (
+        {"format": "openmeter"} if of == "channels" else QUOTA | SELECTED | {"channel": hook["id"], "name": "Mine"}
+    )
+
+    clicked = await asyncio.gather(*(browser.post(f"{path}/edit", fields) for _ in range(3)))
+    other = await browser.post(f"{path}/edit", fields | {"name": "Another"})
+
+    assert {(seen.status, seen.path) for seen in clicked} == {(200, f"{path}?said=saved")}
+    assert (other.status, "It was changed meanwhile" in other.text) == (409, True)
+    assert (await api("GET", path))[1]["name"] == "Mine"
 
 
 class Commits:

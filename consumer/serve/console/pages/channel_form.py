@@ -61,8 +61,11 @@ async def update(visit: Visit) -> web.Response:
             answers.NotificationChannel, "update_channel", body=body, seen_at=seen_at, channel=channel.id
         )
     except ApiProblem as problem:
-        if problem.detail == CHANGED:  # once it has been read, it may be saved
-            return await _page(visit, draft, await _found(visit), problem=problem)
+        if problem.detail == CHANGED:
+            now = await _found(visit)
+            if draft == drafts.of_channel(now):  # by this very form, which was sent twice
+                return visit.go(f"/channels/{channel.id}", said="saved")
+            return await _page(visit, draft, now, problem=problem)  # once it has been read, it may be saved
         return await _page(visit, draft, channel, problem=_of_form(problem), seen_at=seen_at)
     if changed.warnings:  # which this one answer has
         return await channels.shown(visit, channel.id, warnings=changed.warnings)

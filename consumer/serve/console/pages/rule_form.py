@@ -55,10 +55,7 @@ async def create(visit: Visit) -> web.Response:
 async def edit(visit: Visit) -> web.Response:
     """Return the form with the rule as it is."""
     rule = await _found(visit)
-    # As a person wrote them: an answer has id and key of each, and a key that became an id would be another rule.
-    stored = await configured.rule(visit.served.database, visit.access.namespace, rule.id)
-    draft = drafts.of_rule(rule, getattr(stored.spec, "features", None) if stored else None)
-    thresholds = [(ThresholdType(one.type).canonical, format(one.value, "f")) for one in rule.thresholds or []]
+    draft, thresholds = await _stored(visit, rule)
     return await _page(visit, draft, thresholds, [one.id for one in rule.channels], rule)
 
 
@@ -75,8 +72,13 @@ async def update(visit: Visit) -> web.Response:
         body = drafts.rule_body(draft, thresholds, channels) | {"disabled": rule.disabled}
         await visit.ask("update_rule", body=body, seen_at=seen_at, rule=rule.id)
     except ApiProblem as problem:
-        if problem.detail == CHANGED:  # once it has been read, it may be saved
-            return await _page(visit, draft, thresholds, channels, await _found(visit), problem=problem)
+        if problem.detail == CHANGED:
+            now = await _found(visit)
+            is_saved = {one.id for one in now.channels} == set(channels)
+            if is_saved and await _stored(visit, now) == (draft, thresholds):  # by this very form, which was sent twice
+                return visit.go(f"/rules/{rule.id}", said="saved")
+            # Once it has been read, it may be saved.
+            return await _page(visit, draft, thresholds, channels, now, problem=problem)
         if problem.detail == PERHAPS:
             raise
         return await _page(visit, draft, thresholds, channels, rule, problem=problem, seen_at=seen_at)
@@ -85,6 +87,15 @@ async def update(visit: Visit) -> web.Response:
 
 async def _found(visit: Visit) -> answers.NotificationRule:
     return await visit.read(answers.NotificationRule, "get_rule", rule=visit.request.match_info["rule"])
+
+
+async def _stored(visit: Visit, rule: answers.NotificationRule) -> tuple[Texts, Thresholds]:
+    """Return the fields of a rule as it is."""
+    # As a person wrote them: an answer has id and key of each, and a key that became an id would be another rule.
+    stored = await configured.rule(visit.served.database, visit.access.namespace, rule.id)
+    draft = drafts.of_rule(rule, getattr(stored.spec, "features", None) if stored else None)
+    thresholds = [(str(ThresholdType(one.type).canonical), format(one.value, "f")) for one in rule.thresholds or []]
+    return draft, thresholds
 
 
 def _given(form: Form) -> tuple[Texts, Thresholds, list[str]]:
