@@ -1,5 +1,6 @@
 """Which record an event was made of: where it lies in Kafka, and what its producer calls it."""
 
+import contextlib
 import re
 from typing import Final
 
@@ -52,6 +53,14 @@ def traced(topic: str, partition: int, offset: int, value: bytes, headers: Heade
             parent = text.decode(errors="replace")
             break
     return Traced(topic, partition, offset, names.source[:_MAX], names.id[:_MAX], parent if _is_valid(parent) else None)
+
+
+def located(topic: str, partition: int, offset: int, value: object, headers: Headers) -> dict[str, str | int]:
+    """Return the fields by which a line about a record is found that may not be understood: those that can be read."""
+    if isinstance(value, bytes):
+        with contextlib.suppress(msgspec.MsgspecError, KeyError, UnicodeError):
+            return traced(topic, partition, offset, value, headers).fields()
+    return {"topic": topic, "partition": partition, "offset": offset}
 
 
 def _is_valid(parent: str | None) -> bool:

@@ -13,6 +13,7 @@ from consumer.consume.batch import KafkaRecord
 from consumer.consume.kafka import translated
 from consumer.errors import SourceUnavailable
 from schemas.parse import Reject
+from schemas.tracing import located
 
 # A broker takes 1 MiB a record by default (message.max.bytes); the rest is room for the record's own overhead.
 MAX_BYTES: Final = 1_048_576 - 4_096
@@ -94,9 +95,7 @@ class DeadLetters:
             record = letter.record
             logger.warning(
                 "record.dead_lettered",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
+                **located(record.topic, record.partition, record.offset, record.value, record.headers),
                 reason=letter.reject.reason.value,
                 error=letter.reject.error,
             )

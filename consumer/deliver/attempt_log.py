@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer import log
+from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import Disable, GiveUp, RetryIn
 from consumer.metrics import Metrics
 from consumer.store.deliveries import Claimed, Ended
 from schemas import urls
 from schemas.secret import MASK
 
+LOST: Final = "its process did not record it: killed, or cut off from Postgres"
 ANSWER_SHOWN: Final = 200  # characters of an answer, in the line that says that a delivery has FAILED
 logger = log.get("deliver")
 
@@ -36,6 +38,24 @@ class AttemptLog:
             else:
                 lines.append(_attempted(ended))
         logger.infos("delivery.attempted", lines)
+
+
+def lost(claimed: Sequence[Claimed]) -> None:
+    """Say of each of *claimed* that was in flight when its process was lost that this attempt was interrupted."""
+    logger.infos(
+        "delivery.attempted",
+        [
+            {
+                **followed(one),
+                "to": urls.redacted(one.url),
+                "attempt": one.number - 1,
+                "outcome": OutcomeClass.INTERRUPTED.value,
+                "detail": LOST,
+            }
+            for one in claimed
+            if one.was_lost
+        ],
+    )
 
 
 def followed(delivery: Claimed) -> dict[str, object]:

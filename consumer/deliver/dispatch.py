@@ -11,8 +11,8 @@ from typing import Final
 from consumer import clock, log, pauses
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
+from consumer.deliver import attempt_log
 from consumer.deliver.attempt import Attempts
-from consumer.deliver.attempt_log import named_channel
 from consumer.deliver.claims import Claims
 from consumer.deliver.looks import Looks
 from consumer.deliver.prefetched import Leased
@@ -99,6 +99,7 @@ class Dispatch:
         asked_at = clock.monotonic()
         claimed = await self._claims.claim(slots) if slots else []
         self._metrics.interrupted(sum(one.was_lost for one in claimed))
+        attempt_log.lost(claimed)
         self._pace({channel.id for channel in due if channel.most is not None} & slots.keys(), claimed)
         for leased in self._taken.take(claimed, asked_at, allotted):
             self._start(leased)
@@ -248,7 +249,7 @@ class Dispatch:
         if outcome.is_of_destination:
             self._claims.rest(channel, LACKING)
             if channel not in self._short:
-                logger.error("deliver.short", detail=outcome.detail, **named_channel(ended.delivery))
+                logger.error("deliver.short", detail=outcome.detail, **attempt_log.named_channel(ended.delivery))
             self._short.add(channel)
             return
         if self._lacking_until is None:
@@ -304,7 +305,7 @@ class Dispatch:
             if ended is None:
                 await deliveries.hand_back(self._database, [delivery])
         except (Unavailable, DataRefused) as exc:
-            logger.warning("deliver.not_handed_back", delivery_id=delivery.id, error=str(exc))
+            logger.warning("deliver.not_handed_back", **attempt_log.followed(delivery), error=str(exc))
             return None
         return ended
 
@@ -334,7 +335,7 @@ class Dispatch:
         try:
             prepared = await self._attempts.prepared(delivery)
         except (StoreFailed, DataRefused) as exc:
-            self._claims.hold(delivery.channel_id, exc, named_channel(delivery))
+            self._claims.hold(delivery.channel_id, exc, attempt_log.named_channel(delivery))
             return None
         except asyncio.CancelledError:  # the drain's deadline, which cancels once: nothing was sent
             return None

@@ -98,6 +98,44 @@ async def set_disabled_by_tollbell(deployment: Deployment) -> None:
     )
 
 
+async def test_a_dead_letter_is_found_by_what_its_producer_calls_it(deploy: MakeDeployment, produce: Produce) -> None:
+    deployment = await deploy()
+    envelope = json.loads(native_record(80)) | {"id": "reading-7", "source": "/meters/eu"}
+    envelope["data"]["value"]["usage"] = "many"
+    async with await deployment.replica() as replica:
+        await replica.ready()
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], json.dumps(envelope).encode())
+
+        (line,) = await replica.logged("record.dead_lettered")
+
+        assert (line["level"], line["source"], line["source_id"], line["offset"]) == (
+            "warning", "/meters/eu", "reading-7", 0,
+        )  # fmt: skip
+
+
+async def test_an_attempt_that_a_killed_replica_made_has_its_line(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    deployment = await deploy(TOLLBELL_DELIVERY_TIMEOUT="1s")
+    await deployment.apply(rules_yaml(receiver.url(), 80), HOOK_SECRET=SECRET)
+    topic = deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    held = receiver.hold()
+    async with await deployment.replica() as victim:
+        await victim.ready()
+        await produce(topic, native_record(80))
+        await receiver.wait_until(lambda _: receiver.in_flight == 1)
+        victim.process.kill()
+        await victim.process.wait()
+    held.set()
+    async with await deployment.replica("--only", "deliver") as replica:
+        lost, sent = await replica.logged("delivery.attempted", 2)
+
+    assert (lost["outcome"], lost["attempt"], sent["outcome"], sent["attempt"]) == ("interrupted", 1, "status", 2)
+    same = ("event_id", "rule_id", "rule_key", "rule", "channel_id", "channel_key", "channel", "to", "topic",
+            "partition", "offset", "source", "source_id")  # fmt: skip
+    assert {name: lost[name] for name in same} == {name: sent[name] for name in same}
+
+
 async def test_a_failed_delivery_is_a_warning_without_a_secret(
     deploy: MakeDeployment, produce: Produce, receiver: Receiver
 ) -> None:

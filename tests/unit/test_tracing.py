@@ -6,7 +6,7 @@ import pytest
 
 from schemas.parse import Headers, parse
 from schemas.sources import Snapshot
-from schemas.tracing import Traced, traced
+from schemas.tracing import Traced, located, traced
 from tests.support.factories import NOW, native_record
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -81,3 +81,23 @@ def test_a_log_lines_fields_keep_the_records_id_apart() -> None:
 
     assert of(b"{}", BINARY).fields() == known
     assert of(b"{}", [*BINARY, ("traceparent", TRACE.encode())]).fields() == known | {"traceparent": TRACE}
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "named"),
+    [
+        (b'{"id": "one", "source": "/meters", "data": 5}', [], {"source": "/meters", "source_id": "one"}),
+        (b"{", BINARY, {"source": "/meters", "source_id": "one"}),
+        (b'{"id": "one"}', [], {}),
+        (b"{", [], {}),
+        (b"\xff", [("ce_specversion", b"1.0"), ("ce_id", b"\xff"), ("ce_source", b"s")], {}),
+        (b"{}", BINARY[:2], {}),
+        (None, BINARY, {}),
+    ],
+)
+def test_what_is_not_understood_is_named_as_far_as_it_can_be_read(
+    value: bytes | None, headers: Headers, named: dict[str, str]
+) -> None:
+    place = {"topic": "tollbell.usage", "partition": 3, "offset": 42}
+
+    assert located("tollbell.usage", 3, 42, value, headers) == place | named
