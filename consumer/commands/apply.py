@@ -31,6 +31,11 @@ Network = IPv4Network | IPv6Network
 Output = Literal["text", "json"]
 WOULD_CHANGE: Final = 3  # exit status
 RESOLVED_AT_ONCE: Final = 20
+# What a pipe gives whose first command has failed.
+BLANK: Final = (
+    "--prune: the file is empty, so everything that has a key would be deleted: if you mean that, write `namespace:`"
+    " and its name"
+)
 
 
 @click.command()
@@ -71,6 +76,8 @@ async def _apply(
 ) -> list[Step]:
     async with open_database("encryption_keys") as (database, settings):
         wanted = rules_files.read(paths, os.environ)
+        if prune and wanted.is_blank:
+            raise ConfigInvalid(BLANK)
         cipher = encryption.parse_keys(settings.needed("encryption_keys").reveal())
         await migrate.check(database)
         stored = await configured.channels(database, cipher, wanted.namespace)

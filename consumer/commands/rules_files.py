@@ -39,6 +39,11 @@ class WantedConfiguration:
     rules: Sequence[tuple[RuleFields, At]]
     files: Sequence[YamlFile[RulesFile]]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing at all is written in any of them."""
+        return not any(file.model.model_fields_set for file in self.files)
+
     def refusal(self, wrong: Sequence[tuple[At, str]]) -> ConfigInvalid:
         """Return what says that the values at these places are wrong: file by file, in the order of lines."""
         by_file: list[list[Complaint]] = [[] for _ in self.files]

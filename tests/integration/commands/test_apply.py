@@ -88,6 +88,18 @@ async def test_the_plan_shows_values_before_and_after_and_no_secret(deploy: Make
     assert not [secret for secret in ("changed-one", "tiger") if secret in done.out + done.err]
 
 
+async def test_an_empty_file_prunes_nothing(deploy: MakeDeployment) -> None:
+    deployment = await deploy()
+    await deployment.apply(rules_yaml(URL, 80), HOOK_SECRET=SECRET)
+
+    done = await deployment.tollbell("apply", "-", "--prune", given="# of a template that was not rendered\n")
+    kept = await deployment.apply(rules_yaml(URL, 80), HOOK_SECRET=SECRET)
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("tollbell: --prune: the file is empty, so everything that has a key would be deleted")
+    assert kept.out == "= channel hook\n= rule quota\n"
+
+
 async def test_what_no_file_has_is_reported_and_goes_with_prune_only(deploy: MakeDeployment) -> None:
     deployment = await deploy()
     await deployment.apply(rules_yaml(URL, 80), HOOK_SECRET=SECRET)
