@@ -187,7 +187,7 @@ class Metrics:
             "Rows that are left alone for a while, because Postgres fails a statement for each of them",
             ["what"],
         )
-        self._deliveries = self._seen("tollbell_deliveries", "Deliveries in the database that are open", ["state"])
+        self._deliveries = self._seen("tollbell_deliveries", "Deliveries in the database, not ended yet", ["state"])
         self._due = self._seen("tollbell_outbox_due", "Deliveries in the database that are due, a paused channel's too")
         self._oldest = self._seen(
             "tollbell_outbox_oldest_due_age_seconds",
@@ -195,7 +195,7 @@ class Metrics:
         )
         self._oldest_sendable = self._seen(
             "tollbell_outbox_oldest_sendable_age_seconds",
-            "The same without what waits for a channel that is paused: what may be sent now; 0 while there is nothing",
+            "For how long the oldest delivery has been due of those whose channel is not paused; 0 while none is",
         )
         self._channels = self._seen("tollbell_channels", "Channels in the database, by state", ["state"])
         self._failing = self._seen(

@@ -95,7 +95,7 @@ def test_a_log_lines_fields_keep_the_records_id_apart() -> None:
         (None, BINARY, {}),
     ],
 )
-def test_what_is_not_understood_is_named_as_far_as_it_can_be_read(
+def test_a_dead_letter_is_named_as_far_as_it_can_be_read(
     value: bytes | None, headers: Headers, named: dict[str, str]
 ) -> None:
     place = {"topic": "tollbell.usage", "partition": 3, "offset": 42}
