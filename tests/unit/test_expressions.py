@@ -196,4 +196,7 @@ def test_recursion_in_an_expression_is_counted(begin: str, one: str, end: str, m
 
 
 def test_long_lists_and_texts_of_expressions_are_accepted() -> None:
-    read("{{ id in [" + ", ".join(["'a'"] * 1_000) + "] }}" + "{{ id|upper }}" * 1_000)
+    found = read("{{ id in [" + ", ".join(["'a'"] * 1_000) + "] }}" + "{{ id|upper }}" * 1_000)
+
+    assert isinstance(found, Source)
+    assert (found.text.count("'a'"), found.text.count("upper"), len(found.paths)) == (1_000, 1_000, 1)

@@ -26,6 +26,8 @@ POST = b"POST /read HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncon
 class Server:
     port: int
     release: asyncio.Event
+    begun: asyncio.Event  # a POST of /slow is being read
+    whole: asyncio.Event  # its body has come
 
     async def connect(self, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -40,7 +42,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(*, most: int = 100, head_seconds: float = 0.3) -> AsyncIterator[Server]:
-    release = asyncio.Event()
+    release, begun, whole = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def quick(_: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -56,7 +58,9 @@ async def serving(*, most: int = 100, head_seconds: float = 0.3) -> AsyncIterato
             return problems.response(problem, "1")
 
     async def read_and_wait(request: web.Request) -> web.Response:
+        begun.set()
         body = await bodies.received(request)
+        whole.set()
         await release.wait()
         return web.Response(body=body)
 
@@ -64,7 +68,7 @@ async def serving(*, most: int = 100, head_seconds: float = 0.3) -> AsyncIterato
     app.add_routes([web.get("/quick", quick), web.get("/slow", slow)])
     app.add_routes([web.post("/read", read), web.post("/slow", read_and_wait)])
     async with Connections(most, head_seconds=head_seconds).listening(app, "127.0.0.1", 0) as port:
-        yield Server(port, release)
+        yield Server(port, release, begun, whole)
 
 
 async def ended(reader: asyncio.StreamReader, *, seconds: float = 5) -> bool:
@@ -189,9 +193,9 @@ async def test_a_body_that_has_come_late_makes_no_room() -> None:
     async with serving(most=1, head_seconds=30) as server:
         slow = POST.replace(b"/read", b"/slow")
         reader, writer = await server.connect(slow + b"1234")
-        await clock.sleep(0.1)
+        await server.begun.wait()
         writer.write(b"56789")
-        await clock.sleep(0.1)
+        await server.whole.wait()
 
         refused, other = await server.connect(WHOLE)
         assert await ended(refused)
