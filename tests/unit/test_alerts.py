@@ -326,6 +326,9 @@ def test_what_the_runbooks_name_is_there() -> None:
     series_named = set(re.findall(r"`(?:[^`]*?)(tollbell_[a-z_]+)", RUNBOOKS)) - {"tollbell_postgres_statement_seconds"}
     histograms = {name.removesuffix("_count") for name in registry if name.endswith("_count")}
     assert {name for name in series_named if name not in registry and name not in histograms} == set()
+    expressions = set(re.findall(r"`([^`]*\b(?:tollbell|process)_[a-z_]+[^`]*)`", RUNBOOKS))
+    bare = {f"no metric {name}" for name in histograms}
+    assert {fault for one in expressions for fault in faults(one, registry)} - bare == set()
 
 
 def test_the_calls_of_the_runbooks_are_calls_of_the_api() -> None:
