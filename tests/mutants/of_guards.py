@@ -158,6 +158,13 @@ MUTANTS = [
     ),
     Mutant(
         WRITE,
+        "THEN q.revision END",
+        "THEN NULL::int END",
+        "what was leased as it was made is sent to a new URL with the old receiver's template",
+        by="integration/deliver/test_moved_templates.py",
+    ),
+    Mutant(
+        WRITE,
         "      AND e.version = d.version\n",
         "",
         "a document is written over whatever version it has",
@@ -427,10 +434,28 @@ MUTANTS = [
                 "integration/store/test_store_deliveries.py",
             ),
             (
-                "ELSE coalesce(d.format, p.format) END",
-                "ELSE p.format END",
+                "CASE WHEN r.is_new THEN f.format ELSE f.round_format END",
+                "f.format",
                 "a changed format changes the bytes under one webhook-id",
                 "integration/deliver/test_order_of_deliveries.py",
+            ),
+            (
+                "k.was = 'template' AND (f.round_revision <> f.revision) IS TRUE",
+                "false",
+                "a new receiver gets a secret where its template has none",
+                "integration/deliver/test_moved_templates.py",
+            ),
+            (
+                "(f.round_revision <> f.revision) IS TRUE",
+                "true",
+                "an edited template changes the bytes under one webhook-id",
+                "integration/deliver/test_moved_templates.py",
+            ),
+            (
+                "r.is_new OR f.round_format = f.format THEN f.revision",
+                "r.is_new THEN f.revision",
+                "a moved receiver gets the bytes of an edit made after it had the first ones",
+                "integration/deliver/test_moved_templates.py",
             ),
         ]
     ),

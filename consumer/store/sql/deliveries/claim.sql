@@ -19,19 +19,21 @@
 -- its end begins its round here, unless it was asked for before its channel was last disabled.
 -- A round sends one format: its channel's when its first attempt is claimed. But a channel that has become one of a target
 -- that understands nothing else, or was one, leads somewhere else: what was made for the one is refused by the other, and a
--- PagerDuty key, or a template's secret, would be sent to the owner of the new URL. An edited template is the same target.
+-- PagerDuty key, or a template's secret, would be sent to the owner of the new URL. An edited template is the same target,
+-- unless the channel has another revision than when it last had the round's: then it has another URL, and what the one
+-- template says of the old receiver, with a secret where the other has none, is not for the new one.
 -- Returned with what is leased, in the order in which it is to be sent: the channel's revision, and what a hand-back
 -- restores.
 -- Lock order: paces by channel, then deliveries; none is waited for (SKIP LOCKED).
 WITH asked AS MATERIALIZED (
-    SELECT s.channel_id, s.free, c.expire_after, c.rounds_end_before, c.rate_limit, c.format,
+    SELECT s.channel_id, s.free, c.expire_after, c.rounds_end_before, c.rate_limit, c.format, c.revision,
            coalesce(cardinality(c.retry_schedule), @steps::int) AS steps,
            c.rate_limit IS NOT NULL OR c.open_until IS NOT NULL AS is_paced,
            greatest(floor(c.rate_limit * @burst_seconds::float8), 1) AS burst
     FROM unnest(@channels::text[], @free::int[]) AS s (channel_id, free)
     CROSS JOIN LATERAL (
-        SELECT c.disabled_by, c.deleted_at, c.expire_after, c.rounds_end_before, c.rate_limit, c.format, c.retry_schedule,
-               p.paused_until, p.open_until
+        SELECT c.disabled_by, c.deleted_at, c.expire_after, c.rounds_end_before, c.rate_limit, c.format, c.revision,
+               c.retry_schedule, p.paused_until, p.open_until
         FROM channel c
         JOIN channel_pace p ON p.channel_id = c.id
         WHERE c.id = s.channel_id                         -- nothing else here: not by an index of what is not deleted
@@ -43,8 +45,8 @@ WITH asked AS MATERIALIZED (
       AND (c.open_until IS NULL OR c.open_until <= clock_timestamp())
 ),
 gate AS MATERIALIZED (
-    SELECT a.channel_id, a.free, a.expire_after, a.rounds_end_before, a.steps, a.format, a.rate_limit, a.burst, p.slots_from,
-           p.open_until
+    SELECT a.channel_id, a.free, a.expire_after, a.rounds_end_before, a.steps, a.format, a.revision, a.rate_limit, a.burst,
+           p.slots_from, p.open_until
     FROM channel_pace p
     JOIN asked a ON a.channel_id = p.channel_id
     WHERE a.is_paced
@@ -55,12 +57,12 @@ gate AS MATERIALIZED (
     FOR UPDATE OF p SKIP LOCKED
 ),
 slot AS MATERIALIZED (
-    SELECT a.channel_id, a.expire_after, a.rounds_end_before, a.steps, a.format, a.free, false AS is_paced,
-           NULL::float8 AS rate_limit, NULL::timestamptz AS slots_from, false AS is_probe
+    SELECT a.channel_id, a.expire_after, a.rounds_end_before, a.steps, a.format, a.revision, a.free,
+           false AS is_paced, NULL::float8 AS rate_limit, NULL::timestamptz AS slots_from, false AS is_probe
     FROM asked a
     WHERE NOT a.is_paced
     UNION ALL
-    SELECT g.channel_id, g.expire_after, g.rounds_end_before, g.steps, g.format,
+    SELECT g.channel_id, g.expire_after, g.rounds_end_before, g.steps, g.format, g.revision,
            greatest(0, least(
                g.free,
                CASE WHEN g.open_until IS NOT NULL THEN 1 END,
@@ -75,8 +77,9 @@ slot AS MATERIALIZED (
                END AS slots_from) f
 ),
 found AS MATERIALIZED (
-    SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered, s.format,
-           s.free, s.is_paced, s.rate_limit, s.slots_from, s.is_probe
+    SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered,
+           d.format AS round_format, d.format_revision AS round_revision, s.format, s.revision, s.free, s.is_paced, s.rate_limit,
+           s.slots_from, s.is_probe
     FROM slot s
     CROSS JOIN LATERAL (
         SELECT (SELECT true
@@ -91,7 +94,8 @@ found AS MATERIALIZED (
                 LIMIT 1) IS TRUE AS has_new) h
     CROSS JOIN (VALUES (false), (true)) k (recovered)
     CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered
+        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered, d.format,
+               d.format_revision
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.recovered = k.recovered
@@ -115,13 +119,24 @@ found AS MATERIALIZED (
     ) d
 ),
 picked AS MATERIALIZED (
-    SELECT f.id, f.event_id, f.channel_id, f.token, f.attempts, f.due_at, f.format, gen_random_uuid() AS lease,
+    SELECT f.id, f.event_id, f.channel_id, f.token, f.attempts, f.due_at, gen_random_uuid() AS lease,
+           CASE WHEN r.is_new THEN f.format ELSE f.round_format END AS format,
+           CASE WHEN r.is_new OR f.round_format = f.format THEN f.revision ELSE f.round_revision END AS format_revision,
            CASE WHEN f.resend_asked THEN 'RESENDING' ELSE f.state END AS state,
            f.is_paced, f.rate_limit, f.slots_from, f.is_probe
     FROM (
         SELECT f.*, row_number() OVER (PARTITION BY f.channel_id ORDER BY NOT f.recovered, f.due_at, f.id) AS place
         FROM found f
     ) f
+    CROSS JOIN LATERAL (
+        SELECT split_part(f.round_format, ':', 1) AS was, split_part(f.format, ':', 1) AS becomes) k
+    CROSS JOIN LATERAL (
+        SELECT CASE
+                   WHEN f.resend_asked OR f.round_format IS NULL THEN true
+                   WHEN f.round_format = f.format THEN false
+                   WHEN k.was = k.becomes THEN k.was = 'template' AND (f.round_revision <> f.revision) IS TRUE
+                   ELSE ARRAY[k.was, k.becomes] && ARRAY['slack', 'teams', 'discord', 'pagerduty', 'template']
+               END AS is_new) r
     WHERE f.place <= f.free
 ),
 spent AS (
@@ -158,13 +173,8 @@ leased AS (
             WHEN d.resend_asked THEN 0
             ELSE d.step + (p.was_lost AND d.interrupted >= @free_interruptions::int)::int
         END,
-        format = CASE
-            WHEN d.resend_asked THEN p.format
-            WHEN d.format <> p.format
-                AND split_part(d.format, ':', 1) <> split_part(p.format, ':', 1)
-                AND ARRAY[split_part(d.format, ':', 1), split_part(p.format, ':', 1)]
-                    && ARRAY['slack', 'teams', 'discord', 'pagerduty', 'template'] THEN p.format
-            ELSE coalesce(d.format, p.format) END,
+        format = p.format,
+        format_revision = p.format_revision,
         round = d.round + d.resend_asked::int,
         round_from = CASE WHEN d.resend_asked THEN clock_timestamp() ELSE d.round_from END,
         recovered = d.recovered AND NOT d.resend_asked,
@@ -172,12 +182,12 @@ leased AS (
         resend_asked = false
     FROM (
         SELECT array_agg(p.id) AS ids, array_agg(p.lease) AS leases, array_agg(p.token IS NOT NULL) AS were_lost,
-               array_agg(p.format) AS formats, array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states,
+               array_agg(p.format) AS formats, array_agg(p.format_revision) AS revisions, array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states,
                array_agg(p.rate_limit) AS rates
         FROM picked p
     ) a
-    CROSS JOIN LATERAL unnest(a.ids, a.leases, a.were_lost, a.formats, a.were_due_at, a.states, a.rates)
-         AS p (id, lease, was_lost, format, was_due_at, was_state, rate)
+    CROSS JOIN LATERAL unnest(a.ids, a.leases, a.were_lost, a.formats, a.revisions, a.were_due_at, a.states, a.rates)
+         AS p (id, lease, was_lost, format, format_revision, was_due_at, was_state, rate)
     WHERE d.id = p.id
     RETURNING d.id, d.event_id, d.channel_id, d.token, d.attempts, d.step, d.interrupted, d.round, d.format, p.was_lost,
               d.recovered, p.was_due_at, p.was_state, clock_timestamp() + interval '1 second' / p.rate AS slot_until

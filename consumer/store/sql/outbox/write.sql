@@ -193,7 +193,8 @@ queued AS (
     -- The event before it may be an older one, or of this very statement; no delivery waits for one never made. While that
     -- is open on the same channel, it is due at no time.
     -- The first ones of a channel with slots kept for them are leased as they are made, as a claim would lease them.
-    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, format, reason, ended_at)
+    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, format, format_revision, reason,
+                          ended_at)
     SELECT q.event_id, q.channel_id, q.namespace, q.waits_for,
            CASE WHEN q.is_disabled THEN 'FAILED' WHEN q.place <= q.slots THEN 'SENDING' ELSE 'PENDING' END,
            CASE
@@ -211,10 +212,11 @@ queued AS (
            END,
            CASE WHEN q.place <= q.slots THEN gen_random_uuid() END,
            CASE WHEN q.place <= q.slots THEN q.format END,
+           CASE WHEN q.place <= q.slots THEN q.revision END,
            CASE WHEN q.is_disabled THEN 'channel_disabled' END,
            CASE WHEN q.is_disabled THEN clock_timestamp() END
     FROM (
-        SELECT f.id AS event_id, f.namespace, rc.position, c.id AS channel_id, c.format,
+        SELECT f.id AS event_id, f.namespace, rc.position, c.id AS channel_id, c.format, c.revision,
                CASE WHEN f.after IS NOT NULL
                     THEN coalesce((SELECT i.event_id FROM event_identity i WHERE i.identity = f.after), f.after_id)
                END AS waits_for,
