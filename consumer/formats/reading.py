@@ -85,7 +85,7 @@ def _says_ok(body: str) -> bool:
     """Whether *body* is the JSON that webhooks of workflows, and Slack's API, answer with."""
     try:
         return _ok.decode(body).ok
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):  # nested deeper than a parser goes
         return False
 
 
@@ -112,7 +112,7 @@ def _discord_wait(body: str) -> str | None:
     """Return the seconds to wait that *body* asks for, rounded up to milliseconds; None where it asks for none."""
     try:
         seconds = _wait.decode(body).retry_after
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):  # nested deeper than a parser goes
         return None
     return f"{math.ceil(min(seconds, _LONGEST_WAIT) * 1000) / 1000:.3f}" if seconds >= 0 else None
 

@@ -394,4 +394,11 @@ MUTANTS = [
         "a shortage that 500 attempts meet leaves one in flight",
         by="unit/test_taken.py",
     ),
+    Mutant(
+        "consumer/formats/reading.py",
+        "        return _ok.decode(body).ok\n    except (msgspec.MsgspecError, RecursionError)",
+        "        return _ok.decode(body).ok\n    except msgspec.MsgspecError",
+        "an answer nested a thousand levels deep is never recorded, and the message is sent again and again",
+        by="unit/test_reading.py",
+    ),
 ]

@@ -10,6 +10,7 @@ from consumer.formats import Format
 from consumer.formats.reading import read
 from tests.support.factories import NOW
 
+DEEP = '{"a":' + "[" * 4000  # deeper than a parser goes
 CONNECTOR = "Webhook message delivery failed: Microsoft Teams endpoint returned HTTP error {} with ContextId x"
 PLAIN: tuple[Format, ...] = ("openmeter", "flat", "cloudevents")
 TARGETS: tuple[Format, ...] = ("slack", "teams", "discord", "pagerduty")
@@ -55,6 +56,7 @@ def test_what_the_target_takes_is_delivered(fmt: Format, status: int, body: str)
         ("slack", 200, '{"ok":false,"error":"x"}', 'Slack answered 200 without ok: {"ok":false,"error":"x"}'),
         ("slack", 200, "<html>\n login", "Slack answered 200 without ok: <html> login"),
         ("slack", 204, "", "Slack answered 204 without ok: an empty answer"),
+        ("slack", 200, DEEP, f"Slack answered 200 without ok: {DEEP[:100]}"),
         ("pagerduty", 200, "x" * 200, f"PagerDuty accepts with 202, this is 200: {'x' * 100}"),
         ("teams", 200, CONNECTOR.format(500), "answered 200, but Microsoft Teams behind it answered 500"),
         ("teams", 200, CONNECTOR.format(429), "answered 200, but Microsoft Teams behind it answered 429"),
@@ -151,6 +153,7 @@ def test_a_channels_permanent_status_ends_at_once(fmt: Format) -> None:
         ("discord", '{"retry_after":-1}', "3", 3),
         ("discord", '{"retry_after":"5"}', "3", 3),
         ("discord", '{"retry_after":null}', "3", 3),
+        ("discord", DEEP, "3", 3),
         ("discord", "error code: 1015", "60", 60),  # of the proxy in front
         ("slack", "", "30", 30),
         ("pagerduty", "", None, 60),

@@ -120,14 +120,18 @@ class Case:
     verdict: str
 
 
+DEEP = '{"a":' + "[" * 4000  # deeper than a parser goes
+
 CASES = (
     Case("slack", 200, "no_text", "RetryIn"),
+    Case("slack", 200, DEEP, "RetryIn"),
     Case("slack", 400, "invalid_blocks", "GiveUp"),
     Case("slack", 404, "no_service", "Disable"),
     Case("slack", 500, "rollup_error", "RetryIn"),
     Case("teams", 200, "Microsoft Teams endpoint returned HTTP error 413", "GiveUp"),
     Case("discord", 404, '{"code": 10015}', "Disable"),
     Case("discord", 429, '{"retry_after": 7.5}', "RetryIn"),
+    Case("discord", 429, DEEP, "RetryIn"),
     Case("pagerduty", 400, "invalid", "GiveUp"),
     Case("openmeter", 422, "no", "GiveUp"),
     Case("openmeter", 400, "no", "RetryIn"),
