@@ -67,11 +67,12 @@ class _Groups(ABC):
             for feature, group in self._groups.items():
                 of_feature = [place.customer for place in cut_off if place.feature == feature]
                 wanted = set(filter(_is_name, of_feature))
-                there = {name async for name in self._members(session, group)}
-                for name in sorted(wanted - there):
+                there = [one async for one in self._members(session, group)]
+                for name in sorted(wanted.difference(*map(_names, there))):
                     await self._add(session, group, name)
-                for name in sorted(there - wanted):
-                    await self._remove(session, group, name)
+                for one in there:
+                    if wanted.isdisjoint(_names(one)):
+                        await self._remove(session, group, str(one["id"]))
 
     @abstractmethod
     async def _add(self, session: aiohttp.ClientSession, group: str, consumer: str) -> None: ...
@@ -80,7 +81,7 @@ class _Groups(ABC):
     async def _remove(self, session: aiohttp.ClientSession, group: str, consumer: str) -> None: ...
 
     @abstractmethod
-    def _members(self, session: aiohttp.ClientSession, group: str) -> AsyncIterator[str]: ...
+    def _members(self, session: aiohttp.ClientSession, group: str) -> AsyncIterator[Mapping[str, Any]]: ...
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(headers=self._headers, timeout=LIMIT)
@@ -145,13 +146,13 @@ class AclGroups(_Groups):
         # 404: not in the group, or no such consumer: done either way.
         await self._ask(session, "DELETE", f"/consumers/{_part(consumer)}/acls/{_part(group)}")
 
-    async def _members(self, session: aiohttp.ClientSession, group: str) -> AsyncIterator[str]:
+    async def _members(self, session: aiohttp.ClientSession, group: str) -> AsyncIterator[Mapping[str, Any]]:
         """The list has the consumers' ids; each has to be asked for its name."""
         found = [one["id"] async for one in self._pages(session, "/acls") if one.get("group") == group]
         for acl in found:
             status, consumer = await self._ask(session, "GET", f"/acls/{_part(acl)}/consumer")
             if status == HTTPStatus.OK:
-                yield _name(consumer)
+                yield consumer
 
 
 class ConsumerGroups(_Groups):
@@ -161,8 +162,11 @@ class ConsumerGroups(_Groups):
         path = f"/consumer_groups/{_part(group)}/consumers"
         status, _ = await self._ask(session, "POST", path, json={"consumer": consumer})
         # What a repeated POST answers is not documented: 409, or 404 as for a group or consumer that is not there.
-        if status < HTTPStatus.MULTIPLE_CHOICES or consumer in {name async for name in self._members(session, group)}:
+        if status < HTTPStatus.MULTIPLE_CHOICES:
             return
+        async for one in self._members(session, group):
+            if consumer in _names(one):
+                return
         if status == HTTPStatus.CONFLICT:
             raise BackendFailed(f"Kong did not take {consumer!r} into {group!r}")
         _unknown(consumer)
@@ -170,14 +174,14 @@ class ConsumerGroups(_Groups):
     async def _remove(self, session: aiohttp.ClientSession, group: str, consumer: str) -> None:
         await self._ask(session, "DELETE", f"/consumer_groups/{_part(group)}/consumers/{_part(consumer)}")
 
-    async def _members(self, session: aiohttp.ClientSession, group: str) -> AsyncIterator[str]:
+    def _members(self, session: aiohttp.ClientSession, group: str) -> AsyncIterator[Mapping[str, Any]]:
         """A group that is not there is a mistake: no one would be refused."""
-        async for consumer in self._pages(session, f"/consumer_groups/{_part(group)}/consumers"):
-            yield _name(consumer)
+        return self._pages(session, f"/consumer_groups/{_part(group)}/consumers")
 
 
-def _name(consumer: Mapping[str, Any]) -> str:
-    return str(consumer.get("username") or consumer["id"])
+def _names(consumer: Mapping[str, Any]) -> set[str]:
+    """Return what Kong takes for *consumer* in a path: its id, and its username, which it may lack."""
+    return {str(consumer["id"]), str(consumer.get("username") or consumer["id"])}
 
 
 def _part(text: str) -> str:

@@ -401,4 +401,11 @@ MUTANTS = [
         "an answer nested a thousand levels deep is never recorded, and the message is sent again and again",
         by="unit/test_reading.py",
     ),
+    Mutant(
+        "deploy/enforcement/kong.py",
+        'return {str(consumer["id"]), str(consumer.get("username") or consumer["id"])}',
+        'return {str(consumer.get("username") or consumer["id"])}',
+        "who is named by a consumer's id has access again within five minutes",
+        by="unit/test_enforcement_kong.py",
+    ),
 ]

@@ -62,6 +62,17 @@ async def test_converging_leaves_those_who_are_cut_off_and_no_others(kong: Kong,
 
 
 @WAYS
+async def test_a_customer_may_be_named_by_the_consumers_id(kong: Kong, way: Ways) -> None:
+    backend, acme = way(kong.url, GROUPS), tokens(kong.ids["acme"])
+    await backend.cut_off(tokens("globex"), None)
+    await backend.cut_off(acme, None)
+
+    await backend.converge({acme: None})
+
+    assert kong.denied(GROUP) == ["acme"]
+
+
+@WAYS
 async def test_features_without_a_group_and_foreign_names_are_ignored(way: Ways) -> None:
     async with Kong("acme", groups=(GROUP,)) as kong:
         backend = way(kong.url, {"llm_tokens": GROUP})
