@@ -14,16 +14,27 @@ class CutOff(NamedTuple):
 
 
 async def cut_off(
-    database: Database, namespace: str, rule_id: str, thresholds: Collection[str], *, limit: int
+    database: Database,
+    namespace: str,
+    rule_id: str,
+    thresholds: Collection[str],
+    *,
+    features: Collection[str] | None,
+    limit: int,
 ) -> list[CutOff]:
     """Return those for which one of *thresholds*, by identity, is reached now, in no order; up to *limit* of them.
 
-    Reads every entitlement of the namespace.
+    Of *features*, by id or key; None: of all. Reads every entitlement of the namespace.
 
     Raises:
         StoreUnavailable: Postgres cannot be reached.
     """
     rows = await database.rows(
-        "flags/cut_off", namespace=namespace, rule_id=rule_id, thresholds=list(thresholds), limit=limit
+        "flags/cut_off",
+        namespace=namespace,
+        rule_id=rule_id,
+        thresholds=list(thresholds),
+        features=None if features is None else list(features),
+        limit=limit,
     )
     return [CutOff(row["feature"], row["customer"]) for row in rows]

@@ -166,6 +166,21 @@ def read_state(rule: str, item: Mapping[str, Any], policy: Policy) -> Reported |
         raise Unreadable(f"not a state as documented: {type(exc).__name__}") from None
 
 
+def still_has(rule: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether *rule*, as Tollbell shows it, is still about the threshold and the feature of an *item* of its state.
+
+    Raises:
+        Unreadable: one is not as documented.
+    """
+    try:
+        thresholds = {_name("", one) for one in rule["thresholds"]}
+        names = {one[by] for one in rule.get("features") or () for by in ("id", "key")} - {""}
+        is_about = not names or not names.isdisjoint({item["feature"].get("id"), item["feature"]["key"]})
+        return is_about and _name("", item["threshold"]) in thresholds
+    except NOT_AS_DOCUMENTED as exc:
+        raise Unreadable(f"not a rule or state as documented: {type(exc).__name__}") from None
+
+
 def _is_wanted(feature: Mapping[str, Any], policy: Policy) -> bool:
     return policy.features is None or feature["key"] in policy.features
 

@@ -34,7 +34,7 @@ class Tollbell:
     token: str = ""
 
     async def read(self, policy: Policy) -> list[Reported]:
-        """Return what has fired in current periods.
+        """Return what has fired in current periods, of what the rules still have: what is taken away ends silently.
 
         Raises:
             StateUnknown: Tollbell did not say.
@@ -48,12 +48,13 @@ class Tollbell:
 
     async def _of_rule(self, session: aiohttp.ClientSession, rule: str, policy: Policy) -> list[Reported]:
         base = f"{self.url.rstrip('/')}/api/v1/notification/rules/{rule}"
-        rule_id = str((await _get(session, base))["id"])
+        shown = await _get(session, base)
         found: list[Reported] = []
         cursor: dict[str, str] = {}
         for _ in range(PAGES):
             page = await _get(session, f"{base}/state", **cursor)
-            reported = (access.read_state(rule_id, item, policy) for item in page["items"])
+            items = [item for item in page["items"] if access.still_has(shown, item)]
+            reported = (access.read_state(str(shown["id"]), item, policy) for item in items)
             found += [one for one in reported if one is not None]
             if not page.get("nextCursor"):
                 return found

@@ -408,4 +408,18 @@ MUTANTS = [
         "who is named by a consumer's id has access again within five minutes",
         by="unit/test_enforcement_kong.py",
     ),
+    Mutant(
+        "deploy/enforcement/state.py",
+        "if access.still_has(shown, item)]",
+        "]",
+        "a threshold that is taken away cuts off until the period ends",
+        by="integration/commands/test_enforcement.py",
+    ),
+    Mutant(
+        "consumer/store/sql/flags/cut_off.sql",
+        "@features::text[] IS NULL\n",
+        "true\n",
+        "a feature that is taken away is cut off until the period ends",
+        by="integration/serve/test_flags.py",
+    ),
 ]

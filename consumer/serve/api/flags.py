@@ -77,7 +77,9 @@ def _cuts_off(threshold: Threshold) -> bool:
 
 async def _read(call: Call, rule_id: str, spec: BalanceThresholdSpec, thresholds: list[str]) -> bytes:
     database, namespace = call.served.database, call.namespace
-    found = await flags.cut_off(database, namespace, rule_id, thresholds, limit=MOST_CUT_OFF + 1)
+    found = await flags.cut_off(
+        database, namespace, rule_id, thresholds, features=spec.features, limit=MOST_CUT_OFF + 1
+    )
     if len(found) > MOST_CUT_OFF:
         detail = f"rule {rule_id}: more than {MOST_CUT_OFF} customers are cut off: let a webhook's receiver enforce it"
         raise ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail)

@@ -208,6 +208,33 @@ async def test_a_new_handler_has_the_state_of_the_old_one(deploy: MakeDeployment
     assert (ACME in new, globex in new) == (True, False)
 
 
+async def test_what_a_rule_no_longer_has_cuts_off_no_one(deploy: MakeDeployment, produce: Produce) -> None:
+    """No webhook says so: a threshold or feature that is taken away ends silently. It is so again when put back."""
+    deployment, backend = await deploy(), Watched()
+    month, topic = Month.ago(10), deployment.environment["TOLLBELL_TOPICS_USAGE"]
+    enforcer = Enforcer(backend, [SECRET])
+    async with serving(enforcer) as url, await started(deployment, url) as replica:
+        await replica.ready()
+        await produce(topic, month.used(110, minute=1))
+        await backend.says(ACME, is_cut_off=True)
+        tollbell = await state_of(replica, "key:quota")
+
+        found = []
+        for old, new in [
+            ("value: 100", "value: 120"),
+            ("value: 100", "value: 1e2"),
+            ("value: 80}", 'value: "50"}'),
+            ("rearm:", "features: [storage]\n    rearm:"),
+            ("rearm:", "features: [storage, llm_tokens]\n    rearm:"),
+        ]:
+            applied = await deployment.apply(RULES.replace(old, new).format(url=url, secret=SECRET))
+            assert applied.status == 0, applied.err
+            await enforcer.converge(tollbell.read)
+            found.append(ACME in backend)
+
+    assert found == [False, True, True, False, True]
+
+
 async def test_a_state_that_cannot_be_read_is_no_empty_one(deploy: MakeDeployment) -> None:
     deployment, backend = await deploy(), Refusals()
     await backend.cut_off(ACME, None)

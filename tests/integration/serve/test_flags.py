@@ -95,6 +95,29 @@ async def test_a_flag_is_false_while_its_customer_is_cut_off(
         await until(api, quota, has={"acme": True, "globex-prod": False})
 
 
+async def test_a_feature_the_rule_no_longer_names_has_no_flag(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    """No record of it is judged any more: who is cut off from it would be so to the period's end."""
+    deployment, month = await deploy(), Month()
+    async with await deployment.replica() as replica, talking(replica) as api:
+        await replica.ready()
+        quota = await made(api, receiver, features=["llm_tokens", "storage"], **FOLLOWING)
+        await replica.logged("catalog.loaded", rules=1)
+        tokens = {"feature": {"id": "f-tokens", "key": "llm_tokens"}}
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], month.used(100, **tokens))
+        await until(api, quota, has={"acme": False})
+        _, before = await api("GET", f"/rules/{quota}")
+        answered = []
+        for features in (["f-tokens"], ["llm_tokens"], ["storage"], None):
+            status, _ = await api("PUT", f"/rules/{quota}", before | {"features": features})
+            assert status == 200
+            _, document = await api("GET", f"/rules/{quota}/flags.json")
+            answered.append({name: has_access(document, name, "acme") for name in document["flags"]})
+
+    assert answered == [{"llm_tokens": False}, {"llm_tokens": False}, {"storage": True}, {"llm_tokens": False}]
+
+
 async def test_what_the_caller_has_already_is_not_sent_again(shared_api: Api, receiver: Receiver) -> None:
     quota = await made(shared_api, receiver, key="quota", **FOLLOWING)
     url = shared_api.url(f"/rules/{quota}/flags.json")
