@@ -10,6 +10,9 @@ from schemas.parse import Headers, attributes_of
 
 _MAX: Final = 256  # characters that are kept of a source and an id: enough to find it, whatever a producer writes
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context, level 1
+# What reading raises where a record may be anything: besides msgspec's own, more levels than it goes down, and what a
+# binary one lacks.
+_UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, UnicodeError, KeyError)
 _INVALID: Final = ("ff-", "0" * 32, "0" * 16)  # a version, a trace and a parent that are none
 
 
@@ -58,7 +61,7 @@ def traced(topic: str, partition: int, offset: int, value: bytes, headers: Heade
 def located(topic: str, partition: int, offset: int, value: object, headers: Headers) -> dict[str, str | int]:
     """Return the fields by which a line about a record is found that may not be understood: those that can be read."""
     if isinstance(value, bytes):
-        with contextlib.suppress(msgspec.MsgspecError, KeyError, UnicodeError):
+        with contextlib.suppress(*_UNREADABLE):
             return traced(topic, partition, offset, value, headers).fields()
     return {"topic": topic, "partition": partition, "offset": offset}
 

@@ -120,10 +120,11 @@ async def waiting(deployment: Deployment, check: str, **changed: str) -> str:
 
 
 @pytest.fixture
-def unused() -> str:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{closed.getsockname()[1]}"
+def unused() -> Iterator[str]:
+    """An address at which nothing listens, and which is given to none that asks for a free port."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 async def test_readyz_says_which_server_is_waited_for_and_why(deploy: MakeDeployment, unused: str) -> None:

@@ -87,6 +87,16 @@ def test_it_stands_between_the_nearest_lines_of_all_rules(usage: object, lines: 
     assert stood(*twice(usage), rules=(rule,))[5:9] == lines
 
 
+def test_the_nearest_line_may_be_of_the_first_rule() -> None:
+    rules = (
+        make_rule(("balance_value", 30), percents=[45]),
+        make_rule(("balance_value", 20), percents=[48], rule_id="another"),
+    )
+
+    assert stood(*twice(42), rules=rules)[5:9] == (40, 45, 30, FAR)
+    assert stood(*twice(85), rules=rules[::-1])[5:9] == (80, 90, -FAR, 20)
+
+
 def test_a_balance_at_its_line_is_judged() -> None:
     found = stood(*twice(72), rules=(make_rule(("balance_value", 27), percents=[90]),))
 

@@ -93,6 +93,8 @@ def test_a_log_lines_fields_keep_the_records_id_apart() -> None:
         (b"\xff", [("ce_specversion", b"1.0"), ("ce_id", b"\xff"), ("ce_source", b"s")], {}),
         (b"{}", BINARY[:2], {}),
         (None, BINARY, {}),
+        (b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}", [], {}),
+        (b'{"id": ' + b"9" * 5_000 + b"}", [], {}),
     ],
 )
 def test_a_dead_letter_is_named_as_far_as_it_can_be_read(
