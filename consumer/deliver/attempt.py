@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from consumer.deliver.webhook import Webhook, WebhookRequest
 from consumer.errors import Refused
 from consumer.formats import checks, reading
 from consumer.store.deliveries import Claimed, Ended
+from schemas.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +84,24 @@ class Attempts:
         body = self.bodies.filled(delivery, opened.secrets)
         if isinstance(body, Outcome):
             return body
-        fmt = bodies.known(delivery.format)
+        fmt, format_headers = bodies.known(delivery.format), bodies.headers(delivery)
         return WebhookRequest(
             channel_id=delivery.channel_id,
             url=opened.url if fmt is None else checks.target_url(fmt, opened.url),
             webhook_id=delivery.event_id,
             body=body,
             content_type=bodies.content_type(delivery.format),
-            format_headers=bodies.headers(delivery),
+            format_headers=format_headers,
             traceparent=delivery.record.traceparent if delivery.record is not None else None,
-            headers=opened.headers,
+            headers=_beside(format_headers, opened.headers),
             secrets=opened.signing,
             hidden=opened.hidden,
         )
+
+
+def _beside(format_headers: Sequence[tuple[str, str]], own: Mapping[str, Secret]) -> Mapping[str, Secret]:
+    """Return the channel's *own* headers, without those that the format of its round sets: it may be of another now."""
+    taken = {name for name, _ in format_headers}
+    if taken.isdisjoint(map(str.lower, own)):
+        return own
+    return {name: value for name, value in own.items() if name.lower() not in taken}

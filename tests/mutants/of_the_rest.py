@@ -422,4 +422,11 @@ MUTANTS = [
         "a feature that is taken away is cut off until the period ends",
         by="integration/serve/test_flags.py",
     ),
+    Mutant(
+        "consumer/deliver/attempt.py",
+        "headers=_beside(format_headers, opened.headers),",
+        "headers=opened.headers,",
+        "a CloudEvent has two ids",
+        by="integration/deliver/test_cloudevents_sent.py",
+    ),
 ]

@@ -57,3 +57,35 @@ async def test_both_content_modes_repeat_the_event_at_each_attempt(
     assert {name for name in first.headers if name.startswith("ce-")} | {"ce-tenant"} == {
         name for name in shown if name.startswith("ce-")
     }
+
+
+async def test_a_binary_round_has_each_attribute_once(
+    deploy: MakeDeployment, produce: Produce, receiver: Receiver
+) -> None:
+    """Its channel is of another mode meanwhile, and sets such headers by itself."""
+    deployment = await deploy(TOLLBELL_RETRY_SCHEDULE="0s,100ms")
+    release = receiver.hold(reply=500)
+    own = {"ce-id": "of-its-own", "CE-Type": "of-its-own", "ce-tenant": "acme"}
+    async with await deployment.replica() as replica, talking(replica) as api:
+        await replica.ready()
+        hook = channel(receiver.url(), format="cloudevents", contentMode="binary")
+        _, made = await api("POST", "/channels", hook)
+        await api("POST", "/rules", rule(made["id"]))
+        await replica.logged("catalog.loaded", rules=1)
+        await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(90))
+        await receiver.wait_for(1)
+        edit = hook | {"contentMode": "structured", "customHeaders": own}
+        status, _ = await api("PUT", f"/channels/{made['id']}", edit)
+        release.set()
+        await replica.logged("delivery.attempted", verdict="Delivered")
+        _, tested = await api("POST", f"/channels/{made['id']}/test")
+        await replica.logged("delivery.attempted", event_id=tested["id"])
+
+    first, again, test = receiver.requests
+    assert status == 200
+    assert [again.headers.getall(name) for name in ("ce-id", "ce-type")] == [
+        [first.headers["ce-id"]],
+        [first.headers["ce-type"]],
+    ]
+    assert again.headers["ce-tenant"] == "acme"
+    assert [test.headers.getall(name) for name in ("ce-id", "ce-type")] == [["of-its-own"]] * 2
