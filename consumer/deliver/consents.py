@@ -33,11 +33,12 @@ UNASKED_VALID: Final = dt.timedelta(hours=1)
 REST: Final = dt.timedelta(seconds=60)
 _TOO_MANY: Final = 429
 _BROKEN: Final = 500
+_Asked = tuple[str, int, str | None]  # a channel, its revision, and our name
 logger = log.get("deliver")
 
 
 class _Turn:
-    """One channel's: one question at a time, and how the last one ended."""
+    """One channel's, of one revision and name of ours: one question at a time, and how the last one ended."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -53,13 +54,16 @@ class ConsentAnswer:
 
 
 class Consents:
-    """One question of a channel at a time in each process; the answer is kept for all of them."""
+    """One question of a channel at a time in each process; the answer is kept for all of them.
+
+    An answer is one URL's, for one name of ours: an edit begins another turn, which waits for no question of before.
+    """
 
     def __init__(self, database: Database, webhook: Webhook, metrics: Metrics) -> None:
         self._database = database
         self._webhook = webhook
         self._metrics = metrics
-        self._turns: weakref.WeakValueDictionary[str, _Turn] = weakref.WeakValueDictionary()
+        self._turns: weakref.WeakValueDictionary[_Asked, _Turn] = weakref.WeakValueDictionary()
 
     async def asked(self, delivery: Claimed, request: WebhookRequest) -> ConsentAnswer:
         """Ask the receiver of *delivery* for its consent, or take the answer to a question under way.
@@ -67,7 +71,8 @@ class Consents:
         Raises:
             StoreUnavailable: the answer could not be kept; nothing may be sent.
         """
-        came_at, turn = clock.monotonic(), self._turns.setdefault(delivery.channel_id, _Turn())
+        what = (delivery.channel_id, delivery.revision, delivery.request_origin)
+        came_at, turn = clock.monotonic(), self._turns.setdefault(what, _Turn())
         async with turn.lock:
             if turn.ended_at is None or turn.ended_at < came_at:
                 turn.outcome = await self._ask(delivery, request)

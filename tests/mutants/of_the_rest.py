@@ -429,4 +429,18 @@ MUTANTS = [
         "a CloudEvent has two ids",
         by="integration/deliver/test_cloudevents_sent.py",
     ),
+    Mutant(
+        "consumer/deliver/consents.py",
+        "what = (delivery.channel_id, delivery.revision, delivery.request_origin)",
+        "what = (delivery.channel_id, 0, delivery.request_origin)",
+        "the old URL's 410 disables a channel that has been given a new one",
+        by="integration/deliver/test_handshake.py",
+    ),
+    Mutant(
+        "consumer/deliver/consents.py",
+        "what = (delivery.channel_id, delivery.revision, delivery.request_origin)",
+        "what = (delivery.channel_id, delivery.revision, None)",
+        "what was answered to one name of ours is taken for another's",
+        by="integration/deliver/test_handshake.py",
+    ),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp.web
 import pytest
 
+from consumer import clock
 from consumer.decide import retry_after
 from consumer.decide.outcome import OutcomeClass
 from consumer.deliver.consents import Consents
@@ -17,7 +18,7 @@ from tests.conftest import MakeDeployment, Produce
 from tests.support.api import channel, rule, talking
 from tests.support.factories import native_record
 from tests.support.fakes import Received, Receiver, Reply
-from tests.support.stores import Store
+from tests.support.stores import URL, Store
 from tests.support.webhooks import LOOPBACK, make_request
 
 US = "tollbell.example.com"
@@ -155,6 +156,32 @@ async def test_a_channel_without_consent_rests_for_a_minute(
     assert counted(metrics) == {"granted": 0, "refused": 1, "unanswered": 0}
     assert ended.outcome is not None
     assert retry_after.asked(ended.outcome) == dt.timedelta(seconds=rests)
+
+
+@pytest.mark.parametrize("edit", [{"url": f"{URL}/new"}, {"requestOrigin": "other.example.com"}])
+async def test_an_answer_is_not_taken_for_another_url_or_name(
+    stored: Store, receiver: Receiver, edit: dict[str, Any]
+) -> None:
+    """The old one says 410, by which a channel is disabled, after the edit."""
+    mine = {"format": "cloudevents", "requestOrigin": US}
+    release = receiver.hold(path="/old", reply=410)
+    receiver.otherwise(lambda _: aiohttp.web.Response(headers={"WebHook-Allowed-Origin": "*"}), path="/new")
+    await stored.configure({"hook": mine})
+    await stored.events(2)
+    (before,) = await stored.claim("hook", 1)
+    async with Webhook(HOUR, allowed=LOOPBACK) as webhook, asyncio.TaskGroup() as tasks:
+        asking = Consents(stored.database, webhook, Metrics())
+        old = tasks.create_task(asking.asked(before, make_request(receiver.url("/old"))))
+        await receiver.wait_for(1, path="/old")
+        await stored.configure({"hook": mine | edit})
+        (after,) = await stored.claim("hook", 1)
+        new = tasks.create_task(asking.asked(after, make_request(receiver.url("/new"))))
+        await clock.sleep(0)  # it asks, or waits for the answer to the other
+        release.set()
+
+    outcomes = [old.result().outcome, new.result().outcome]
+    assert [outcome and outcome.status for outcome in outcomes] == [410, None]
+    assert len(receiver.at("/new")) == 1
 
 
 @pytest.mark.parametrize(
