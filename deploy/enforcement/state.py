@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 
@@ -47,7 +48,7 @@ class Tollbell:
             raise StateUnknown(f"Tollbell's state: {str(exc) or type(exc).__name__}") from exc
 
     async def _of_rule(self, session: aiohttp.ClientSession, rule: str, policy: Policy) -> list[Reported]:
-        base = f"{self.url.rstrip('/')}/api/v1/notification/rules/{rule}"
+        base = f"{self.url.rstrip('/')}/api/v1/notification/rules/{quote(rule, safe=':')}"
         shown = await _get(session, base)
         found: list[Reported] = []
         cursor: dict[str, str] = {}

@@ -235,6 +235,20 @@ async def test_what_a_rule_no_longer_has_cuts_off_no_one(deploy: MakeDeployment,
     assert found == [False, True, True, False, True]
 
 
+async def test_the_state_of_a_rule_with_any_key_is_read(deploy: MakeDeployment, produce: Produce) -> None:
+    deployment, backend, key = await deploy(), Watched(), "quota/eu 50%2F?#1&ü"
+    async with serving(Enforcer(backend, [SECRET])) as url:
+        applied = await deployment.apply(RULES.format(url=url, secret=SECRET).replace("key: quota", f'key: "{key}"'))
+        assert applied.status == 0, applied.err
+        async with await deployment.replica(TOLLBELL_API_TOKENS=f"default:read:{TOKEN}") as replica:
+            await replica.ready()
+            await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], Month.ago(10).used(100, minute=1))
+            await backend.says(ACME, is_cut_off=True)
+            reported = await (await state_of(replica, f"key:{key}")).read(Policy())
+
+    assert [one.customer for one in reported] == ["acme", "acme"]
+
+
 async def test_a_state_that_cannot_be_read_is_no_empty_one(deploy: MakeDeployment) -> None:
     deployment, backend = await deploy(), Refusals()
     await backend.cut_off(ACME, None)
