@@ -48,7 +48,8 @@ test: $(VENV)/.test ## format, lint, types, layers and all tests, on real server
 
 test-latest: ## the same with the newest release of everything, in an environment of its own (.venv-latest)
 	$(PYTHON) -m venv --clear .venv-latest
-	.venv-latest/bin/python $(PIP) --editable '.[test]'
+	{ .venv-latest/bin/python -c '$(BUILD_REQUIRES)'; echo editables; } > .venv-latest/build.txt
+	.venv-latest/bin/python $(PIP) --requirement=.venv-latest/build.txt --editable '.[test]'
 	@touch .venv-latest/.test
 	$(MAKE) test VENV=.venv-latest
 

@@ -40,7 +40,10 @@ def test_events_reasons_and_memory_are_those_of_the_contract(rules: Rules, recor
 def test_the_clock_ends_at_any_point_what_a_record_showed_before(
     rules: Rules, records: list[Shown], ticks: list[int]
 ) -> None:
-    """A record shows an end at the database's time; the clock looks when it likes; time only goes on."""
+    """A record shows an end at the database's time; the clock looks when it likes; time only goes on.
+
+    A period that comes back after one that was moved back begins once more, and what it fires is known by its identity.
+    """
     world, story = World(rules), begun(rules)
 
     for record, now in zip(records, itertools.accumulate(ticks), strict=False):
@@ -49,7 +52,8 @@ def test_the_clock_ends_at_any_point_what_a_record_showed_before(
         look(world, story, now)
 
     check(world, story)
-    assert world.twice == 0 or any(rule.type == "reset" for rule in rules.values())
+    moves_back = any(after.period < before.period for before, after in itertools.pairwise(records))
+    assert world.twice == 0 or moves_back or any(rule.type == "reset" for rule in rules.values())
 
 
 @given(RULES, LIVES, TICKS, st.lists(st.booleans(), min_size=12, max_size=12))
