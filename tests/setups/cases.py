@@ -1,6 +1,6 @@
 """The cases: what is wrong, the line that names it, and the status of `check` and of `run`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -268,6 +268,10 @@ def _postgres(folder: Path, port: int) -> Iterator[Case]:
         f"tollbell:pg-good-pass@AT/tollbell?sslmode=verify-full&sslrootcert={folder / 'other.pem'}",
         "its certificate is refused: .*: check sslrootcert in TOLLBELL_DATABASE_URL",
     )
+    yield from _databases(case)
+
+
+def _databases(case: Callable[..., Case]) -> Iterator[Case]:
     yield case("no schema", "tollbell:pg-good-pass@AT/empty", "run `tollbell migrate` first")
     yield case(
         "tables of another user",
