@@ -7,7 +7,7 @@ METRICS = "consumer/metrics.py"
 RECORD = "consumer/store/sql/deliveries/record.sql"
 FAILING = "consumer/store/sql/paces/failing.sql"
 GAUGES = "consumer/store/sql/deliveries/gauges.sql"
-SERVED = "tests/integration/serve/test_metrics.py"
+SERVED = "integration/serve/test_metrics.py"
 
 MUTANTS = [
     Mutant(
@@ -15,49 +15,49 @@ MUTANTS = [
         " FILTER (WHERE p.is_paused IS NOT TRUE)",
         "",
         "one receiver that is down makes everything look late",
-        by="tests/integration/deliver/test_breakers.py",
+        by="integration/deliver/test_breakers.py",
     ),
     Mutant(
         LAG,
         "            return before.at  # it was not there yet",
         "            return self._taken.get(tp)",
         "a new record on a quiet partition looks hours old",
-        by="tests/unit/test_lag.py",
+        by="unit/test_lag.py",
     ),
     Mutant(
         LAG,
         "            return before.oldest",
         "            return before.at",
         "what waits does not age while Postgres is unavailable",
-        by="tests/unit/test_lag.py",
+        by="unit/test_lag.py",
     ),
     Mutant(
         LAG,
         "if end > offset else now",
         "",
         "a partition that is read to its end lags by its last record's age",
-        by="tests/unit/test_lag.py",
+        by="unit/test_lag.py",
     ),
     Mutant(
         LAG,
         "min(records[-1].timestamp / _MS, now)",
         "records[-1].timestamp / _MS",
         "one producer's wrong clock hides that no record comes",
-        by="tests/unit/test_lag.py",
+        by="unit/test_lag.py",
     ),
     Mutant(
         METRICS,
         "        if number == 1:",
         "        if True:",
         "retries count as late first attempts",
-        by="tests/unit/test_metrics.py",
+        by="unit/test_metrics.py",
     ),
     Mutant(
         METRICS,
         "if outcome.is_success and round == 1:",
         "if outcome.is_success:",
         "a resend of last week counts as a week late",
-        by="tests/unit/test_metrics.py",
+        by="unit/test_metrics.py",
     ),
     Mutant(
         RECORD,

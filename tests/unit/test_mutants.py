@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.cases import CASES
 from tests.mutants import __main__ as mutants
 from tests.mutants.mutant import Mutant
 
@@ -20,6 +21,12 @@ def test_a_mutant_changes_one_place_of_the_code_as_it_is(mutant: Mutant) -> None
     assert mutated != text
     if mutant.file.endswith(".py"):
         assert ast.dump(ast.parse(mutated)) != ast.dump(ast.parse(text))
+
+
+@pytest.mark.parametrize("by", sorted({mutant.by for mutant in mutants.MUTANTS} - {"", *CASES}))
+def test_what_a_mutant_is_killed_by_is_there(by: str) -> None:
+    """Of no file pytest would run everything, and whatever fails without servers would be the killer."""
+    assert list((ROOT / "tests").glob(by)), f"tests/{by} is no file, nor is it a case of tests.faults"
 
 
 def test_no_mutant_is_there_twice() -> None:
