@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from ulid import ULID
+from ulid_transform import ulid_at_time
 
 from consumer import clock, ids
 from consumer.decide.model import Document, Mark
@@ -49,7 +49,7 @@ async def fill(url: str, now: dt.datetime, weeks: int, events: int) -> None:
     """)
     step = dt.timedelta(weeks=weeks) / events
     times = [now - dt.timedelta(weeks=weeks) + n * step for n in range(events)]
-    made = [(str(ULID.from_datetime(at)), at) for at in times]
+    made = [(ulid_at_time(at.timestamp()), at) for at in times]
     await connection.copy_records_to_table(
         "event",
         records=[(id_, "default", "r1", "t", "triggered", "e", PAYLOAD, at, at, at) for id_, at in made],

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import asyncpg
-from ulid import ULID
+from ulid_transform import ulid_at_time
 
 from consumer.metrics import Metrics
 from consumer.retention import Retention
@@ -36,7 +36,7 @@ async def make_event(
     payload: bytes = b"{}",
 ) -> str:
     """An event whose id is of *at*, with an attempt and its delivery, where that is open or has ended."""
-    id_ = str(ULID.from_datetime(at))
+    id_ = ulid_at_time(at.timestamp())
     await sql.execute(
         """INSERT INTO event (id, namespace, rule_id, type, action, payload, occurred_at, recorded_at, created_at)
            VALUES ($1, 'default', 'r', 't', 'triggered', $3, $2, $2, $2)""",

@@ -4,7 +4,7 @@ import datetime as dt
 
 import asyncpg
 import pytest
-from ulid import ULID
+from ulid_transform import ulid_at_time
 
 from consumer.app import kafka as source_of
 from consumer.config import read
@@ -69,7 +69,7 @@ async def move_into_the_past(sql: "asyncpg.Connection", by: dt.timedelta) -> str
     for table in retention.TABLES:
         bounds = (table, week.name, week.from_id, week.to_id)
         await sql.execute("SELECT make_partition($1, $2, $3, $4, 1000, false)", *bounds)
-    id_ = str(ULID.from_datetime(at))
+    id_ = ulid_at_time(at.timestamp())
     await sql.execute("UPDATE event SET id = $1, created_at = $2", id_, at)
     await sql.execute("UPDATE attempt SET event_id = $1", id_)
     await sql.execute("UPDATE delivery SET event_id = $1, created_at = $2, ended_at = $2", id_, at)
