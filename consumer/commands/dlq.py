@@ -19,6 +19,7 @@ from consumer.consume.batch import KafkaRecord
 from consumer.consume.dead_letters import OWN_PREFIX, DeadLetter
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import partitions, translated
+from consumer.consume.levels import Levels
 from consumer.consume.memory import Memory
 from consumer.consume.rulebook import Rulebook
 from consumer.errors import Refused
@@ -100,8 +101,10 @@ async def _replay(read: Settings) -> None:
             announce=lambda: None,
             future_tolerance=read.consume_future_tolerance,
         )
+        levels = Levels(database, ingest.memory)
         async for letters in _dead_letters(read):
             tally = await ingest.batch([_original(letter) for letter in letters])
+            await levels.write()
             records += tally.records
             events += tally.events
         await outbox.notify(database, sender="")

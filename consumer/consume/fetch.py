@@ -24,6 +24,7 @@ from consumer.consume.held import Held
 from consumer.consume.ingest import Ingest
 from consumer.consume.kafka import translated
 from consumer.consume.lag import Lag
+from consumer.consume.levels import Levels
 from consumer.consume.offset_committer import OffsetCommitter
 from consumer.consume.progress import Batches, Progress, first_offsets
 from consumer.consume.starts import Starts
@@ -78,7 +79,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         self._topics = list(dict.fromkeys(topics))
         self._progress = Progress(consumer)
         self._lag = Lag(ingest.metrics)
-        self._committer = OffsetCommitter(consumer)
+        self._committer = OffsetCommitter(consumer, Levels(ingest.database, ingest.memory).write)
         self._gathering = Gathering()
         # From a revoking to the next assignment nothing is taken: a commit is refused then, and aiokafka answers that
         # by joining once more, at which the same happens again: for minutes, under load.

@@ -1,8 +1,8 @@
 """One batch: parse → judge → write. Start reading here.
 
 When `ingest` returns, every effect of the batch is durable: its events and memory in Postgres, its dead letters in
-Kafka. Only then may its offsets be committed. Repeating a batch, whole or in part, in whatever process, makes nothing
-twice.
+Kafka. Only then may its offsets be committed, after the coarse levels that it has left in the memory (`levels.py`).
+Repeating a batch, whole or in part, in whatever process, makes nothing twice.
 """
 
 import asyncio

@@ -40,7 +40,8 @@ class Memory:
     """A bounded cache of documents. An optimisation: an empty one makes the same events.
 
     A document enters only as a committed statement left it, or as Postgres has it; and only if it was not forgotten
-    since its writer began to read: what was forgotten meanwhile may be another's to change by now. Those of invoices
+    since its writer began to read: what was forgotten meanwhile may be another's to change by now. Its coarse level
+    alone may be ahead of the row, until that is written or the document forgotten (`levels.py`). Those of invoices
     are read each time: there are few, and what one of them fires depends on the newest state seen by any replica.
 
     Attributes:
@@ -52,7 +53,7 @@ class Memory:
         self._limit = limit
         self._documents: dict[EntitlementKey, Document] = {}  # the one judged last is the last
         self._fillings: set[Filling] = set()
-        self.standings = Standings(limit)
+        self.standings = Standings(limit, self._documents)
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -105,7 +106,26 @@ class Memory:
                 self._documents.pop(key, None)
                 self._documents[key] = document
                 self.standings.forget(key)
+                self._level_is_written_with(key, document)
         bound(self._documents, self._limit)
+
+    def _level_is_written_with(self, key: EntitlementKey, document: Document) -> None:
+        leveled = self.standings.leveled
+        if leveled and key in leveled and leveled[key].version != document.version:
+            del leveled[key]
+
+    def leveled(self) -> dict[EntitlementKey, Document]:
+        """Return the documents of which the coarse level is not written yet."""
+        return dict(self.standings.leveled)
+
+    def levels_are_written(
+        self, leveled: Mapping[EntitlementKey, Document], written: Container[EntitlementKey]
+    ) -> None:
+        """Take those of *leveled* that are *written* for written; forget the others: another has written the row."""
+        for key, document in leveled.items():
+            if self.standings.leveled.get(key) is document:
+                del self.standings.leveled[key]
+        self.forget([key for key in leveled if key not in written])
 
     def forget(self, keys: Collection[MemoryKey] | None = None) -> None:
         """Drop the documents of *keys*; all of them for None: partitions moved, or an outcome is unknown."""

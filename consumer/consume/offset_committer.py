@@ -6,7 +6,7 @@ with the next.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,8 +28,10 @@ class OffsetCommitter:
         is_failing: the last commit has failed, and what it had is still to be committed.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, before: Callable[[], Awaitable[None]]) -> None:
+        """Begin with nothing scheduled; *before* each commit makes durable what batches have left to it."""
         self._consumer = consumer
+        self._before = before
         self._scheduled: dict[TopicPartition, int] = {}
         self._commit: asyncio.Task[None] | None = None  # in flight, or failed and not taken note of yet
         self._hurry = asyncio.Event()  # `drained` waits: no pause before the next commit
@@ -38,6 +40,8 @@ class OffsetCommitter:
 
     def schedule(self, progress: Mapping[TopicPartition, int]) -> None:
         """Have *progress* committed, where it differs from what is: every effect of the records before it is durable.
+
+        All but the coarse levels, which are made so before each commit.
 
         Begins to, unless it does already, or a `failure` has not been asked for.
         """
@@ -85,6 +89,7 @@ class OffsetCommitter:
         while self._scheduled:
             offsets, self._scheduled = self._scheduled, {}
             try:
+                await self._before()
                 await self._once(offsets)
             except Unavailable:
                 self._scheduled = offsets | self._scheduled

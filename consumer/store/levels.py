@@ -1,16 +1,16 @@
 """Coarse levels of entitlements that a rule is about, as people look at them: who has used how much now."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import asyncpg
 
-from consumer.decide.model import Marks
-from consumer.store.database import Database, DatabaseConnection
+from consumer.decide.model import Document, Marks
+from consumer.store.database import Database, DatabaseConnection, columns
 from consumer.store.history import MOST_COUNTED
-from consumer.store.memory import marks_of
+from consumer.store.memory import EntitlementKey, marks_of
 
 UNKNOWN: Final = -1  # sorted by, where no level is known: below all that are
 _ABOVE_ALL: Final = 32_767
@@ -80,6 +80,24 @@ class Found:
     total: int
     left_out: int
     bytes: int
+
+
+async def write(database: Database, documents: Mapping[EntitlementKey, Document]) -> frozenset[EntitlementKey]:
+    """Write the levels of *documents* alone; return those whose rows have them now, at the version that they had.
+
+    Safe to repeat, and to run beside any other writer: a row that is locked or of another version is left, and so is
+    one whose level is of a newer record.
+
+    Raises:
+        StoreUnavailable: Postgres did not answer; whether they were written is unknown.
+        StoreFailed: Postgres fails the statement; nothing was written.
+    """
+    rows = [(*key, one.version, one.level, one.level_at) for key, one in documents.items()]
+    namespaces, ids, versions, levels, leveled_at = columns(rows, 5)
+    written = await database.rows(
+        "levels/write", namespaces=namespaces, ids=ids, versions=versions, levels=levels, leveled_at=leveled_at
+    )
+    return frozenset(EntitlementKey(row["namespace"], row["id"]) for row in written)
 
 
 async def page(database: Database, namespace: str, wanted: LevelFilter, *, most_bytes: int) -> Found:

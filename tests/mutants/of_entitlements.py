@@ -9,8 +9,8 @@ CLOSE = "consumer/decide/rules/balance_threshold.py"
 PERIOD_ENDS = "consumer/consume/period_ends.py"
 
 OF_LEVELS = [
-    ("at <= changed_at)", "at < changed_at)", "a record of the same moment changes the coarse level"),
-    ("if at < begins or (", "if (", "a record of before its period has a level of it"),
+    ("and at <= changed_at:", "and at < changed_at:", "a record of the same moment changes the coarse level"),
+    ("return document if at < begins else ", "return ", "a record of before its period has a level of it"),
     ("if is_fall and changed_at is not None", "if False and changed_at", "a level that hovers is written each time"),
     ("(level is None or level < known)", "level is None", "a fall does not wait"),
     ("resets=NO_RESETS, level=None, level_at=None)", "resets=NO_RESETS)", "a period that is over has a level"),

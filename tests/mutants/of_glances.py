@@ -11,6 +11,8 @@ STANDINGS = "consumer/consume/fast_path/standings.py"
 SIFT = "consumer/consume/fast_path/sift.py"
 ON_POSTGRES = "integration/consume/test_glances.py"
 STALE = "integration/consume/test_stale_memory.py"
+LEVELS = "integration/consume/test_levels_written.py"
+COMMITTER = "consumer/consume/offset_committer.py"
 TOGETHER = "property/test_standing.py"
 
 # What becomes what, and what would then be passed over.
@@ -20,11 +22,11 @@ OF_GLANCE = [
     ("amounts.judged_float(Decimal(amount))", "amount", "99.99999999999999 of 100 is passed over"),
 ]
 OF_STANDING = [
-    ("seen.usage < usage_below", "seen.usage <= usage_below", "exactly 100 % is passed over"),
-    ("usage_from <= seen.usage", "usage_from - 1 <= seen.usage", "a recovery is passed over"),
-    ("balance_above < seen", "balance_above <= seen", "a balance at its line is passed over"),
+    ("<= seen.usage < usage_below", "<= seen.usage <= usage_below", "exactly 100 % is passed over"),
+    ("        and usage_from <= seen.usage", "        and usage_from - 1 <= seen.usage", "a recovery is passed over"),
+    ("or balance_above < seen", "or balance_above <= seen", "a balance at its line is passed over"),
     ("seen.said == said\n        and ", "", "a new period is passed over"),
-    ("after < seen.at", "after <= seen.at", "a record as old as the newest one is passed over"),
+    ("and after < seen.at", "and after <= seen.at", "a record as old as the newest one is passed over"),
     ("seen.at < before", "seen.at <= before", "the moment at which it is no longer active is passed over"),
     (
         "        if feature_of(document, snapshot) is not document.feature:\n            return None\n",
@@ -50,8 +52,8 @@ OF_STANDING = [
     (" or document.ended or", " or", "a record of a period that was ended stands"),
     ("if snapshot.is_deleted or ", "if ", "a delete stands"),
     (
-        "if level != known and snapshot.calculated_at <= changed_at:",
-        "if snapshot.calculated_at < changed_at and False:",
+        "if level != known and seen.at <= changed_at:",
+        "if seen.at < changed_at and False:",
         "what is older than the coarse level is judged again and again, however often it is replayed",
     ),
     (
@@ -60,11 +62,72 @@ OF_STANDING = [
         "a rise of the coarse level is passed over",
     ),
     ("if level == known > 0:", "if False:", "a fall of the coarse level is passed over"),
-    ("else changed_at + FALL_PAUSE", "else _LAST", "a fall that waits is never written"),
+    ("before = min(before, changed_at + FALL_PAUSE)", "pass", "a fall that waits is never written"),
     ("amount < self.usage_below", "amount > self.usage_below", "all lines but the last are passed over"),
+]
+# Of records that may change the coarse level alone.
+BUT_FOR_LEVEL = [
+    ("and seen.said == standing.said", "and True", "another allowance is passed over"),
+    ("standing.after < seen.at < beyond", "seen.at < beyond", "a record as old as its period is passed over"),
+    ("< seen.at < beyond.before", "< seen.at", "the moment at which it is no longer active is passed over"),
+    ("<= seen.usage < beyond.usage_below", "<= seen.usage", "a threshold is passed over for a level"),
+    ("standing.balance_above < seen.balance <=", "seen.balance <=", "one of the balance is passed over for a level"),
 ]
 
 MUTANTS = [
+    *(Mutant(STANDING, *change, by="unit/test_levels_at_a_glance.py") for change in BUT_FOR_LEVEL),
+    Mutant(
+        STANDINGS,
+        "self._documents[key] = self.leveled[key] = after",
+        "self._documents[key] = after",
+        "a level that changed alone is never written",
+        by="unit/test_levels_at_a_glance.py",
+    ),
+    Mutant(
+        STANDINGS,
+        "        self.known[key] = self._shared.setdefault(now, now)\n        return True",
+        "        return True",
+        "a fall between two rises is passed over at the level before them",
+        by=TOGETHER,
+    ),
+    Mutant(
+        MEMORY,
+        "            if self.standings.leveled.get(key) is document:\n",
+        "            if True:\n",
+        "a level that changed while another was written is never written",
+        by="unit/test_levels_at_a_glance.py",
+    ),
+    Mutant(
+        MEMORY,
+        "        self.forget([key for key in leveled if key not in written])\n",
+        "",
+        "a level that could not be written is never found again",
+        by=LEVELS,
+    ),
+    *(
+        Mutant("consumer/store/sql/levels/write.sql", line, "true\n", what, by=LEVELS)
+        for line, what in (
+            ("e.version = l.version\n", "a level that another writer has left behind is written"),
+            (
+                "(e.level_at IS NULL OR e.level_at <= l.level_at)\n",
+                "a replica that was left behind writes an old level",
+            ),
+        )
+    ),
+    Mutant(
+        "consumer/store/sql/levels/write.sql",
+        " SKIP LOCKED",
+        "",
+        "a level waits for a row that is being written",
+        by=LEVELS,
+    ),
+    Mutant(
+        COMMITTER,
+        "                await self._before()\n",
+        "",
+        "a record's offset is committed before its level",
+        by="integration/consume/test_progress.py",
+    ),
     *(Mutant(GLANCE, *change, by="unit/test_glance.py") for change in OF_GLANCE),
     *(Mutant(STANDING, *change, by="unit/test_standing.py") for change in OF_STANDING),
     Mutant(

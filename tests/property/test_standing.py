@@ -95,7 +95,7 @@ class Run:
         self.events: list[object] = []
         self.reasons: Counter[object] = Counter()
         self.passed = 0
-        self._standings = Standings(limit=100)
+        self._standings = Standings(100, self.documents)
         self._at_a_glance = at_a_glance
 
     def batch(self, records: Sequence[bytes], catalog: Catalog) -> None:

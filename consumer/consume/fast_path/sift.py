@@ -91,8 +91,8 @@ def sift(
             seen is not None
             and (found := known.get(seen.key)) is not None
             and seen.at <= latest
-            and stands(found, seen)
             and (found.under.turn == turn or standings.holds(found.under))
+            and (stands(found, seen) or standings.level(found, seen))
         ):
             passed[found.why] = passed.get(found.why, 0) + 1
             if found.version is not None:

@@ -52,6 +52,20 @@ class Under:
     turn: int = -1
 
 
+class Beyond(NamedTuple):
+    """What bounds an entitlement's standing but for its coarse level: the lines of the rules alone.
+
+    Attributes:
+        before, usage_from, usage_below: as in `Standing`.
+        allowance: of which the coarse level is a part.
+    """
+
+    before: dt.datetime
+    usage_from: Number
+    usage_below: Number
+    allowance: Decimal | None
+
+
 class Standing(NamedTuple):
     """Where an entitlement stands. Entitlements that stand alike may share one.
 
@@ -64,6 +78,8 @@ class Standing(NamedTuple):
         balance_above, balance_to: the lines around its balance: it is above the first, at the second or below.
         version: of the document it was judged on, where a rule looks back: another writer may have fired what this
             record recovers from, and nothing that is written would show it. Believed only while the row has it.
+        beyond: records between these lines are judged alike too, but may change the coarse level. None where none is
+            known.
     """
 
     said: tuple[object, ...]
@@ -76,6 +92,7 @@ class Standing(NamedTuple):
     balance_above: Number = -_FAR
     balance_to: Number = _FAR
     version: int | None = None
+    beyond: Beyond | None = None
 
 
 def stands(standing: Standing, seen: Glance) -> bool:
@@ -83,12 +100,24 @@ def stands(standing: Standing, seen: Glance) -> bool:
 
     By the same rules: whether those are still in force is for the caller to know.
     """
-    said, _, _, after, before, usage_from, usage_below, balance_above, balance_to, _ = standing
+    said, _, _, after, before, usage_from, usage_below, balance_above, balance_to, _, _ = standing
     return (
         seen.said == said
         and after < seen.at < before
         and usage_from <= seen.usage < usage_below
         and (seen.balance is None or balance_above < seen.balance <= balance_to)
+    )
+
+
+def stands_but_for_level(standing: Standing, seen: Glance) -> bool:
+    """Return whether *seen* is judged like the record that *standing* is made of, but may change the coarse level."""
+    beyond = standing.beyond
+    return (
+        beyond is not None
+        and seen.said == standing.said
+        and standing.after < seen.at < beyond.before
+        and beyond.usage_from <= seen.usage < beyond.usage_below
+        and (seen.balance is None or standing.balance_above < seen.balance <= standing.balance_to)
     )
 
 
@@ -110,6 +139,38 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
     lines = [ENTITLEMENTS[rule.type].lines(rule) for rule in under.rules or ()]
     if snapshot.is_deleted or snapshot.reset_at is not None or None in lines:
         return None
+    since, before = _since(snapshot, document), snapshot.active_to or _LAST
+    if since is None or not since < snapshot.calculated_at < before:
+        return None
+    nearest = _nearest([line for of_rule in lines for line in of_rule or ()], snapshot)
+    beyond = Beyond(
+        before,
+        -_FAR if nearest.usage_from is None else _number(nearest.usage_from),
+        _FAR if nearest.usage_below is None else _number(nearest.usage_below),
+        snapshot.allowance,
+    )
+    is_leveled = document is not None and document.level_at is not None
+    usage_from, usage_below = beyond.usage_from, beyond.usage_below
+    if document is not None and is_leveled:
+        before, usage_from, usage_below = _at_level(beyond, seen, document)
+    made = Standing(
+        seen.said,
+        under,
+        why,
+        since,
+        before,
+        usage_from,
+        usage_below,
+        -_FAR if nearest.balance_above is None else _number(nearest.balance_above),
+        _FAR if nearest.balance_to is None else _number(nearest.balance_to),
+        document.version if document is not None and looks_back(under.rules or ()) else None,
+        beyond if is_leveled else None,
+    )
+    return made if stands(made, seen) else None
+
+
+def _since(snapshot: Snapshot, document: Document | None) -> dt.datetime | None:
+    """Return after when records are judged like *snapshot*; None where *document* has something else than it says."""
     since = snapshot.period_from
     times = [snapshot.active_from]
     if document is not None:
@@ -123,25 +184,36 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
     for time in times:
         if time is not None and time > since:
             since = time
-    before = snapshot.active_to or _LAST
-    if not since < snapshot.calculated_at < before:
-        return None
-    nearest = _nearest([line for of_rule in lines for line in of_rule or ()], snapshot)
-    if document is not None:
-        before = min(before, _narrow(nearest, snapshot, document))
-    made = Standing(
-        seen.said,
-        under,
-        why,
-        since,
-        before,
-        -_FAR if nearest.usage_from is None else _number(nearest.usage_from),
-        _FAR if nearest.usage_below is None else _number(nearest.usage_below),
-        -_FAR if nearest.balance_above is None else _number(nearest.balance_above),
-        _FAR if nearest.balance_to is None else _number(nearest.balance_to),
-        document.version if document is not None and looks_back(under.rules or ()) else None,
-    )
-    return made if stands(made, seen) else None
+    return since
+
+
+def at_level(standing: Standing, seen: Glance, document: Document) -> Standing:
+    """Return *standing* at the coarse level that *document* has now: *seen* stands there but for its level."""
+    assert standing.beyond is not None  # noqa: S101 - it stands there
+    before, usage_from, usage_below = _at_level(standing.beyond, seen, document)
+    return standing._replace(before=before, usage_from=usage_from, usage_below=usage_below)
+
+
+def _at_level(beyond: Beyond, seen: Glance, document: Document) -> tuple[dt.datetime, Number, Number]:
+    """Return until when, from which usage and below which one the coarse level of *document* stays, in `Beyond`.
+
+    A record older than the one that changed it changes nothing, whatever its level; one of a lower level not for a
+    while.
+    """
+    before, usage_from, usage_below, allowance = beyond
+    known, changed_at = document.level, document.level_at
+    assert changed_at is not None  # noqa: S101 - it has a level
+    level = levels.coarse(Decimal(seen.usage), allowance)
+    if level != known and seen.at <= changed_at:
+        return min(before, changed_at + _INSTANT), usage_from, usage_below
+    if level != known:
+        before = min(before, changed_at + FALL_PAUSE)
+    if level is not None and known is not None and allowance is not None:
+        if known < levels.COARSE_MOST:
+            usage_below = min(usage_below, _number(levels.coarse_amount(known + 10, allowance)))
+        if level == known > 0:
+            usage_from = max(usage_from, _number(levels.coarse_amount(known, allowance)))
+    return before, usage_from, usage_below
 
 
 def looks_back(rules: Sequence[Rule]) -> bool:
@@ -186,27 +258,6 @@ def _nearest(lines: Sequence[Line], snapshot: Snapshot) -> _Nearest:
             add = found.add_balance if line.is_balance else found.add_usage
             add(amount, is_reached=is_reached)
     return found
-
-
-def _narrow(lines: _Nearest, snapshot: Snapshot, document: Document) -> dt.datetime:
-    """Narrow *lines* to where the document's coarse level stays; return until when it does.
-
-    A record older than the one that changed it changes nothing, whatever its level; one of a lower level not for a
-    while.
-    """
-    known, changed_at = document.level, document.level_at
-    if changed_at is None:  # the allowance, the same in all of them, gives none
-        return _LAST
-    level = levels.coarse(snapshot.usage, snapshot.allowance)
-    if level != known and snapshot.calculated_at <= changed_at:
-        return changed_at + _INSTANT
-    until = _LAST if level == known else changed_at + FALL_PAUSE
-    if level is not None and known is not None and snapshot.allowance is not None:
-        if known < levels.COARSE_MOST:
-            lines.add_usage(levels.coarse_amount(known + 10, snapshot.allowance), is_reached=False)
-        if level == known > 0:
-            lines.add_usage(levels.coarse_amount(known, snapshot.allowance), is_reached=True)
-    return until
 
 
 def _number(line: Decimal) -> Number:

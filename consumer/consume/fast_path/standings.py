@@ -1,11 +1,13 @@
 """Where entitlements stand, as far as it is known: the filter's cache. Its one owner is the memory (`../memory.py`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
 from consumer.consume.fast_path.glance import Glance
-from consumer.consume.fast_path.standing import Standing, Under, Why, standing
+from consumer.consume.fast_path.standing import Standing, Under, Why, at_level, standing, stands_but_for_level
+from consumer.decide.entitlements import leveled
 from consumer.decide.model import Document, Reason
 from consumer.store.catalog import EMPTY, Catalog
 from consumer.store.memory import EntitlementKey, MemoryKey
@@ -22,11 +24,16 @@ class Standings:
     Attributes:
         known: by (namespace, id), which is equal to an `EntitlementKey`; for looking, not for writing. None where that
             is not known, and only the key is kept.
+        leveled: documents that got another coarse level here, and nothing else: not written yet. What is forgotten
+            stays here, since its record is not judged again.
         turn: counts the catalogs that were asked about.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, documents: MutableMapping[EntitlementKey, Document] | None = None) -> None:
+        """Begin with none known; *documents*: those that they are found on, by their owner."""
         self._limit = limit
+        self._documents = {} if documents is None else documents
+        self.leveled: dict[EntitlementKey, Document] = {}
         self._catalog = EMPTY
         self._unders: dict[tuple[str, str, str], Under] = {}  # the last one about each feature
         self.turn = 0
@@ -49,6 +56,22 @@ class Standings:
                 under.rules = None  # quiet entitlements may remember *under* for long: not the rules as they were
                 return False
             under.turn = self.turn
+        return True
+
+    def level(self, found: Standing, seen: Glance) -> bool:
+        """Give the document of *seen* its coarse level, where that is all it may change; return whether it is.
+
+        *found* is where its entitlement stands, under rules that hold. Where its document is gone by now, it is judged.
+        """
+        key = EntitlementKey(*seen.key)
+        before = self._documents.get(key)
+        if found.beyond is None or before is None or not stands_but_for_level(found, seen):
+            return False
+        after = leveled(before, Decimal(seen.usage), found.beyond.allowance, seen.at)
+        if after is not before:
+            self._documents[key] = self.leveled[key] = after
+        now = at_level(found, seen, after)
+        self.known[key] = self._shared.setdefault(now, now)
         return True
 
     def keep(
@@ -97,7 +120,7 @@ class Standings:
         bound(self.known, self._limit)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all, but for levels that are to be written."""
         self.known.clear()
         self._shared.clear()
         self._whys.clear()

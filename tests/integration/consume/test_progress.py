@@ -13,7 +13,7 @@ from consumer.consume import offset_committer
 from consumer.consume.offset_committer import OffsetCommitter
 from consumer.consume.progress import Batches, Progress
 from consumer.demo.servers.contracts import Broker
-from consumer.errors import SourceUnavailable
+from consumer.errors import SourceUnavailable, StoreUnavailable
 from tests.conftest import MakeDeployment, MakeTopic, Produce
 from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
@@ -35,6 +35,10 @@ async def reading(kafka: Broker, topic: str) -> AsyncIterator[tuple[AIOKafkaCons
     async with consumer:
         consumer.assign([tp := TopicPartition(topic, 0)])
         yield consumer, tp
+
+
+async def nothing() -> None:
+    """What is to be made durable before a commit."""
 
 
 async def polled(consumer: AIOKafkaConsumer) -> Batches:
@@ -63,7 +67,7 @@ async def test_a_partition_that_moved_is_neither_read_nor_committed(
 ) -> None:
     await produce(topic := await make_topic(1), b"0", b"1", partition=0)
     async with reading(kafka, topic) as (consumer, tp):
-        progress, committer = Progress(consumer), OffsetCommitter(consumer)
+        progress, committer = Progress(consumer), OffsetCommitter(consumer, nothing)
         progress.begin(await polled(consumer))
 
         progress.forget([tp])
@@ -80,7 +84,7 @@ async def test_offsets_of_a_failed_commit_go_with_the_next_one(
 ) -> None:
     await produce(topic := await make_topic(1), *[b"%d" % n for n in range(6)], partition=0)
     async with reading(kafka, topic) as (consumer, tp):
-        committer = OffsetCommitter(consumer)
+        committer = OffsetCommitter(consumer, nothing)
         with monkeypatch.context() as patch:
             patch.setattr(offset_committer, "COMMIT_TIMEOUT", 0)
             committer.schedule({tp: 2})
@@ -95,6 +99,29 @@ async def test_offsets_of_a_failed_commit_go_with_the_next_one(
         assert isinstance(failure, SourceUnavailable)
         assert again is None
         assert (committer.failure(), await consumer.committed(tp)) == (None, 4)
+
+
+async def test_nothing_is_committed_before_what_was_left_to_it(
+    kafka: Broker, make_topic: MakeTopic, produce: Produce
+) -> None:
+    await produce(topic := await make_topic(1), b"0", b"1", partition=0)
+    async with reading(kafka, topic) as (consumer, tp):
+        failing = [StoreUnavailable("Postgres: not there")]
+
+        async def before() -> None:
+            assert await consumer.committed(tp) is None
+            if failing:
+                raise failing.pop()
+
+        committer = OffsetCommitter(consumer, before)
+        committer.schedule({tp: 2})
+        await committer.drained()
+        failure, committed = committer.failure(), await consumer.committed(tp)
+        committer.resume()
+        await committer.drained()
+
+        assert (str(failure), committed) == ("Postgres: not there", None)
+        assert (committer.failure(), await consumer.committed(tp)) == (None, 2)
 
 
 async def test_an_unwritten_batch_in_flight_is_not_committed(
