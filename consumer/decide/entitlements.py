@@ -17,7 +17,6 @@ period that it closes as well (`Reset.after`); if none has, it is `already_reset
 import datetime as dt
 import functools
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
@@ -284,10 +283,10 @@ def _written(before: Document, after: Document, snapshot: Snapshot) -> Document:
 def _leveled(document: Document, snapshot: Snapshot, begins: dt.datetime) -> Document:
     """Return *document* with the coarse level of *snapshot*, where it is of the period."""
     at = snapshot.calculated_at
-    return document if at < begins else leveled(document, snapshot.usage, snapshot.allowance, at)
+    return document if at < begins else leveled(document, levels.coarse(snapshot.usage, snapshot.allowance), at)
 
 
-def leveled(document: Document, usage: Decimal | None, allowance: Decimal | None, at: dt.datetime) -> Document:
+def leveled(document: Document, level: int | None, at: dt.datetime) -> Document:
     """Return *document* with the coarse level of a record newer than the one that last changed it.
 
     The judgement does not look at it, nor does it leave any other trace. A record between two that did not change it,
@@ -295,14 +294,12 @@ def leveled(document: Document, usage: Decimal | None, allowance: Decimal | None
 
     Args:
         document: in its period.
-        usage: of the record.
-        allowance: likewise.
-        at: when it was calculated, in that period.
+        level: of the record, as `levels.coarse` has it.
+        at: when that was calculated, in the period.
     """
     changed_at = document.level_at
     if changed_at is not None and at <= changed_at:
         return document
-    level = levels.coarse(usage, allowance)
     known = document.level
     if level == known:
         return document

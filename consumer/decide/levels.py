@@ -10,6 +10,8 @@ from schemas.thresholds import Line
 
 _HUNDRED: Final = Decimal(100)
 _TEN: Final = Decimal(10)
+_ZERO: Final = Decimal(0)
+_multiplied, _whole_parts = EXACT.multiply, EXACT.divide_int
 COARSE_MOST: Final = 1000  # per cent: without an end, a plan of 10 that is used 50,000 times would be written each time
 
 
@@ -48,11 +50,12 @@ def coarse(usage: Decimal | None, allowance: Decimal | None) -> int | None:
 
     None where there is no part of it: usage or allowance is not known, or the allowance is zero or less.
     """
-    if usage is None or allowance is None or allowance <= 0:
+    if usage is None or allowance is None or allowance <= _ZERO:
         return None
-    if usage <= 0:
+    if usage <= _ZERO:
         return 0
-    return min(int(EXACT.divide_int(EXACT.multiply(usage, _TEN), allowance)) * 10, COARSE_MOST)
+    level = int(_whole_parts(_multiplied(usage, _TEN), allowance)) * 10
+    return min(COARSE_MOST, level)
 
 
 def coarse_amount(percent: int, allowance: Decimal) -> Decimal:

@@ -52,8 +52,8 @@ OF_STANDING = [
     (" or document.ended or", " or", "a record of a period that was ended stands"),
     ("if snapshot.is_deleted or ", "if ", "a delete stands"),
     (
-        "if level != known and seen.at <= changed_at:",
-        "if seen.at < changed_at and False:",
+        "if level != known and at <= changed_at:",
+        "if at < changed_at and False:",
         "what is older than the coarse level is judged again and again, however often it is replayed",
     ),
     (

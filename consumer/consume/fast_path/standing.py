@@ -152,7 +152,9 @@ def standing(seen: Glance, snapshot: Snapshot, under: Under, document: Document 
     is_leveled = document is not None and document.level_at is not None
     usage_from, usage_below = beyond.usage_from, beyond.usage_below
     if document is not None and is_leveled:
-        before, usage_from, usage_below = _at_level(beyond, seen, document)
+        before, usage_from, usage_below = _at_level(
+            beyond, levels.coarse(snapshot.usage, snapshot.allowance), seen.at, document
+        )
     made = Standing(
         seen.said,
         under,
@@ -187,24 +189,28 @@ def _since(snapshot: Snapshot, document: Document | None) -> dt.datetime | None:
     return since
 
 
-def at_level(standing: Standing, seen: Glance, document: Document) -> Standing:
-    """Return *standing* at the coarse level that *document* has now: *seen* stands there but for its level."""
-    assert standing.beyond is not None  # noqa: S101 - it stands there
-    before, usage_from, usage_below = _at_level(standing.beyond, seen, document)
-    return standing._replace(before=before, usage_from=usage_from, usage_below=usage_below)
+def at_level(standing: Standing, level: int | None, at: dt.datetime, document: Document) -> Standing:
+    """Return *standing* after a record of *level*, calculated *at*, that has left *document* and changed no more."""
+    said, under, why, after, _, _, _, balance_above, balance_to, version, beyond = standing
+    assert beyond is not None  # noqa: S101 - it has a level
+    before, usage_from, usage_below = _at_level(beyond, level, at, document)
+    return Standing(
+        said, under, why, after, before, usage_from, usage_below, balance_above, balance_to, version, beyond
+    )
 
 
-def _at_level(beyond: Beyond, seen: Glance, document: Document) -> tuple[dt.datetime, Number, Number]:
-    """Return until when, from which usage and below which one the coarse level of *document* stays, in `Beyond`.
+def _at_level(
+    beyond: Beyond, level: int | None, at: dt.datetime, document: Document
+) -> tuple[dt.datetime, Number, Number]:
+    """Return until when, from which usage and below which one the coarse level of *document* stays, in *beyond*.
 
-    A record older than the one that changed it changes nothing, whatever its level; one of a lower level not for a
-    while.
+    It was left by a record of *level*, calculated *at*. A record older than the one that changed it changes nothing,
+    whatever its level; one of a lower level not for a while.
     """
     before, usage_from, usage_below, allowance = beyond
     known, changed_at = document.level, document.level_at
     assert changed_at is not None  # noqa: S101 - it has a level
-    level = levels.coarse(Decimal(seen.usage), allowance)
-    if level != known and seen.at <= changed_at:
+    if level != known and at <= changed_at:
         return min(before, changed_at + _INSTANT), usage_from, usage_below
     if level != known:
         before = min(before, changed_at + FALL_PAUSE)

@@ -8,6 +8,7 @@ from typing import Any
 from consumer.consume.fast_path.glance import Glance
 from consumer.consume.fast_path.standing import Standing, Under, Why, at_level, standing, stands_but_for_level
 from consumer.decide.entitlements import leveled
+from consumer.decide.levels import coarse
 from consumer.decide.model import Document, Reason
 from consumer.store.catalog import EMPTY, Catalog
 from consumer.store.memory import EntitlementKey, MemoryKey
@@ -67,10 +68,11 @@ class Standings:
         before = self._documents.get(key)
         if found.beyond is None or before is None or not stands_but_for_level(found, seen):
             return False
-        after = leveled(before, Decimal(seen.usage), found.beyond.allowance, seen.at)
+        level = coarse(Decimal(seen.usage), found.beyond.allowance)
+        after = leveled(before, level, seen.at)
         if after is not before:
             self._documents[key] = self.leveled[key] = after
-        now = at_level(found, seen, after)
+        now = at_level(found, level, seen.at, after)
         self.known[key] = self._shared.setdefault(now, now)
         return True
 
