@@ -2,7 +2,7 @@
 
 A statement of one event costs Postgres nearly as much as one of ten (1.4 ms of a replica and 0.9 of Postgres an event
 at 500 records/s taken one by one; half of both with 10 ms between two batches). An idle consumer takes a record at
-once, and so does one that is done with each before the next one comes (200 records/s: a webhook after 4 ms, not 13):
+once, and so does one that is mostly done with each before the next one comes (200/s: a webhook after 4 ms, not 13):
 the wait follows from how many records come while one batch is worked on.
 """
 
@@ -10,7 +10,7 @@ import math
 from typing import Final
 
 LONGEST: Final = 0.010  # seconds between the beginnings of two batches: what a webhook is late by, at most
-IDLE_BELOW: Final = 1.0  # records that come while one batch is worked on
+IDLE_BELOW: Final = 1.5  # records that come while one batch is worked on
 SLOPE: Final = 8  # times a batch's cost, for each record beyond that
 MEMORY: Final = 0.25  # seconds over which the rate is a mean
 LESSON: Final = 0.1  # of what a batch cost goes into the mean
