@@ -32,24 +32,24 @@ def test_a_consumer_that_keeps_up_takes_each_record_at_once() -> None:
 
 
 def test_a_busy_consumer_gathers_records_since_its_last_batch() -> None:
-    learned, began = steady(every=0.001, cost=0.002)
+    learned, began = steady(every=0.001, cost=0.003)
 
-    assert learned.pause(began + 0.002) == pytest.approx(LONGEST - 0.002)
+    assert learned.pause(began + 0.003) == pytest.approx(LONGEST - 0.003)
     assert learned.pause(began + 0.2) == 0
 
 
 def test_a_consumer_becomes_idle_as_soon_as_records_stay_away() -> None:
-    learned, began = steady(every=0.001, cost=0.002)
+    learned, began = steady(every=0.001, cost=0.003)
 
-    learned.took(1, began=began + 5, ended=began + 5.002, is_full=False)
+    learned.took(1, began=began + 5, ended=began + 5.003, is_full=False)
 
-    assert learned.pause(began + 5.002) == 0
+    assert learned.pause(began + 5.003) == 0
 
 
 def test_a_consumer_that_is_behind_does_not_wait() -> None:
-    learned, began = steady(every=0.001, cost=0.002, is_full=True)
+    learned, began = steady(every=0.001, cost=0.003, is_full=True)
 
-    assert learned.pause(began + 0.002) == 0
+    assert learned.pause(began + 0.003) == 0
 
 
 @given(
