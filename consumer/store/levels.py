@@ -82,7 +82,9 @@ class Found:
     bytes: int
 
 
-async def write(database: Database, documents: Mapping[EntitlementKey, Document]) -> frozenset[EntitlementKey]:
+async def write(
+    database: Database | DatabaseConnection, documents: Mapping[EntitlementKey, Document]
+) -> frozenset[EntitlementKey]:
     """Write the levels of *documents* alone; return those whose rows have them now, at the version that they had.
 
     Safe to repeat, and to run beside any other writer: a row that is locked or of another version is left, and so is

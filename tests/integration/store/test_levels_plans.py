@@ -3,16 +3,20 @@
 On 100,000 entitlements; the statements run on the service's pool, as the service runs them.
 """
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 
+from consumer import clock
+from consumer.decide.model import Document
 from consumer.demo.servers.contracts import PostgresServer as Server
 from consumer.store import levels, migrate
 from consumer.store.history import MOST_COUNTED
 from consumer.store.levels import LevelCursor, LevelFilter
+from consumer.store.memory import EntitlementKey
 from tests.support.places import new_database
 from tests.support.plans import Explained, ExplainedDatabase
 
@@ -87,3 +91,17 @@ async def test_another_namespace_has_none_of_them(explained: ExplainedDatabase) 
         found = await levels.page(explained, "other", wanted, most_bytes=1_000)
 
         assert (found.entitlements, found.total) == ([], 0)
+
+
+async def test_levels_are_written_by_their_keys_alone(explained: ExplainedDatabase) -> None:
+    explained.seen = Explained(frozenset({"levels/write"}))
+    later = clock.now() + dt.timedelta(days=1)
+    keys = [EntitlementKey("default", f"e{n}") for n in range(1, ENTITLEMENTS, 1000)]
+
+    async with explained.transaction() as explaining:
+        written = await levels.write(explaining, {key: Document(version=1, level=110, level_at=later) for key in keys})
+
+    (plan,) = explained.seen.plans
+    assert written == set(keys)
+    assert (plan.indexes, plan.read_whole) == ({"entitlement_pkey"}, set())
+    assert plan.rows_read <= 4 * len(keys), "each is given, found and locked, kept, and written"
