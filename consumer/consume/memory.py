@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from consumer.consume.fast_path.standings import Standings, bound
+from consumer.decide import entitlements
 from consumer.decide.model import AnyDocument, Document
 from consumer.store import memory
 from consumer.store.database import Database
@@ -41,8 +42,9 @@ class Memory:
 
     A document enters only as a committed statement left it, or as Postgres has it; and only if it was not forgotten
     since its writer began to read: what was forgotten meanwhile may be another's to change by now. Its coarse level
-    alone may be ahead of the row, until that is written or the document forgotten (`levels.py`). Those of invoices
-    are read each time: there are few, and what one of them fires depends on the newest state seen by any replica.
+    alone may be ahead of the row, until that is written (`levels.py`): so it is when a row is read again. Those of
+    invoices are read each time: there are few, and what one of them fires depends on the newest state that any replica
+    has seen.
 
     Attributes:
         standings: what follows from documents and rules; forgotten with the documents.
@@ -88,7 +90,12 @@ class Memory:
             else:
                 unknown.append(key)
         if unknown:
+            leveled = self.leveled()  # as before the read: what is written meanwhile may be written after it
             found.update(await memory.load(self._database, unknown))
+            for key in leveled.keys() & set(unknown):
+                row, ahead = found[key], leveled[key]
+                if isinstance(row, Document) and row.version == ahead.version:
+                    found[key] = _with_level_of(row, ahead)
         return found
 
     async def changed(self, versions: Mapping[tuple[str, str], int]) -> list[EntitlementKey]:
@@ -118,14 +125,35 @@ class Memory:
         """Return the documents of which the coarse level is not written yet."""
         return dict(self.standings.leveled)
 
-    def levels_are_written(
-        self, leveled: Mapping[EntitlementKey, Document], written: Container[EntitlementKey]
-    ) -> None:
-        """Take those of *leveled* that are *written* for written; forget the others: another has written the row."""
-        for key, document in leveled.items():
+    async def rows(self, keys: Collection[EntitlementKey]) -> Mapping[MemoryKey, AnyDocument]:
+        """Return the documents of *keys* as Postgres has them.
+
+        Raises:
+            StoreUnavailable: Postgres cannot be reached.
+        """
+        return await memory.load(self._database, keys) if keys else {}
+
+    def levels_are_written(self, written: Mapping[EntitlementKey, Document]) -> None:
+        """Take the levels of *written* for written."""
+        for key, document in written.items():
             if self.standings.leveled.get(key) is document:
                 del self.standings.leveled[key]
-        self.forget([key for key in leveled if key not in written])
+
+    def levels_are_left(self, left: Mapping[EntitlementKey, Document], rows: Mapping[MemoryKey, AnyDocument]) -> None:
+        """Of the levels of *left*, which were not written, keep those that *rows* may get: of the same period, newer.
+
+        Such a row was locked, or another has written it: then its new document has the level, and is read again.
+        """
+        for key, document in left.items():
+            if self.standings.leveled.get(key) is not document:
+                continue  # there is a newer one
+            row = rows.get(key)
+            if not isinstance(row, Document) or (after := _with_level_of(row, document)) is row:
+                del self.standings.leveled[key]
+                self.forget([key])
+            elif row.version != document.version:
+                self.standings.leveled[key] = after
+                self.forget([key])
 
     def forget(self, keys: Collection[MemoryKey] | None = None) -> None:
         """Drop the documents of *keys*; all of them for None: partitions moved, or an outcome is unknown."""
@@ -139,3 +167,10 @@ class Memory:
             if isinstance(key, EntitlementKey):
                 self._documents.pop(key, None)
                 self.standings.drop(key)
+
+
+def _with_level_of(row: Document, ahead: Document) -> Document:
+    """Return *row* with the level that *ahead* got, by a record of the same period and newer; else the very *row*."""
+    if (row.period_from, row.begins_at, row.ended) != (ahead.period_from, ahead.begins_at, False):
+        return row
+    return row if ahead.level_at is None else entitlements.leveled(row, ahead.level, ahead.level_at)

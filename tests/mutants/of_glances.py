@@ -85,7 +85,7 @@ MUTANTS = [
     ),
     Mutant(
         STANDINGS,
-        "        self.known[key] = self._shared.setdefault(now, now)\n        return True",
+        "        self._keep(seen.key, now)\n        return True",
         "        return True",
         "a fall between two rises is passed over at the level before them",
         by=TOGETHER,
@@ -99,9 +99,37 @@ MUTANTS = [
     ),
     Mutant(
         MEMORY,
-        "        self.forget([key for key in leveled if key not in written])\n",
+        "            elif row.version != document.version:\n",
+        "            elif False:\n",
+        "a row that another has written never gets the level that came before that",
+        by=LEVELS,
+    ),
+    Mutant(
+        MEMORY,
+        "                    found[key] = _with_level_of(row, ahead)\n",
+        "                    pass\n",
+        "a document that is read before its level is written has the one before it, and misses a fall to that",
+        by=LEVELS,
+    ),
+    Mutant(
+        MEMORY,
+        "if (row.period_from, row.begins_at, row.ended) != (ahead.period_from, ahead.begins_at, False):",
+        "if False:",
+        "the level of a period that is over is written",
+        by=LEVELS,
+    ),
+    Mutant(
+        STANDINGS,
+        "        if len(self._shared) > self._limit:\n            self._shared.clear()\n",
         "",
-        "a level that could not be written is never found again",
+        "where levels alone change, what stands alike is kept for ever",
+        by="unit/test_levels_at_a_glance.py",
+    ),
+    Mutant(
+        MEMORY,
+        "                del self.standings.leveled[key]\n                self.forget([key])\n",
+        "                pass\n",
+        "a level that Postgres fails is written again and again",
         by=LEVELS,
     ),
     *(

@@ -1,5 +1,6 @@
 """A record that changes the coarse level alone: passed over at a glance, and its document has the new level."""
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -24,6 +25,11 @@ def at(minute: int, usage: object, **data: Any) -> KafkaRecord:
     """A snapshot of so many minutes after ten, members of its data replaced by *data*."""
     shown = json.loads(native_record(usage, calculated_at=f"2026-11-22T10:{minute:02}:00Z"))
     return kafka_record(json.dumps(shown | {"data": shown["data"] | data}).encode())
+
+
+def at_hour(hour: int, usage: object) -> KafkaRecord:
+    """A snapshot of so many hours after the midnight before that."""
+    return kafka_record(native_record(usage, calculated_at=f"2026-11-{22 + hour // 24}T{hour % 24:02}:00:00Z"))
 
 
 def level(document: Document) -> tuple[int | None, int | None]:
@@ -167,8 +173,21 @@ def test_a_level_that_changed_while_it_was_written_stays() -> None:
     before = {KEY: leveled(memory)}
     after = leveled(memory)
 
-    memory.levels_are_written(before, before)
+    memory.levels_are_written(before)
+    memory.levels_are_left(before, {})
     assert memory.leveled() == {KEY: after}
-    memory.levels_are_written({KEY: after}, {KEY})
+    memory.levels_are_written({KEY: after})
 
     assert memory.leveled() == {}
+
+
+def test_what_stands_alike_is_forgotten_where_levels_alone_come() -> None:
+    """Each fall makes a standing that nothing else has: of its own time."""
+    standings, documents = standing_at(10, 10)
+    limit = 10
+
+    records = [at_hour(hour, 15 + hour % 2 * 10) for hour in range(11, 11 + 5 * limit)]
+    judged = sift(records, CATALOG, standings, latest=NOW + dt.timedelta(days=9)).wanted
+
+    assert (judged, documents[KEY].level_at) == ([], dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC))
+    assert len(standings._shared) <= limit + 1  # noqa: SLF001 - nothing else shows what is kept

@@ -73,7 +73,7 @@ class Standings:
         if after is not before:
             self._documents[key] = self.leveled[key] = after
         now = at_level(found, level, seen.at, after)
-        self.known[key] = self._shared.setdefault(now, now)
+        self._keep(seen.key, now)
         return True
 
     def keep(
@@ -89,15 +89,19 @@ class Standings:
         The arguments are those of `standing`; *rules* as any catalog gave them: where another one is in force by then,
         it is not believed.
         """
-        if len(self._shared) > self._limit:
-            self._shared.clear()
+        if len(self._whys) > self._limit:
             self._whys.clear()
         given = tuple(reasons)
         found = standing(seen, source, self._under(source, rules), document, self._whys.setdefault(given, Why(given)))
         if found is None:
             return
-        self.known[seen.key] = self._shared.setdefault(found, found)
+        self._keep(seen.key, found)
         bound(self.known, self._limit)
+
+    def _keep(self, key: tuple[str, str], found: Standing) -> None:
+        if len(self._shared) > self._limit:
+            self._shared.clear()
+        self.known[key] = self._shared.setdefault(found, found)
 
     def _under(self, source: Snapshot, rules: Sequence[Rule]) -> Under:
         name = (source.namespace, source.feature_id, source.feature_key)

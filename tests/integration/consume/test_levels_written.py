@@ -16,7 +16,7 @@ from consumer.store.database import Database
 from tests.conftest import MakeDeployment, Produce
 from tests.integration.consume.test_glances import at, ingest, passed, take
 from tests.integration.consume.test_stale_memory import NOTIFIED
-from tests.support.factories import rules_yaml
+from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
 from tests.support.one_rule import configure, scalar
 from tests.support.progress import WAITING, read_to_the_end, statement_waits
@@ -107,9 +107,53 @@ async def test_a_row_that_is_being_written_is_not_waited_for(store: Database, da
         await levels(to).write()
 
     assert await scalar(database, ROW) == "10% at 0, version 1"
-    await take(to, at(3, 42))
+    await levels(to).write()
 
-    assert await scalar(database, ROW) == "40% at 3, version 2"
+    assert await scalar(database, ROW) == "40% at 2, version 1"
+    assert to.memory.leveled() == {}
+
+
+async def test_a_row_another_has_written_gets_the_newer_level(store: Database, database: str) -> None:
+    """Of a quiet entitlement no record comes again: one from `dlq replay` must not take its last level away."""
+    to = await standing(store)
+    await take(to, at(2, 41))
+    async with connected(database) as other:
+        await other.execute("UPDATE entitlement SET version = version + 1")
+
+    await levels(to).write()
+
+    assert await scalar(database, ROW) == "40% at 2, version 2"
+    assert (to.memory.leveled(), passed(to, at(3, 41))) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    "changed", ["period_from = period_from + interval '1 second'", "begins_at = level_at", "ended = true"]
+)
+async def test_a_row_of_another_period_gets_none(store: Database, database: str, changed: str) -> None:
+    to = await standing(store)
+    await take(to, at(2, 41))
+    async with connected(database) as other:
+        await other.execute(f"UPDATE entitlement SET version = version + 1, {changed}")  # noqa: S608
+
+    await levels(to).write()
+
+    assert await scalar(database, ROW) == "10% at 0, version 2"
+    assert to.memory.leveled() == {}
+
+
+async def test_a_document_that_is_read_before_it_is_written_has_it(store: Database, database: str) -> None:
+    """Else a level that falls back to what the row had would stay."""
+    to = await standing(store)
+    await take(to, at(2, 41))
+    to.memory.forget()
+
+    await take(to, at(3, 10))
+    await levels(to).write()
+    rise = await scalar(database, ROW)
+    await take(to, native_record(10, calculated_at="2026-11-22T10:25:07Z"))
+    await levels(to).write()
+
+    assert (rise, await scalar(database, ROW)) == ("40% at 2, version 1", "10% at 7, version 1")
 
 
 @pytest.mark.parametrize("state", ["P0001", "23514"])
