@@ -27,11 +27,6 @@ def at(minute: int, usage: object, **data: Any) -> KafkaRecord:
     return kafka_record(json.dumps(shown | {"data": shown["data"] | data}).encode())
 
 
-def at_hour(hour: int, usage: object) -> KafkaRecord:
-    """A snapshot of so many hours after the midnight before that."""
-    return kafka_record(native_record(usage, calculated_at=f"2026-11-{22 + hour // 24}T{hour % 24:02}:00:00Z"))
-
-
 def level(document: Document) -> tuple[int | None, int | None]:
     """The level, and the minute of the record that changed it."""
     return document.level, document.level_at.minute if document.level_at is not None else None
@@ -182,12 +177,17 @@ def test_a_level_that_changed_while_it_was_written_stays() -> None:
 
 
 def test_what_stands_alike_is_forgotten_where_levels_alone_come() -> None:
-    """Each fall makes a standing that nothing else has: of its own time."""
+    """A fall that waits makes a standing that no other entitlement shares: until a time of its own."""
     standings, documents = standing_at(10, 10)
     limit = 10
 
-    records = [at_hour(hour, 15 + hour % 2 * 10) for hour in range(11, 11 + 5 * limit)]
-    judged = sift(records, CATALOG, standings, latest=NOW + dt.timedelta(days=9)).wanted
+    times = [f"2026-11-22T{11 + n // 6}:{n % 6}" for n in range(5 * limit)]
+    records = [
+        kafka_record(native_record(usage, calculated_at=f"{time}{minute}:00Z"))
+        for time in times
+        for minute, usage in ((0, 25), (1, 15), (6, 15))
+    ]
+    judged = sift(records, CATALOG, standings, latest=NOW + dt.timedelta(days=1)).wanted
 
-    assert (judged, documents[KEY].level_at) == ([], dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC))
+    assert (judged, documents[KEY].level_at) == ([], dt.datetime(2026, 11, 22, 19, 16, tzinfo=dt.UTC))
     assert len(standings._shared) <= limit + 1  # noqa: SLF001 - nothing else shows what is kept
