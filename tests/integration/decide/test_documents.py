@@ -122,10 +122,10 @@ async def test_an_invoices_document_is_its_own_whatever_the_id(store: Database) 
         # not over yet
         ({"period_to": "now() + interval '1 hour'"}, False),
         # shown when it was over: an old topic read again
-        ({"shown_at": "period_to"}, False),
+        ({"shown_at": "now() - interval '1 minute'"}, False),
         # … but a threshold has fired in it, and long enough ago
-        ({"shown_at": "period_to", "fired_at": "now() - interval '1 second'"}, True),
-        ({"shown_at": "period_to", "fired_at": "now() + interval '1 hour'"}, False),
+        ({"shown_at": "now() - interval '1 minute'", "fired_at": "now() - interval '1 second'"}, True),
+        ({"shown_at": "now() - interval '1 minute'", "fired_at": "now() + interval '1 hour'"}, False),
         ({"fired_at": "now() + interval '1 hour'"}, False),
         # it never ends
         ({"period_to": "NULL"}, False),
