@@ -184,6 +184,16 @@ def test_what_standings_share_is_bounded(said: list[dict[str, Any]]) -> None:
     assert sifted(standings, at(5, **said[-1])).wanted == []
 
 
+def test_records_are_counted_alike_whatever_was_dropped() -> None:
+    standings = Standings(1)
+
+    below = settled(standings, at(0)).reasons
+    for second, usage in enumerate((90, 10, 90, 10), 1):
+        settled(standings, at(second, usage))
+
+    assert sifted(standings, at(5)).reasons() == dict.fromkeys(below, 1)
+
+
 def test_a_record_that_changed_nothing_is_believed_as_it_is() -> None:
     left = settled(Standings(10), at(1)).document
     standings = Standings(10)
