@@ -70,6 +70,7 @@ class Dispatch:
         self._rooms = Rooms()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_sending = False  # from the start of `run`, when there is something to send by, to that of `drain`
+        self._is_over = False  # from the deadline of `drain` on nothing is started
         self._keeping = 0  # writers that slots are kept for
         self._none_keeps = asyncio.Event()
         self._none_keeps.set()
@@ -178,26 +179,41 @@ class Dispatch:
     async def drain(self, deadline: float) -> None:
         """Hand back what is ahead, and let what is being written or in flight end until *deadline* (monotonic).
 
-        Then stop it, and record it as interrupted.
+        Then stop it: record as interrupted what was being sent, and hand back what was not yet.
         """
         self._is_sending = False
         self._taken.stop()
+        await self._hand_back_now()
+        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=max(deadline - clock.monotonic(), 0))
+        self._is_over = True
+        await clock.sleep(0)  # a task that is cancelled before it has begun would say nothing of what it has leased
+        for task in self._tasks:
+            task.cancel()
+        try:
+            async with asyncio.timeout(max(deadline - clock.monotonic(), 0) + RECORD_TIMEOUT):
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+                await self._hand_back_now()
+                await self._recorder.flushed()
+                await self._none_keeps.wait()  # what was written meanwhile is not started any more
+                await self._hand_back_now()
+        except TimeoutError:
+            if unsent := len(self._taken.unsent):
+                logger.warning("deliver.not_handed_back", deliveries=unsent, error="Postgres did not answer in time")
+
+    async def _hand_back_now(self) -> None:
+        """Do as `_hand_back` does; where that fails, say how many leases run out."""
         try:
             await self._hand_back()
         except Unavailable as exc:
             logger.warning("deliver.not_handed_back", deliveries=len(self._taken.unsent), error=str(exc))
-        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(deadline - clock.monotonic(), 0))
-        for task in self._tasks:
-            task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(deadline - clock.monotonic(), 0) + RECORD_TIMEOUT):
-                if self._tasks:
-                    await asyncio.wait(self._tasks)
-                await self._recorder.flushed()
 
     def _start(self, leased: Leased) -> None:
+        if self._is_over:
+            self._taken.unsent.append(leased.delivery)
+            return
         task = asyncio.create_task(self._run(leased), name="deliver")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -293,7 +309,10 @@ class Dispatch:
             self._wake.set()
 
     async def _attempted(self, leased: Leased) -> Ended | None:
-        """Attempt a delivery; None where that may not be: it is handed back."""
+        """Attempt a delivery; None where that may not be: it is handed back.
+
+        Where the drain's deadline cancels this nothing was sent, or `Attempts.attempt` had returned how it ended.
+        """
         # The lease is the database's; by our own clock it began at the latest when we asked for it.
         start_by = leased.asked_at + self._lease.total_seconds() - self._timeout.total_seconds()
         delivery = leased.delivery
@@ -307,6 +326,9 @@ class Dispatch:
         except (Unavailable, DataRefused) as exc:
             logger.warning("deliver.not_handed_back", **attempt_log.followed(delivery), error=str(exc))
             return None
+        except asyncio.CancelledError:
+            self._taken.unsent.append(delivery)  # also where it was being handed back: that was undone, or is again
+            raise
         return ended
 
     async def _sent_large(self, leased: Leased, start_by: float) -> Ended | None:
@@ -319,7 +341,7 @@ class Dispatch:
                     await room.enter_async_context(
                         self._rooms.taken(channel, delivery.size, works=works, is_slow=is_slow)
                     )
-            except (TimeoutError, asyncio.CancelledError):  # too late, or the drain's deadline: nothing was sent
+            except TimeoutError:
                 return None
             return await self._sent(leased, start_by)
 
@@ -336,8 +358,6 @@ class Dispatch:
             prepared = await self._attempts.prepared(delivery)
         except (StoreFailed, DataRefused) as exc:
             self._claims.hold(delivery.channel_id, exc, attempt_log.named_channel(delivery))
-            return None
-        except asyncio.CancelledError:  # the drain's deadline, which cancels once: nothing was sent
             return None
         if prepared is None:
             self._claims.rest(delivery.channel_id, NO_BODY)
