@@ -60,10 +60,9 @@ def test_what_else_is_judged_is_said_as_it_was_written() -> None:
 
     assert of_native is not None
     assert of_openmeter is not None
-    assert of_native.said == ("llm_tokens", "f-1", *period, (None, None), 100)
-    feature, active = ("llm_tokens", OPENMETER_ENTITLEMENT["featureId"]), (None, "2027-01-01T00:00:00Z", None)
-    assert of_openmeter.said[0] == feature
-    assert of_openmeter.said[3:] == (active, "update", 10000)
+    assert of_native.said == ("llm_tokens", "f-1", *period, None, None, 100)
+    assert of_openmeter.said[:2] == ("llm_tokens", OPENMETER_ENTITLEMENT["featureId"])
+    assert of_openmeter.said[4:] == (None, "2027-01-01T00:00:00Z", None, "update", 10000)
 
 
 @pytest.mark.parametrize(

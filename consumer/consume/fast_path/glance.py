@@ -175,36 +175,58 @@ def _is_printable(value: bytes, seen: _Native | _OpenMeter) -> bool:
 
 
 def _native(data: _Data) -> Glance | None:
-    entitlement, feature, value = data.entitlement, data.feature, data.value
-    period, usage, allowance, balance = entitlement.period, value.usage, value.allowance, value.balance
-    if value.overage is not None or not _is_amount(usage):
+    entitlement, value = data.entitlement, data.value
+    usage, allowance, balance = value.usage, value.allowance, value.balance
+    if value.overage is not None:
         return None
-    if allowance is not None:
-        if not _is_amount(allowance):
-            return None
-        if balance is None:
-            balance = max(_difference(allowance, usage), 0)
-        elif not _is_amount(balance):
-            return None
-    elif balance is not None:
+    are_usual = type(usage) is type(allowance) is int and balance is None
+    if are_usual and -_INTEGER < usage < _INTEGER and -_INTEGER < allowance < _INTEGER:  # in half the time of the rest
+        balance = allowance - usage if allowance > usage else 0
+    elif not _are_amounts(usage, allowance, balance):
         return None
-    active = entitlement.active_from, entitlement.active_to
-    said = (feature.key, feature.id, period.from_, period.to, active, allowance)
+    elif allowance is not None and balance is None:
+        balance = max(EXACT.subtract(Decimal(allowance), Decimal(usage)), 0)
+    period, feature = entitlement.period, data.feature
+    said = (
+        feature.key,
+        feature.id,
+        period.from_,
+        period.to,
+        entitlement.active_from,
+        entitlement.active_to,
+        allowance,
+    )
     return Glance((data.namespace, entitlement.id), said, times.read(data.calculated_at), usage, balance)
 
 
 def _openmeter(data: _OpenMeterData) -> Glance | None:
     entitlement, value = data.entitlement, data.value
-    period, allowance, overage = entitlement.current_usage_period, value.total_available_grant_amount, value.overage
+    allowance, overage = value.total_available_grant_amount, value.overage
     if not (_is_amount(value.usage) and _is_amount(allowance) and _is_amount(value.balance)):
         return None
     usage, balance = _judged(value.usage), _judged(value.balance)
     if overage is not None and (not _is_amount(overage) or (overage > 0 and balance > 0)):
         return None
-    active = entitlement.active_from, entitlement.active_to, entitlement.deleted_at
-    feature = entitlement.feature_key, entitlement.feature_id
-    said = (feature, period.from_, period.to, active, data.operation, allowance)
+    period = entitlement.current_usage_period
+    said = (
+        entitlement.feature_key,
+        entitlement.feature_id,
+        period.from_,
+        period.to,
+        entitlement.active_from,
+        entitlement.active_to,
+        entitlement.deleted_at,
+        data.operation,
+        allowance,
+    )
     return Glance((data.namespace.id, entitlement.id), said, times.read(data.calculated_at), usage, balance)
+
+
+def _are_amounts(usage: object, allowance: object, balance: object) -> bool:
+    """Whether they are what a native record may have; without an allowance it has no balance."""
+    if allowance is None:
+        return balance is None and _is_amount(usage)
+    return _is_amount(usage) and _is_amount(allowance) and (balance is None or _is_amount(balance))
 
 
 def _is_amount(given: object) -> bool:
@@ -212,12 +234,6 @@ def _is_amount(given: object) -> bool:
     if type(given) is int:
         return -_INTEGER < given < _INTEGER
     return isinstance(given, Decimal) and amounts.problem(given) is None
-
-
-def _difference(allowance: Number, usage: Number) -> Number:
-    if type(allowance) is int and type(usage) is int:
-        return allowance - usage
-    return EXACT.subtract(Decimal(allowance), Decimal(usage))
 
 
 def _judged(amount: Number) -> Number:
