@@ -10,6 +10,7 @@ PROGRESS = "consumer/consume/progress.py"
 BATCH = "consumer/consume/batch.py"
 FAILING = "integration/consume/test_failing_batches.py"
 DISPATCH = "consumer/deliver/dispatch.py"
+DRAIN = "integration/deliver/test_drain.py"
 TAKEN = "consumer/deliver/taken.py"
 IN_FLIGHT = "consumer/deliver/in_flight.py"
 PREFETCHED = "consumer/deliver/prefetched.py"
@@ -344,6 +345,27 @@ MUTANTS = [
         "            pass\n",
         "a channel that has failed gets what was claimed ahead, one after the other",
         by="unit/test_taken.py",
+    ),
+    Mutant(
+        DISPATCH,
+        "            self._taken.unsent.append(delivery)  # also where",
+        "            # also where",
+        "what the drain's deadline meets before it is sent waits for its lease",
+        by=DRAIN,
+    ),
+    Mutant(
+        DISPATCH,
+        "        if self._is_over:\n",
+        "        if False:\n",
+        "what is written after the drain's deadline is sent all the same, and cut off",
+        by=DRAIN,
+    ),
+    Mutant(
+        DISPATCH,
+        "                await self._none_keeps.wait()  # what",
+        "                # what",
+        "what is written after the drain's deadline waits for its lease",
+        by=DRAIN,
     ),
     Mutant(
         DISPATCH,
