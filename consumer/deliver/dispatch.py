@@ -14,10 +14,10 @@ from consumer.decide.verdict import RetryIn
 from consumer.deliver import attempt_log
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.claims import Claims
-from consumer.deliver.looks import Looks
 from consumer.deliver.prefetched import Leased
 from consumer.deliver.recorder import Recorder
-from consumer.deliver.rooms import Rooms
+from consumer.deliver.sender import Sender
+from consumer.deliver.shortages import Shortages
 from consumer.deliver.slots import Limits
 from consumer.deliver.taken import Taken
 from consumer.errors import DataRefused, StoreFailed, Unavailable
@@ -25,15 +25,13 @@ from consumer.handoff import Recipients, SlotReservation
 from consumer.metrics import Metrics
 from consumer.store import deliveries
 from consumer.store.database import Database
-from consumer.store.deliveries import HELD_BYTES, Claimed, Ended
+from consumer.store.deliveries import Claimed, Ended
 from consumer.store.outbox import Reserved
 
 # Seconds; after a claim from a channel with a rate: only a look after it knows when the next slot is free.
 LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
-LACKING: Final = 1.0  # seconds after a shortage of ours until more is claimed again, and again twice as much
-NO_BODY: Final = 2.0  # seconds a channel rests, of whose deliveries one has no body now: others have its slots
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
 logger = log.get("deliver")
 
@@ -58,16 +56,15 @@ class Dispatch:
         wake: asyncio.Event,
     ) -> None:
         self._database = database
-        self._attempts = attempts
         self._recorder = recorder
         self._metrics = metrics
         self._limits = limits
-        self._timeout = timeout
         self._lease = timeout + LEASE_MARGIN
         self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
         self._claims = Claims(database, metrics, self._lease, steps=len(attempts.schedule))
-        self.looks = Looks(database)
-        self._rooms = Rooms()
+        self._sender = Sender(database, attempts, self._taken, self._claims, start_within=LEASE_MARGIN)
+        self.looks = self._sender.looks
+        self._shortages = Shortages(self._taken, self._claims)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_sending = False  # from the start of `run`, when there is something to send by, to that of `drain`
         self._is_over = False  # from the deadline of `drain` on nothing is started
@@ -76,8 +73,6 @@ class Dispatch:
         self._none_keeps.set()
         self._next_due = POLL
         self._look_again = LOOK_AGAIN
-        self._lacking_until: float | None = None  # monotonic; None: long enough ago
-        self._short: set[str] = set()  # channels to whose destination we have no local port
         self._wake = wake
         self.waiting_for: str | None = None
 
@@ -91,7 +86,7 @@ class Dispatch:
         channels = await self._claims.channels()
         if stop.is_set():  # a slot may have got free in the drain
             return
-        self._lack_less()
+        self._shortages.ease()
         due = [channel for channel in channels if channel.due_in <= 0]
         self._next_due = min((channel.due_in for channel in channels if channel.due_in > 0), default=POLL)
         random.shuffle(due)  # the order is the fairness: no channel is always first
@@ -241,10 +236,11 @@ class Dispatch:
         their record as may be in flight.
         """
         began = clock.monotonic()
-        ended = await self._attempted(leased)
+        ended = await self._sender.attempted(leased)
         if ended is None:
             return None
-        self._see(ended, began)
+        self._taken.see(ended)
+        self._shortages.see(ended, began)
         is_short = ended.outcome.kind is OutcomeClass.SHORTAGE  # then nothing more is started for it
         if is_short or self._recorder.waiting + self._taken.running > 2 * self._limits.total:
             await self._recorder.record(ended)
@@ -254,28 +250,6 @@ class Dispatch:
         else:
             return ended
         return None
-
-    def _see(self, ended: Ended, began: float) -> None:
-        """Take note of how the channel fares, and whether we are short of something ourselves."""
-        self._taken.see(ended)
-        channel, outcome, now = ended.delivery.channel_id, ended.outcome, clock.monotonic()
-        if outcome.kind is not OutcomeClass.SHORTAGE:
-            self._short.discard(channel)
-            return
-        if outcome.is_of_destination:
-            self._claims.rest(channel, LACKING)
-            if channel not in self._short:
-                logger.error("deliver.short", detail=outcome.detail, **attempt_log.named_channel(ended.delivery))
-            self._short.add(channel)
-            return
-        if self._lacking_until is None:
-            logger.error("deliver.short", detail=outcome.detail)
-        self._taken.lack(began, now)
-        self._lacking_until = now + LACKING
-
-    def _lack_less(self) -> None:
-        if self._lacking_until is not None and clock.monotonic() >= self._lacking_until:
-            self._lacking_until = clock.monotonic() + LACKING if self._taken.lack_less() else None
 
     async def _record_failure(self, channel: str, ended: Ended) -> None:
         """Record a failure; meanwhile its slot is another channel's."""
@@ -307,58 +281,3 @@ class Dispatch:
         """Ask again when the next one is due, as *ended* is that before the next poll."""
         if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
             self._wake.set()
-
-    async def _attempted(self, leased: Leased) -> Ended | None:
-        """Attempt a delivery; None where that may not be: it is handed back.
-
-        Where the drain's deadline cancels this nothing was sent, or `Attempts.attempt` had returned how it ended.
-        """
-        # The lease is the database's; by our own clock it began at the latest when we asked for it.
-        start_by = leased.asked_at + self._lease.total_seconds() - self._timeout.total_seconds()
-        delivery = leased.delivery
-        try:
-            if delivery.size <= HELD_BYTES:
-                ended = await self._sent(leased, start_by)
-            else:
-                ended = await self._sent_large(leased, start_by)
-            if ended is None:
-                await deliveries.hand_back(self._database, [delivery])
-        except (Unavailable, DataRefused) as exc:
-            logger.warning("deliver.not_handed_back", **attempt_log.followed(delivery), error=str(exc))
-            return None
-        except asyncio.CancelledError:
-            self._taken.unsent.append(delivery)  # also where it was being handed back: that was undone, or is again
-            raise
-        return ended
-
-    async def _sent_large(self, leased: Leased, start_by: float) -> Ended | None:
-        """Do as `_sent` does, once there is room for the body."""
-        delivery, channel = leased.delivery, leased.delivery.channel_id
-        works, is_slow = self._taken.works(channel), self._taken.is_slow(channel)
-        async with contextlib.AsyncExitStack() as room:
-            try:
-                async with asyncio.timeout(max(start_by - clock.monotonic(), 0)):
-                    await room.enter_async_context(
-                        self._rooms.taken(channel, delivery.size, works=works, is_slow=is_slow)
-                    )
-            except TimeoutError:
-                return None
-            return await self._sent(leased, start_by)
-
-    async def _sent(self, leased: Leased, start_by: float) -> Ended | None:
-        """Attempt a delivery; None where it has no body, its channel has changed, or it is too late to begin."""
-        prepared = await self._prepared(leased.delivery)
-        if prepared is None or not await self.looks.still(leased) or clock.monotonic() >= start_by:
-            return None
-        return await self._attempts.attempt(prepared)
-
-    async def _prepared(self, delivery: Claimed) -> Claimed | None:
-        """Return *delivery* with its body; None where there is none now, or Postgres fails it: its channel rests."""
-        try:
-            prepared = await self._attempts.prepared(delivery)
-        except (StoreFailed, DataRefused) as exc:
-            self._claims.hold(delivery.channel_id, exc, attempt_log.named_channel(delivery))
-            return None
-        if prepared is None:
-            self._claims.rest(delivery.channel_id, NO_BODY)
-        return prepared

@@ -12,7 +12,7 @@ from typing import Final
 from consumer.deliver.fair_share import Allotted, FairShare
 from consumer.deliver.in_flight import InFlight
 from consumer.deliver.prefetched import Leased, Prefetched
-from consumer.deliver.shortage import ShortageLimits
+from consumer.deliver.shortage_limits import ShortageLimits
 from consumer.deliver.slots import NAMESPACE_SHARE, Limits
 from consumer.deliver.speeds import ChannelSpeeds
 from consumer.store.deliveries import Claimed, DueChannel, Ended

@@ -9,7 +9,7 @@ LARGE = {
     "consumer/config.py: Settings": "a field for each environment variable; flat, as the environment is",
     "consumer/consume/fetch.py: Fetch": "one loop; in-flight batches, offsets, lag, blocked partitions are its parts",
     "consumer/decide/model.py: Document": "a row of `entitlement`, written as a whole under one version",
-    "consumer/deliver/dispatch.py: Dispatch": "one loop, claim to drain; slots, claims, looks, rooms are its parts",
+    "consumer/deliver/dispatch.py: Dispatch": "one loop, claim to drain; slots, claims, sender, shortages are parts",
     "consumer/deliver/http/answer.py: Answer": "states of one parser: each callback of httptools sets some of them",
     "consumer/deliver/http/connection.py: Connection": "states of one asyncio protocol, and its timer and transport",
     "consumer/demo/steps.py: Usage": "a step of the story: each line of it names two or three, the others are defaults",

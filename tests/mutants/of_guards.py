@@ -10,6 +10,7 @@ PROGRESS = "consumer/consume/progress.py"
 BATCH = "consumer/consume/batch.py"
 FAILING = "integration/consume/test_failing_batches.py"
 DISPATCH = "consumer/deliver/dispatch.py"
+SENDER = "consumer/deliver/sender.py"
 DRAIN = "integration/deliver/test_drain.py"
 TAKEN = "consumer/deliver/taken.py"
 IN_FLIGHT = "consumer/deliver/in_flight.py"
@@ -263,7 +264,7 @@ MUTANTS = [
         by="integration/store/test_store*.py",
     ),
     Mutant(
-        DISPATCH,
+        SENDER,
         "if prepared is None or not await self.looks.still(leased) or clock.monotonic() >= start_by:",
         "if prepared is None or not await self.looks.still(leased):",
         "who wakes up with a lease that has run out sends what another has sent",
@@ -347,7 +348,7 @@ MUTANTS = [
         by="unit/test_taken.py",
     ),
     Mutant(
-        DISPATCH,
+        SENDER,
         "            self._taken.unsent.append(delivery)  # also where",
         "            # also where",
         "what the drain's deadline meets before it is sent waits for its lease",

@@ -388,7 +388,7 @@ MUTANTS = [
         by="integration/deliver/test_http_connections.py",
     ),
     Mutant(
-        "consumer/deliver/shortage.py",
+        "consumer/deliver/shortage_limits.py",
         "if began >= self._lacked_at:",
         "if True:",
         "a shortage that 500 attempts meet leaves one in flight",

@@ -12,9 +12,9 @@ import pytest
 
 from consumer import clock
 from consumer.decide.breaker import Breaker, Endurance
-from consumer.deliver.dispatch import LACKING
 from consumer.deliver.http.wire import Wire
 from consumer.deliver.role import Deliver, Terms
+from consumer.deliver.shortages import LACKING
 from consumer.deliver.slots import Limits
 from consumer.metrics import Metrics
 from tests.integration.deliver.test_deliverers import ALL_ARRIVED, hook, until
