@@ -5,7 +5,7 @@ import contextlib
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from consumer import clock, log, pauses
@@ -14,6 +14,7 @@ from consumer.decide.verdict import RetryIn
 from consumer.deliver import attempt_log
 from consumer.deliver.attempt import Attempts
 from consumer.deliver.claims import Claims
+from consumer.deliver.looks import Looks
 from consumer.deliver.prefetched import Leased
 from consumer.deliver.recorder import Recorder
 from consumer.deliver.sender import Sender
@@ -41,7 +42,6 @@ class Dispatch:
 
     Attributes:
         waiting_for: why nothing is claimed now, for `/readyz`; None while all is well.
-        looks: to be set when the configuration has changed.
     """
 
     def __init__(
@@ -63,18 +63,20 @@ class Dispatch:
         self._taken = Taken(limits, timeout_seconds=timeout.total_seconds())
         self._claims = Claims(database, metrics, self._lease, steps=len(attempts.schedule))
         self._sender = Sender(database, attempts, self._taken, self._claims, start_within=LEASE_MARGIN)
-        self.looks = self._sender.looks
         self._shortages = Shortages(self._taken, self._claims)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_sending = False  # from the start of `run`, when there is something to send by, to that of `drain`
         self._is_over = False  # from the deadline of `drain` on nothing is started
-        self._keeping = 0  # writers that slots are kept for
-        self._none_keeps = asyncio.Event()
-        self._none_keeps.set()
+        self._writing: set[asyncio.Future[None]] = set()  # one for each writer that slots are kept for
         self._next_due = POLL
         self._look_again = LOOK_AGAIN
         self._wake = wake
         self.waiting_for: str | None = None
+
+    @property
+    def looks(self) -> Looks:
+        """What is to be set when the configuration has changed."""
+        return self._sender.looks
 
     async def once(self, stop: asyncio.Event) -> None:
         """Claim what may start now, and start it; nothing where *stop* is set meanwhile.
@@ -114,14 +116,13 @@ class Dispatch:
             for one in leased:
                 self._start(Leased(one, asked_at))
 
-        self._keeping += 1
-        self._none_keeps.clear()
+        written = asyncio.get_running_loop().create_future()
+        self._writing.add(written)
         try:
             yield SlotReservation(Reserved(slots, self._lease), start)
         finally:
-            self._keeping -= 1
-            if not self._keeping:
-                self._none_keeps.set()
+            self._writing.discard(written)
+            written.set_result(None)
             for channel in left.elements():
                 self._free(channel)
 
@@ -179,20 +180,18 @@ class Dispatch:
         self._is_sending = False
         self._taken.stop()
         await self._hand_back_now()
-        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(deadline - clock.monotonic(), 0))
+        await _ended(self._writing, deadline - clock.monotonic())
+        await _ended(self._tasks, deadline - clock.monotonic())
         self._is_over = True
         await clock.sleep(0)  # a task that is cancelled before it has begun would say nothing of what it has leased
         for task in self._tasks:
             task.cancel()
         try:
             async with asyncio.timeout(max(deadline - clock.monotonic(), 0) + RECORD_TIMEOUT):
-                if self._tasks:
-                    await asyncio.wait(self._tasks)
+                await _ended(self._tasks)
                 await self._hand_back_now()
                 await self._recorder.flushed()
-                await self._none_keeps.wait()  # what was written meanwhile is not started any more
+                await _ended(self._writing)  # what was written meanwhile is not started any more
                 await self._hand_back_now()
         except TimeoutError:
             if unsent := len(self._taken.unsent):
@@ -281,3 +280,9 @@ class Dispatch:
         """Ask again when the next one is due, as *ended* is that before the next poll."""
         if isinstance(ended.verdict, RetryIn) and ended.verdict.delay.total_seconds() < POLL:
             self._wake.set()
+
+
+async def _ended(some: Iterable[asyncio.Future[None]], seconds: float | None = None) -> None:
+    """Return when *some*, as they are now, have ended, or *seconds* are over."""
+    if waiting := set(some):
+        await asyncio.wait(waiting, timeout=None if seconds is None else max(seconds, 0))

@@ -216,7 +216,7 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
-        "        await clock.wait(self._none_keeps, max(deadline - clock.monotonic(), 0))\n",
+        "        await _ended(self._writing, deadline - clock.monotonic())\n",
         "",
         "what is being written at the stop is not sent until its lease expires",
         by="integration/consume/test_kept.py",
@@ -363,7 +363,7 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
-        "                await self._none_keeps.wait()  # what",
+        "                await _ended(self._writing)  # what",
         "                # what",
         "what is written after the drain's deadline waits for its lease",
         by=DRAIN,
