@@ -34,6 +34,7 @@ from tests.mutants import (
 from tests.mutants.mutant import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
+COPIED: Final = ("consumer", "deploy", "schemas", "tests")  # folders: a mutant is of a file in one of them
 MUTANTS: Final = [
     *of_thresholds.MUTANTS,
     *of_entitlements.MUTANTS,
@@ -98,7 +99,7 @@ def main(word: str) -> int:
 
 
 def _copy(tree: Path) -> Path:
-    for folder in ("consumer", "schemas", "tests"):
+    for folder in COPIED:
         shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
     return tree

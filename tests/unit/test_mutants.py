@@ -29,6 +29,11 @@ def test_what_a_mutant_is_killed_by_is_there(by: str) -> None:
     assert list((ROOT / "tests").glob(by)), f"tests/{by} is no file, nor is it a case of tests.faults"
 
 
+def test_what_a_mutant_changes_is_copied() -> None:
+    """Of a file that is not, the whole run ended with a traceback, two thirds of the way."""
+    assert {Path(one.file).parts[0] for one in mutants.MUTANTS} <= set(mutants.COPIED)
+
+
 def test_no_mutant_is_there_twice() -> None:
     assert len({(one.file, one.old, one.new) for one in mutants.MUTANTS}) == len(mutants.MUTANTS)
 
