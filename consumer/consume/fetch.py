@@ -85,6 +85,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         # From a revoking to the next assignment nothing is taken: a commit is refused then, and aiokafka answers that
         # by joining once more, at which the same happens again: for minutes, under load.
         self._joining_since: float | None = None  # monotonic; Kafka has answered since
+        self._revocations = 0
         self._idle = asyncio.Event()  # no batch is in flight, and what is safe is scheduled to be committed
         self._idle.set()
         self._failures = Failures()
@@ -124,6 +125,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Let the batch in flight finish; what we remember of documents may change under another's hands now."""
         self._joining_since = clock.monotonic()
+        self._revocations += 1
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REVOKE_TIMEOUT):
                 await self._idle.wait()
@@ -216,10 +218,14 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         room = self._room - sum([len(records) for records in found.values()])
         if is_gathering and found and room > 0:
             # What is wrong with a partition comes again with the next poll; what was polled of others must not be lost.
+            more: dict[TopicPartition, list[KafkaRecord]] = {}
+            revocations = self._revocations
             with contextlib.suppress(KafkaError):
                 more = await self._consumer.getmany(timeout_ms=SECOND_POLL_MS, max_records=room)
-                for tp, records in more.items():
-                    found[tp] = found.get(tp, []) + records
+            if self._revocations != revocations:  # it has waited for the group: their owner reads the first ones again
+                return more
+            for tp, records in more.items():
+                found[tp] = found.get(tp, []) + records
         return found
 
     async def _take(self, batches: Batches, stop: asyncio.Event, stopped: asyncio.Task[bool]) -> None:

@@ -11,6 +11,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from consumer import clock
 from consumer.consume import fetch as fetches
+from consumer.consume import gathering
 from consumer.consume.dead_letters import Sink
 from consumer.consume.fetch import Fetch
 from consumer.consume.starts import Starts
@@ -19,6 +20,7 @@ from consumer.errors import Refused
 from consumer.store.database import Database
 from tests.conftest import MakeTopic, Produce
 from tests.integration.consume.test_glances import at, ingest
+from tests.integration.consume.test_stale_memory import Letters
 from tests.support.one_rule import configure, scalar
 from tests.support.progress import WAITING, statement_waits
 
@@ -114,6 +116,29 @@ async def test_nothing_is_taken_between_revocation_and_assignment(
         await running  # with what it has taken, and committed
 
         assert (await scalar(database, EVENTS), await consumer.committed(tp)) == (1, 1)
+
+
+@pytest.mark.real_kafka
+async def test_a_rebalance_between_two_polls_doubles_no_record(
+    kafka: Broker, make_topic: MakeTopic, produce: Produce, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second poll waits for the group, and gives what the first one gave once more."""
+    monkeypatch.setattr(gathering, "IDLE_BELOW", -1.0)
+    monkeypatch.setattr(fetches, "SECOND_POLL_MS", 60_000)
+    topic, other, stop, letters = await make_topic(), await make_topic(), asyncio.Event(), Letters()
+    async with fetching(kafka, store, topic, letters) as (consumer, fetch):
+        running = asyncio.create_task(fetch.run(stop))
+        await produce(topic, b"no record", partition=0)
+        while await consumer.position(TopicPartition(topic, 0)) < 1:  # by the first poll
+            await clock.wait(asyncio.Event(), 0.05)
+
+        async with member(kafka, topic) as second:
+            second.subscribe([other])
+            await until(lambda: bool(letters.sent))
+        stop.set()
+        await running
+
+        assert [one.record.offset for one in letters.sent] == [0]
 
 
 @pytest.mark.real_kafka
