@@ -118,6 +118,22 @@ def _say(name: str, exc: Unavailable | DataRefused, *, is_first: bool) -> None:
         logger.warning("loop.waiting", name=name, error=str(exc))
 
 
+async def within(work: Coroutine[None, None, None], seconds: float) -> bool:
+    """Return whether *work* ends within *seconds*; else it is cancelled, and not waited for.
+
+    `asyncio.timeout` waits for its end: 5.5 s where a connection to Postgres hangs, of which the driver wants to know
+    that its statement is cancelled. What *work* raises after that is lost.
+    """
+    task = asyncio.create_task(work, name="within")
+    try:
+        await asyncio.wait({task}, timeout=max(seconds, 0))
+        if task.done():
+            task.result()
+        return task.done()
+    finally:
+        task.cancel()
+
+
 @contextlib.asynccontextmanager
 async def beside(*duties: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Run *duties* beside the body, and end them with it; one that fails ends the body.

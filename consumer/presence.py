@@ -1,6 +1,5 @@
 """Each process says every few seconds that it is there and how far it is: one row, for people who look at all."""
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -61,9 +60,11 @@ class Presence:
 
     async def leave(self) -> None:
         """Take it back: the process ends as it should. Where Postgres does not answer, it is seen to be silent."""
-        with contextlib.suppress(TollbellError, TimeoutError):
-            async with asyncio.timeout(LEAVE_SECONDS):
-                await replicas.leave(self._database, self._id)
+        await loop.within(self._leave(), LEAVE_SECONDS)
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(TollbellError):
+            await replicas.leave(self._database, self._id)
 
     def _now(self) -> StoredReplica:
         counted = self._counted()

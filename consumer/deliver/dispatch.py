@@ -5,10 +5,10 @@ import contextlib
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from consumer import clock, log, pauses
+from consumer import clock, log, loop, pauses
 from consumer.decide.outcome import OutcomeClass
 from consumer.decide.verdict import RetryIn
 from consumer.deliver import attempt_log
@@ -34,6 +34,9 @@ LOOK_AGAIN: Final = 0.02
 POLL: Final = 1.0  # seconds; the backstop of notifications, ±25 % so that replicas do not march in step
 LEASE_MARGIN: Final = dt.timedelta(seconds=15)  # beyond the attempt's own deadline: to start it, and to record it
 RECORD_TIMEOUT: Final = 5.0  # seconds, after the drain's deadline, to record what was cut off
+# Seconds, after the drain's deadline, for the statement that the stop has met: what a claim leases is known by its
+# answer alone. It takes milliseconds, and where Postgres hangs the driver gives it up after 30 s.
+ANSWER_TIMEOUT: Final = 2.0
 logger = log.get("deliver")
 
 
@@ -149,9 +152,26 @@ class Dispatch:
             self._look_again = LOOK_AGAIN if has_some else min(self._look_again * 2, POLL)
             self._next_due = min(self._next_due, self._look_again)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Dispatch until *stop* is set."""
+    async def run(self, stop: asyncio.Event, stop_at: Callable[[], float]) -> None:
+        """Dispatch until *stop* is set; what Postgres does not answer is given up soon after *stop_at* (monotonic)."""
         self._is_sending = True
+        dispatching = asyncio.create_task(self._until(stop), name="dispatch")
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({dispatching, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            self._wake.set()  # not to wait for the next poll
+            await _ended({dispatching}, stop_at() + ANSWER_TIMEOUT - clock.monotonic())
+            if dispatching.done():
+                dispatching.result()
+            else:
+                logger.warning(
+                    "deliver.claim_given_up", why="Postgres does not answer; what it has leased is due later"
+                )
+        finally:
+            stopped.cancel()
+            dispatching.cancel()
+
+    async def _until(self, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
             self._wake.clear()
@@ -179,23 +199,25 @@ class Dispatch:
         """
         self._is_sending = False
         self._taken.stop()
-        await self._hand_back_now()
+        await loop.within(self._hand_back_now(), deadline + ANSWER_TIMEOUT - clock.monotonic())
         await _ended(self._writing, deadline - clock.monotonic())
         await _ended(self._tasks, deadline - clock.monotonic())
         self._is_over = True
         await clock.sleep(0)  # a task that is cancelled before it has begun would say nothing of what it has leased
         for task in self._tasks:
             task.cancel()
-        try:
-            async with asyncio.timeout(max(deadline - clock.monotonic(), 0) + RECORD_TIMEOUT):
-                await _ended(self._tasks)
-                await self._hand_back_now()
-                await self._recorder.flushed()
-                await _ended(self._writing)  # what was written meanwhile is not started any more
-                await self._hand_back_now()
-        except TimeoutError:
-            if unsent := len(self._taken.unsent):
-                logger.warning("deliver.not_handed_back", deliveries=unsent, error="Postgres did not answer in time")
+        seconds = deadline + RECORD_TIMEOUT - clock.monotonic()
+        if not await loop.within(self._settled(), seconds) and (unsent := len(self._taken.unsent)):
+            logger.warning("deliver.not_handed_back", deliveries=unsent, error="Postgres did not answer in time")
+
+    async def _settled(self) -> None:
+        """Return when all that was cut off is recorded, or handed back."""
+        await _ended(self._tasks, ANSWER_TIMEOUT)
+        await self._hand_back_now()  # also where some still wait: for a record, or for a connection that hangs
+        await _ended(self._tasks)
+        await self._recorder.flushed()
+        await _ended(self._writing)  # what was written meanwhile is not started any more
+        await self._hand_back_now()
 
     async def _hand_back_now(self) -> None:
         """Do as `_hand_back` does; where that fails, say how many leases run out."""

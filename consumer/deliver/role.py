@@ -120,7 +120,7 @@ class Deliver:
                 loop.every(self._gauges, GAUGES_EVERY, name="gauges", checks=self._failing),
             ),
         ):
-            await self.dispatch.run(stop)
+            await self.dispatch.run(stop, stop_at)
             await self.dispatch.drain(stop_at())
 
     async def _gauges(self) -> None:

@@ -83,6 +83,13 @@ MUTANTS = [
     ),
     Mutant(
         FETCH,
+        "            if self._revocations != revocations:",
+        "            if False:",
+        "what was polled before a rebalance is taken after it, and taken again where it comes again",
+        by="integration/consume/test_rebalances.py",
+    ),
+    Mutant(
+        FETCH,
         "is_narrowed=self._failures.is_narrowed",
         "is_narrowed=False",
         "a record that Postgres fails for an unknown reason stops its partition for ever",
@@ -356,6 +363,20 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
+        "        await _ended(self._tasks, ANSWER_TIMEOUT)\n",
+        "        await _ended(self._tasks)\n",
+        "one attempt whose record waits for a lock keeps the leases of all that were not sent",
+        by=DRAIN,
+    ),
+    Mutant(
+        DISPATCH,
+        "stop_at() + ANSWER_TIMEOUT - clock.monotonic()",
+        "None",
+        "a stop waits for a claim that Postgres does not answer, and the process is killed",
+        by=DRAIN,
+    ),
+    Mutant(
+        DISPATCH,
         "        if self._is_over:\n",
         "        if False:\n",
         "what is written after the drain's deadline is sent all the same, and cut off",
@@ -363,8 +384,8 @@ MUTANTS = [
     ),
     Mutant(
         DISPATCH,
-        "                await _ended(self._writing)  # what",
-        "                # what",
+        "        await _ended(self._writing)  # what",
+        "        # what",
         "what is written after the drain's deadline waits for its lease",
         by=DRAIN,
     ),

@@ -237,3 +237,34 @@ async def test_a_failing_statement_is_an_error_each_time_and_retried(
     said = [record for record in caplog.records if record.getMessage() == "loop.failed"]
     assert [record.levelname for record in said] == ["ERROR", "ERROR"]
     assert step.count == 3
+
+
+async def test_within_says_whether_it_ended_in_time() -> None:
+    forever = asyncio.Event()
+
+    async def fails() -> None:
+        raise SourceUnavailable("away")
+
+    assert await loop.within(clock.sleep(0), 5)
+    assert not await loop.within(_waits(forever), 0)
+    with pytest.raises(SourceUnavailable):
+        await loop.within(fails(), 5)
+
+
+async def test_within_does_not_wait_for_what_it_cancels() -> None:
+    forever, ended = asyncio.Event(), asyncio.Event()
+
+    async def lingers() -> None:
+        try:
+            await forever.wait()
+        except asyncio.CancelledError:
+            await ended.wait()
+
+    is_in_time = await loop.within(lingers(), 0.01)
+    ended.set()
+
+    assert not is_in_time
+
+
+async def _waits(event: asyncio.Event) -> None:
+    await event.wait()

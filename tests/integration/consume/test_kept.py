@@ -166,7 +166,7 @@ async def test_an_unused_reserved_slot_is_free_after_any_write(stored: Store) ->
     with dispatch.reserve(wanted) as too_early:
         pass
     stop.set()
-    await dispatch.run(stop)
+    await dispatch.run(stop, clock.monotonic)
 
     for _ in range(3):
         with contextlib.suppress(StoreUnavailable), dispatch.reserve(wanted) as kept:
@@ -180,7 +180,7 @@ async def test_an_unused_reserved_slot_is_free_after_any_write(stored: Store) ->
 async def test_the_drain_waits_for_reserved_slots_and_reserves_no_more(stored: Store) -> None:
     dispatch, wanted, stop = deliverer(stored).dispatch, {("default", "hook"): 1}, asyncio.Event()
     stop.set()
-    await dispatch.run(stop)
+    await dispatch.run(stop, clock.monotonic)
 
     with dispatch.reserve(wanted) as kept:
         drain = asyncio.create_task(dispatch.drain(clock.monotonic() + 20))

@@ -8,24 +8,29 @@ import asyncpg
 import pytest
 
 from consumer import clock
+from consumer.deliver import dispatch as dispatches
 from consumer.deliver.dispatch import Dispatch
 from consumer.store import outbox
+from tests.conftest import MakeDeployment
 from tests.integration.consume.test_kept import deliverer
 from tests.integration.deliver.test_bodies_kept import FAILING, WAITING, keeping_waits
 from tests.integration.deliver.test_deliverers import holding, until
-from tests.support.stores import Store
+from tests.support.fakes import Receiver
+from tests.support.stores import KEY, Store
 
 HANDED_BACK = ("PENDING", None, 0)
+CHANNELS = "LOCK TABLE channel IN ACCESS EXCLUSIVE MODE"  # to read one waits
+OTHERS = "SELECT 1 FROM delivery WHERE channel_id <> $1 FOR UPDATE"
 NOT_YET = "SELECT state, token, attempts FROM delivery"
 
 
 @contextlib.asynccontextmanager
-async def channels_wait(stored: Store) -> AsyncIterator[None]:
-    """Let each statement that would read a channel wait."""
+async def locked(stored: Store, statement: str, *arguments: object) -> AsyncIterator[None]:
+    """Hold the locks that *statement* takes, so that who wants them waits."""
     connection = await asyncpg.connect(stored.url)
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE channel IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(statement, *arguments)
             yield
     finally:
         await connection.close()
@@ -82,7 +87,7 @@ async def test_what_waits_for_a_look_at_its_channel_is_handed_back(stored: Store
             await dispatch.once(asyncio.Event())
             await until(stored, WAITING)
             dispatch.looks.set()
-            await hold.enter_async_context(channels_wait(stored))
+            await hold.enter_async_context(locked(stored, CHANNELS))
         await until(stored, WAITING)
         drain = await stopped(dispatch)
     await drain
@@ -94,7 +99,7 @@ async def test_what_is_written_after_the_deadline_is_handed_back(stored: Store) 
     await stored.configure({"hook": {}})
     dispatch, stop = deliverer(stored).dispatch, asyncio.Event()
     stop.set()
-    await dispatch.run(stop)
+    await dispatch.run(stop, clock.monotonic)
 
     with dispatch.reserve({("default", stored.ids["hook"]): 1}) as kept:
         drain = asyncio.create_task(dispatch.drain(clock.monotonic()))
@@ -108,6 +113,45 @@ async def test_what_is_written_after_the_deadline_is_handed_back(stored: Store) 
     assert await stored.sql("SELECT token, attempts FROM delivery") == [(None, 0)]
 
 
+async def test_a_stop_does_not_wait_for_a_claim_that_hangs(
+    stored: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver gives it up after 30 s, and Kubernetes kills before that."""
+    monkeypatch.setattr(dispatches, "ANSWER_TIMEOUT", 0.1)
+    await stored.configure({"hook": {}})
+    await stored.events(1)
+    dispatch, stop = deliverer(stored).dispatch, asyncio.Event()
+
+    async with locked(stored, CHANNELS):
+        running = asyncio.create_task(dispatch.run(stop, clock.monotonic))
+        await until(stored, WAITING)
+        stop.set()
+        async with asyncio.timeout(10):
+            await running
+            await dispatch.drain(clock.monotonic())
+
+    assert "deliver.claim_given_up" in [one.getMessage() for one in caplog.records]
+
+
+async def test_a_record_that_waits_keeps_no_lease(stored: Store, deploy: MakeDeployment, receiver: Receiver) -> None:
+    """Nor does a connection that hangs: what is known to be unsent is handed back before all is recorded."""
+    hook, flat = {"url": receiver.url()}, {"url": receiver.url(), "format": "flat"}
+    await stored.configure({"hook": hook, "flat": flat})
+    receiver.hold()
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DRAIN_TIMEOUT="0s")
+
+    async with keeping_waits(stored), await deployment.replica("--only", "deliver") as replica:
+        await stored.events(1)
+        await receiver.wait_for(1)
+        await until(stored, WAITING)
+        async with locked(stored, OTHERS, stored.ids["flat"]):
+            stopping = asyncio.create_task(replica.terminate())
+            await until(stored, "SELECT count(*) = 1 FROM delivery WHERE token IS NULL", seconds=20)
+        assert await stopping == 0
+
+    assert await stored.sql("SELECT outcome FROM attempt") == [("interrupted",)]
+
+
 async def test_leases_that_run_out_are_said(stored: Store, caplog: pytest.LogCaptureFixture) -> None:
     await stored.configure({"hook": {"format": "flat"}})
     await stored.events(3)
@@ -116,7 +160,7 @@ async def test_leases_that_run_out_are_said(stored: Store, caplog: pytest.LogCap
     async with keeping_waits(stored):
         await dispatch.once(asyncio.Event())
         await until(stored, WAITING)
-        async with channels_wait(stored):
+        async with locked(stored, CHANNELS):
             await (await stopped(dispatch))
 
     said = [vars(one)["fields"] for one in caplog.records if one.getMessage() == "deliver.not_handed_back"]
