@@ -42,6 +42,9 @@ QUIET_BATCH_RECORDS: Final = 4000
 QUIET: Final = 0.1  # of the records of the batch before are judged, at most
 ANSWER_TIMEOUT: Final = 5.0  # seconds until Kafka counts as away
 REVOKE_TIMEOUT: Final = 5.0  # seconds a rebalance waits for the batch in flight
+# Seconds that a batch has to end once the loop is stopped, however soon the drain ends: of one that is cancelled while
+# Postgres writes it, nothing says what was leased to this process, and that waits for its lease.
+FINISH_TIMEOUT: Final = 1.0
 CANCEL_TIMEOUT: Final = 1.0  # seconds a cancelled batch has to end: its connection may hang
 STUCK_AFTER: Final = 60.0  # seconds below the end without a move (aiokafka#847, #1037)
 # Likewise: seconds of a join, or without a position. Both wait for the group's coordinator, which may be away alone.
@@ -261,7 +264,7 @@ class Fetch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         """Return whether *batch* has ended; it has until the drain's end, if the loop is stopped meanwhile."""
         await asyncio.wait({batch, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not batch.done():
-            await asyncio.wait({batch}, timeout=self._left())
+            await asyncio.wait({batch}, timeout=max(self._left(), FINISH_TIMEOUT))
         if batch.done():
             return True
         batch.cancel()

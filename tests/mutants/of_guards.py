@@ -76,10 +76,17 @@ MUTANTS = [
     ),
     Mutant(
         FETCH,
-        "            await asyncio.wait({batch}, timeout=self._left())\n",
+        "            await asyncio.wait({batch}, timeout=max(self._left(), FINISH_TIMEOUT))\n",
         "            await asyncio.wait({batch})\n",
         "a batch that Postgres holds is waited for beyond the drain's end, and the process is killed",
         by=FAILING,
+    ),
+    Mutant(
+        FETCH,
+        "timeout=max(self._left(), FINISH_TIMEOUT)",
+        "timeout=self._left()",
+        "a batch is cancelled while Postgres commits it, and what it has leased to this process waits for its lease",
+        by=DRAIN,
     ),
     Mutant(
         FETCH,

@@ -11,15 +11,17 @@ from consumer import clock
 from consumer.deliver import dispatch as dispatches
 from consumer.deliver.dispatch import Dispatch
 from consumer.store import outbox
-from tests.conftest import MakeDeployment
+from tests.conftest import MakeDeployment, Produce
 from tests.integration.consume.test_kept import deliverer
 from tests.integration.deliver.test_bodies_kept import FAILING, WAITING, keeping_waits
 from tests.integration.deliver.test_deliverers import holding, until
+from tests.support.factories import native_record
 from tests.support.fakes import Receiver
 from tests.support.stores import KEY, Store
 
 HANDED_BACK = ("PENDING", None, 0)
 CHANNELS = "LOCK TABLE channel IN ACCESS EXCLUSIVE MODE"  # to read one waits
+EVENTS = "LOCK TABLE event IN EXCLUSIVE MODE"  # to make one waits
 OTHERS = "SELECT 1 FROM delivery WHERE channel_id <> $1 FOR UPDATE"
 NOT_YET = "SELECT state, token, attempts FROM delivery"
 
@@ -150,6 +152,26 @@ async def test_a_record_that_waits_keeps_no_lease(stored: Store, deploy: MakeDep
         assert await stopping == 0
 
     assert await stored.sql("SELECT outcome FROM attempt") == [("interrupted",)]
+
+
+async def test_a_batch_is_written_before_a_drain_of_no_time_ends(
+    stored: Store, deploy: MakeDeployment, produce: Produce
+) -> None:
+    """Cancelled while Postgres commits it, it would leave leases of which no one knows."""
+    await stored.configure({"hook": {}})
+    deployment = await deploy(TOLLBELL_ENCRYPTION_KEYS=KEY, TOLLBELL_DRAIN_TIMEOUT="0s")
+
+    async with await deployment.replica("--only", "consume,deliver") as replica:
+        await replica.ready()
+        await replica.serves(1)
+        async with locked(stored, EVENTS):
+            await produce(deployment.environment["TOLLBELL_TOPICS_USAGE"], native_record(90))
+            await until(stored, WAITING)
+            stopping = asyncio.create_task(replica.terminate())
+            await replica.logged("app.stopping")
+        assert await stopping == 0
+
+    assert await stored.sql("SELECT token, attempts FROM delivery") == [(None, 0)]
 
 
 async def test_leases_that_run_out_are_said(stored: Store, caplog: pytest.LogCaptureFixture) -> None:
