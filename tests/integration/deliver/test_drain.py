@@ -98,21 +98,23 @@ async def test_what_waits_for_a_look_at_its_channel_is_handed_back(stored: Store
 
 
 async def test_what_is_written_after_the_deadline_is_handed_back(stored: Store) -> None:
-    await stored.configure({"hook": {}})
+    await stored.configure({"hook": {"format": "flat"}})
+    await stored.events(1)
     dispatch, stop = deliverer(stored).dispatch, asyncio.Event()
     stop.set()
     await dispatch.run(stop, clock.monotonic)
 
     with dispatch.reserve({("default", stored.ids["hook"]): 1}) as kept:
-        drain = asyncio.create_task(dispatch.drain(clock.monotonic()))
-        await asyncio.wait({drain}, timeout=0.2)
-        (written,) = await outbox.write(stored.database, [stored.change(1)], kept.reserved)
-        leased = await stored.one("SELECT count(*) FROM delivery WHERE token IS NOT NULL")
+        async with keeping_waits(stored):
+            await dispatch.once(asyncio.Event())
+            await until(stored, WAITING)
+            drain = await stopped(dispatch)
+        (written,) = await outbox.write(stored.database, [stored.change(2)], kept.reserved)
         kept.start(written.leased)
     await drain
 
-    assert leased == 1
-    assert await stored.sql("SELECT token, attempts FROM delivery") == [(None, 0)]
+    assert len(written.leased) == 1
+    assert await stored.sql(NOT_YET) == [HANDED_BACK] * 2
 
 
 async def test_a_stop_does_not_wait_for_a_claim_that_hangs(

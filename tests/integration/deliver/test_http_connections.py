@@ -26,7 +26,7 @@ POST = b"POST /read HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncon
 class Server:
     port: int
     release: asyncio.Event
-    begun: asyncio.Event  # a POST of /slow is being read
+    begun: asyncio.Event  # a request of /slow has come; a POST's body perhaps not
     whole: asyncio.Event  # its body has come
 
     async def connect(self, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -48,6 +48,7 @@ async def serving(*, most: int = 100, head_seconds: float = 0.3) -> AsyncIterato
         return web.Response(text="ok")
 
     async def slow(_: web.Request) -> web.Response:
+        begun.set()
         await release.wait()
         return web.Response(text="ok")
 
@@ -129,7 +130,8 @@ async def test_half_a_head_that_came_with_a_request_is_ended(begin: bytes) -> No
 async def test_half_a_head_is_not_timed_during_an_earlier_answer() -> None:
     async with serving(head_seconds=0.3) as server:
         reader, writer = await server.connect(WHOLE.replace(b"quick", b"slow") + HALF)
-        await clock.sleep(0.6)
+        await server.begun.wait()
+        await clock.sleep(0.6)  # twice what a head may take
         server.release.set()
         answer = await reader.readuntil(b"ok")
         writer.write(b"x\r\n\r\n")
@@ -221,7 +223,8 @@ async def test_a_head_that_drips_is_ended() -> None:
 async def test_a_request_that_takes_long_is_answered() -> None:
     async with serving(head_seconds=0.1) as server:
         asking = asyncio.create_task(server.get("/slow"))
-        await clock.sleep(0.3)
+        await server.begun.wait()
+        await clock.sleep(0.3)  # three times what a head may take
         server.release.set()
 
         assert await asking == 200
@@ -231,7 +234,7 @@ async def test_a_connection_between_requests_is_kept() -> None:
     async with serving(head_seconds=0.1) as server:
         reader, writer = await server.connect(WHOLE)
         await reader.readuntil(b"ok")
-        await clock.sleep(0.3)
+        await clock.sleep(0.3)  # likewise
 
         writer.write(WHOLE)
 
@@ -254,7 +257,7 @@ async def test_requests_get_through_among_thousands_of_half_heads() -> None:
 async def test_where_every_connection_is_busy_a_new_one_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(most=3) as server:
         busy = [asyncio.create_task(server.get("/slow")) for _ in range(3)]
-        while server.port and len([task for task in busy if not task.done()]) == 3:
+        while not any(task.done() for task in busy):
             reader, writer = await server.connect()
             if await ended(reader, seconds=0.1):
                 break
