@@ -115,6 +115,12 @@ def test_a_statement_is_opened_by_what_it_guarantees(statement: str) -> None:
     assert (ROOT / "consumer" / "store" / f"{Path(statement).parent}.py").exists()
 
 
+def test_lines_of_statements_are_as_short_as_those_of_code() -> None:
+    texts = {name: (ROOT / f"consumer/store/sql/{name}.sql").read_text(encoding="utf-8") for name in queries.names()}
+
+    assert [(name, line) for name, text in texts.items() for line in text.splitlines() if len(line) > 120] == []
+
+
 def test_one_place_outlives_whatever_happens() -> None:
     outliving = {
         name(path)

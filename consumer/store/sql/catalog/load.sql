@@ -1,4 +1,5 @@
--- All enabled rules and the revision they belong to: one statement, so one snapshot. One row of NULLs where there is none.
+-- All enabled rules and the revision they belong to: one statement, so one snapshot. One row of NULLs where there is
+-- none.
 SELECT c.revision, pg_postmaster_start_time() AS server, r.id, r.namespace, r.key, r.name, r.spec::text AS spec,
        r.ignoring::text AS ignoring, true AS is_enabled,
        (SELECT array_agg(rc.channel_id ORDER BY rc.position) FROM rule_channel rc WHERE rc.rule_id = r.id) AS channels

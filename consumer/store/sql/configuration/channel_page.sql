@@ -1,5 +1,5 @@
--- A page of a namespace's channels, in the order that is asked for; on a tie by id. Those that have no room in *bytes*, in
--- this order, come as their number alone; the first one has always room.
+-- A page of a namespace's channels, in the order that is asked for; on a tie by id. Those that have no room in *bytes*,
+-- in this order, come as their number alone; the first one has always room.
 SELECT w.*, s.has_room, s.size
 FROM (
     SELECT p.id, p.n, p.size,

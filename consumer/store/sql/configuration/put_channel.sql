@@ -1,6 +1,6 @@
 -- Make a channel, or change all of it. Its editor holds the catalog's row: one editor at a time.
--- Enabled again, or sent somewhere else, it starts clean: what it failed before, and every pause, is forgotten. Likewise
--- where a person says so (*forgets*) of one that was enabled all along: it may be paused.
+-- Enabled again, or sent somewhere else, it starts clean: what it failed before, and every pause, is forgotten.
+-- Likewise where a person says so (*forgets*) of one that was enabled all along: it may be paused.
 -- Lock order: templates, the channel, its pace.
 WITH before AS MATERIALIZED (
     SELECT url, moves, disabled_by, format
@@ -24,10 +24,12 @@ left_behind AS (
       AND t.format <> @format
 ),
 put AS (
-    INSERT INTO channel (id, namespace, key, type, name, url, format, headers, signing_secret, sealed, config, disabled_by,
-                         retry_schedule, concurrency, expire_after, rate_limit, permanent_statuses, request_origin)
+    INSERT INTO channel (id, namespace, key, type, name, url, format, headers, signing_secret, sealed, config,
+                         disabled_by, retry_schedule, concurrency, expire_after, rate_limit, permanent_statuses,
+                         request_origin)
     VALUES (@id, @namespace, @key, @type, @name, @url, @format, @headers, @signing_secret, @sealed, @config::text::json,
-            @disabled_by, @retry_schedule, @concurrency, @expire_after, @rate_limit, @permanent_statuses, @request_origin)
+            @disabled_by, @retry_schedule, @concurrency, @expire_after, @rate_limit, @permanent_statuses,
+            @request_origin)
     ON CONFLICT (id) DO UPDATE
     SET key = excluded.key,
         name = excluded.name,

@@ -1,5 +1,5 @@
--- Put a new signing secret in the place of a channel's; the one before stays valid for *overlap*. At most *most* old ones
--- stay, the youngest; with no overlap none does: they may have leaked. Its editor holds the catalog's row.
+-- Put a new signing secret in the place of a channel's; the one before stays valid for *overlap*. At most *most* old
+-- ones stay, the youngest; with no overlap none does: they may have leaked. Its editor holds the catalog's row.
 WITH kept AS MATERIALIZED (
     SELECT o.replaced_at
     FROM channel_old_secret o

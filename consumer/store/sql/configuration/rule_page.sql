@@ -1,5 +1,5 @@
--- A page of a namespace's rules, in the order that is asked for; on a tie by id. *features* as the rules name them. Of those
--- that have no room in *bytes*, in this order, there is no spec and no metadata; the first one has always room.
+-- A page of a namespace's rules, in the order that is asked for; on a tie by id. *features* as the rules name them. Of
+-- those that have no room in *bytes*, in this order, there is no spec and no metadata; the first one has always room.
 SELECT s.id, s.namespace, s.key, s.type, s.name, s.disabled, s.ignoring, s.created_at, s.updated_at, s.deleted_at,
        s.channels, s.has_room, s.size,
        CASE WHEN s.has_room THEN s.spec END AS spec,

@@ -1,27 +1,29 @@
 -- Lease due deliveries: of each channel at most as many as it has free slots. Safe from any number of processes: a row
 -- locked by another is skipped, and a leased one is not due before its lease has run out.
 -- A delivery that waits for another one is left until that has ended, however; it is not due before (`held`).
--- Of what a recovery sends again at most half is taken while something new is due, of an odd number by chance one more or
--- one less: a claim of one must not always be the same kind's. Without the one, the other has all.
+-- Of what a recovery sends again at most half is taken while something new is due, of an odd number by chance one more
+-- or one less: a claim of one must not always be the same kind's. Without the one, the other has all.
 -- How many channels are asked for and how many deliveries there are to pick, the planner cannot know. So nothing here
--- joins two that may both be many: each is looked up by its key. Of a subquery with LIMIT it makes no anti-join with all
--- that is due; of arrays, which it takes for ten, no walk along the key to what is updated, and no loop over all for each.
--- (A claim of 100 from 10 channels, 4,000 due, at 300,000 deliveries: 87,863 rows read, now 662. A claim of 500 from 500
--- channels: 184 ms, now 22.)
+-- joins two that may both be many: each is looked up by its key. Of a subquery with LIMIT it makes no anti-join with
+-- all that is due; of arrays, which it takes for ten, no walk along the key to what is updated, and no loop over all
+-- for each.
+-- (A claim of 100 from 10 channels, 4,000 due, at 300,000 deliveries: 87,863 rows read, now 662. A claim of 500 from
+-- 500 channels: 184 ms, now 22.)
 -- Those of *but* are passed over; of *only*, where it is not NULL, there are no others.
--- Left to the sweep: one past its channel's `expire_after`, but for what a person resent; one whose round began before its
--- channel was last disabled; one whose senders have died as often as its schedule has steps.
--- A channel with a rate gives out the slots that are free by now, over all replicas; one whose breaker is open and whose
--- pause is over gives out one, the probe, until its lease runs out. Their rows are held for that, and theirs alone: a
--- channel whose row another transaction holds is left for the next claim.
--- A body of more than *held_bytes* is not read here, but by `body` when it is sent: its length alone is known without it.
--- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`; a resend that waited for
--- its end begins its round here, unless it was asked for before its channel was last disabled.
--- A round sends one format: its channel's when its first attempt is claimed. But a channel that has become one of a target
--- that understands nothing else, or was one, leads somewhere else: what was made for the one is refused by the other, and a
--- PagerDuty key, or a template's secret, would be sent to the owner of the new URL. An edited template is the same target,
--- unless the channel has another revision than when it last had the round's: then it has another URL, and what the one
--- template says of the old receiver, with a secret where the other has none, is not for the new one.
+-- Left to the sweep: one past its channel's `expire_after`, but for what a person resent; one whose round began before
+-- its channel was last disabled; one whose senders have died as often as its schedule has steps.
+-- A channel with a rate gives out the slots that are free by now, over all replicas; one whose breaker is open and
+-- whose pause is over gives out one, the probe, until its lease runs out. Their rows are held for that, and theirs
+-- alone: a channel whose row another transaction holds is left for the next claim.
+-- A body of more than *held_bytes* is not read here, but by `body` when it is sent: its length alone is known without
+-- it.
+-- A token found at the claim is a lease that ran out: its attempt is recorded as `interrupted`; a resend that waited
+-- for its end begins its round here, unless it was asked for before its channel was last disabled.
+-- A round sends one format: its channel's when its first attempt is claimed. But a channel that has become one of a
+-- target that understands nothing else, or was one, leads somewhere else: what was made for the one is refused by the
+-- other, and a PagerDuty key, or a template's secret, would be sent to the owner of the new URL. An edited template is
+-- the same target, unless the channel has another revision than when it last had the round's: then it has another URL,
+-- and what the one template says of the old receiver, with a secret where the other has none, is not for the new one.
 -- Returned with what is leased, in the order in which it is to be sent: the channel's revision, and what a hand-back
 -- restores.
 -- Lock order: paces by channel, then deliveries; none is waited for (SKIP LOCKED).
@@ -45,8 +47,8 @@ WITH asked AS MATERIALIZED (
       AND (c.open_until IS NULL OR c.open_until <= clock_timestamp())
 ),
 gate AS MATERIALIZED (
-    SELECT a.channel_id, a.free, a.expire_after, a.rounds_end_before, a.steps, a.format, a.revision, a.rate_limit, a.burst,
-           p.slots_from, p.open_until
+    SELECT a.channel_id, a.free, a.expire_after, a.rounds_end_before, a.steps, a.format, a.revision, a.rate_limit,
+           a.burst, p.slots_from, p.open_until
     FROM channel_pace p
     JOIN asked a ON a.channel_id = p.channel_id
     WHERE a.is_paced
@@ -73,13 +75,14 @@ slot AS MATERIALIZED (
     -- Never further ahead than a whole burst: under a lower rate, slots were longer.
     CROSS JOIN LATERAL (
         SELECT CASE WHEN g.rate_limit IS NOT NULL THEN
-                   greatest(n.now, least(coalesce(g.slots_from, n.now), n.now + g.burst / g.rate_limit * interval '1 second'))
+                   greatest(n.now, least(coalesce(g.slots_from, n.now),
+                                         n.now + g.burst / g.rate_limit * interval '1 second'))
                END AS slots_from) f
 ),
 found AS MATERIALIZED (
     SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered,
-           d.format AS round_format, d.format_revision AS round_revision, s.format, s.revision, s.free, s.is_paced, s.rate_limit,
-           s.slots_from, s.is_probe
+           d.format AS round_format, d.format_revision AS round_revision, s.format, s.revision, s.free, s.is_paced,
+           s.rate_limit, s.slots_from, s.is_probe
     FROM slot s
     CROSS JOIN LATERAL (
         SELECT (SELECT true
@@ -94,8 +97,8 @@ found AS MATERIALIZED (
                 LIMIT 1) IS TRUE AS has_new) h
     CROSS JOIN (VALUES (false), (true)) k (recovered)
     CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered, d.format,
-               d.format_revision
+        SELECT d.id, d.event_id, d.channel_id, d.token, d.attempts, d.due_at, d.state, d.resend_asked, d.recovered,
+               d.format, d.format_revision
         FROM delivery d
         WHERE d.channel_id = s.channel_id
           AND d.recovered = k.recovered
@@ -157,7 +160,8 @@ spent AS (
 ),
 lost AS (
     INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, duration_ms, detail, body)
-    SELECT p.event_id, p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    SELECT p.event_id, p.id, p.attempts + 1, clock_timestamp(), 'interrupted', 0,
+           'the lease ran out: its sender died or hung', ''
     FROM picked p
     WHERE p.token IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -182,8 +186,8 @@ leased AS (
         resend_asked = false
     FROM (
         SELECT array_agg(p.id) AS ids, array_agg(p.lease) AS leases, array_agg(p.token IS NOT NULL) AS were_lost,
-               array_agg(p.format) AS formats, array_agg(p.format_revision) AS revisions, array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states,
-               array_agg(p.rate_limit) AS rates
+               array_agg(p.format) AS formats, array_agg(p.format_revision) AS revisions,
+               array_agg(p.due_at) AS were_due_at, array_agg(p.state) AS states, array_agg(p.rate_limit) AS rates
         FROM picked p
     ) a
     CROSS JOIN LATERAL unnest(a.ids, a.leases, a.were_lost, a.formats, a.revisions, a.were_due_at, a.states, a.rates)
@@ -193,17 +197,21 @@ leased AS (
               d.recovered, p.was_due_at, p.was_state, clock_timestamp() + interval '1 second' / p.rate AS slot_until
 )
 SELECT l.id, l.event_id, l.channel_id, l.token, l.attempts, l.step, l.interrupted, l.round, l.was_lost, l.was_due_at,
-       l.was_state, l.slot_until, CASE WHEN s.size <= @held_bytes::int THEN e.payload END AS payload, e.recorded_at, s.size, c.revision,
-       c.url, c.key, c.name, e.rule_id, u.key AS rule_key, u.name AS rule_name, e.record, e.is_test, l.format, c.headers, c.sealed, c.signing_secret,
+       l.was_state, l.slot_until, CASE WHEN s.size <= @held_bytes::int THEN e.payload END AS payload, e.recorded_at,
+       s.size, c.revision, c.url, c.key, c.name, e.rule_id, u.key AS rule_key, u.name AS rule_name, e.record, e.is_test,
+       l.format, c.headers, c.sealed, c.signing_secret,
        (SELECT array_agg(o.secret ORDER BY o.replaced_at DESC)
         FROM channel_old_secret o
         WHERE o.channel_id = l.channel_id
           AND o.valid_until > clock_timestamp()) AS old_secrets,
        c.retry_schedule, CASE WHEN s.size <= @held_bytes::int THEN r.body END AS rendered,
-       r.holes::text AS holes, c.permanent_statuses, c.request_origin, c.consent_until > clock_timestamp() AS has_consent
+       r.holes::text AS holes, c.permanent_statuses, c.request_origin,
+       c.consent_until > clock_timestamp() AS has_consent
 FROM leased l
 -- Each by its own look into one partition: as a plain join the planner reads all of them (tried: 20 ms became 220).
-CROSS JOIN LATERAL (SELECT v.payload, v.recorded_at, v.rule_id, v.record, v.is_test FROM event v WHERE v.id = l.event_id LIMIT 1) e
+CROSS JOIN LATERAL (
+    SELECT v.payload, v.recorded_at, v.rule_id, v.record, v.is_test FROM event v WHERE v.id = l.event_id LIMIT 1
+) e
 LEFT JOIN LATERAL (SELECT r.key, r.name FROM rule r WHERE r.id = e.rule_id LIMIT 1) u ON true
 JOIN channel c ON c.id = l.channel_id
 LEFT JOIN LATERAL (

@@ -1,4 +1,5 @@
--- The deliveries of a channel that a claim takes first, without *but*: by their keys alone, for where reading one fails.
+-- The deliveries of a channel that a claim takes first, without *but*: by their keys alone, for where reading one
+-- fails.
 SELECT d.id
 FROM (VALUES (false), (true)) k (recovered)
 CROSS JOIN LATERAL (

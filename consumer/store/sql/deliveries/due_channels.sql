@@ -52,7 +52,8 @@ CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) now
 CROSS JOIN LATERAL (SELECT greatest(floor(c.rate_limit * @burst_seconds::float8), 1) AS burst) b
 CROSS JOIN LATERAL (
     SELECT CASE WHEN c.rate_limit IS NOT NULL THEN
-               greatest(now.now, least(coalesce(p.slots_from, now.now), now.now + b.burst / c.rate_limit * interval '1 second'))
+               greatest(now.now, least(coalesce(p.slots_from, now.now),
+                                       now.now + b.burst / c.rate_limit * interval '1 second'))
            END AS slots_from) s
 WHERE n.due_at IS NOT NULL
   AND c.disabled_by IS NULL

@@ -1,7 +1,7 @@
--- What is open, what is due, and for how long; that also without what waits for a paused channel. What waits for another
--- delivery is not due. Counts stop at a million: beyond it the exact number is of no use.
--- Counted by channel, and each channel's pace looked up by its key: a join with all that is open has no plan that is right
--- for both none and a million.
+-- What is open, what is due, and for how long; that also without what waits for a paused channel. What waits for
+-- another delivery is not due. Counts stop at a million: beyond it the exact number is of no use.
+-- Counted by channel, and each channel's pace looked up by its key: a join with all that is open has no plan that is
+-- right for both none and a million.
 WITH open AS (
     SELECT channel_id, state, due_at
     FROM delivery
@@ -24,7 +24,8 @@ outbox AS (
            coalesce(sum(b.resending), 0)::int AS resending,
            coalesce(sum(b.due), 0)::int AS due,
            coalesce(extract(epoch FROM clock_timestamp() - min(b.oldest)), 0)::float8 AS oldest_seconds,
-           coalesce(extract(epoch FROM clock_timestamp() - min(b.oldest) FILTER (WHERE p.is_paused IS NOT TRUE)), 0)::float8
+           coalesce(extract(epoch FROM clock_timestamp()
+                                       - min(b.oldest) FILTER (WHERE p.is_paused IS NOT TRUE)), 0)::float8
                AS oldest_sendable_seconds
     FROM by_channel b
     LEFT JOIN LATERAL (

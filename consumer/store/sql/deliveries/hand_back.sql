@@ -1,7 +1,8 @@
--- Undo claims that nothing was sent for: each is what it was before, in its former place; a probe is free again. Needs the
--- tokens. A lease that had run out before the claim stays recorded. A resend that was asked for meanwhile begins here,
--- unless the channel was disabled after that: then the sweep ends it.
--- Of a slot of its channel's rate comes back what has not passed: the rest would let more begin at once than the rate allows.
+-- Undo claims that nothing was sent for: each is what it was before, in its former place; a probe is free again. Needs
+-- the tokens. A lease that had run out before the claim stays recorded. A resend that was asked for meanwhile begins
+-- here, unless the channel was disabled after that: then the sweep ends it.
+-- Of a slot of its channel's rate comes back what has not passed: the rest would let more begin at once than the rate
+-- allows.
 -- Lock order: deliveries by id, then channels by id, then paces by channel.
 WITH locked AS MATERIALIZED (
     SELECT d.id, d.channel_id, d.token, d.round_from, d.resend_asked, u.due_at, u.state, u.slot_until
@@ -42,7 +43,8 @@ freed AS (
     FROM (
         SELECT h.channel_id, bool_or(h.probe = l.token) IS TRUE AS has_probe,
                -- No more than slots are worth under the rate as it is now.
-               coalesce(sum(greatest(least(l.slot_until - clock_timestamp(), interval '1 second' / c.rate_limit), interval '0'))
+               coalesce(sum(greatest(least(l.slot_until - clock_timestamp(), interval '1 second' / c.rate_limit),
+                                     interval '0'))
                             FILTER (WHERE l.slot_until IS NOT NULL), interval '0') AS unspent
         FROM held h
         JOIN locked l ON l.channel_id = h.channel_id

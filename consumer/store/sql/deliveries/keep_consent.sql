@@ -1,5 +1,5 @@
--- Keep a receiver's consent, unless the channel leads elsewhere by now, or goes by another name. Without an answer the rate
--- stays as it was allowed before.
+-- Keep a receiver's consent, unless the channel leads elsewhere by now, or goes by another name. Without an answer the
+-- rate stays as it was allowed before.
 UPDATE channel c
 SET consent_until = clock_timestamp() + @valid::interval,
     allowed_rate = a.rate,

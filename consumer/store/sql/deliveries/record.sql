@@ -1,15 +1,17 @@
 -- Record ended attempts, many at once.
 --
--- Guarantees. The attempt's row and a 2xx are recorded with or without the lease: the receiver has it. Every other change
--- needs the token that the attempt was claimed with. A row `interrupted` gives way to the truth, never the other way.
+-- Guarantees. The attempt's row and a 2xx are recorded with or without the lease: the receiver has it. Every other
+-- change needs the token that the attempt was claimed with. A row `interrupted` gives way to the truth, never the other
+-- way.
 -- A 2xx of one whose lease another has taken over ends the delivery, and counts that other attempt, which is still in
 -- flight, as `interrupted` until its answer comes; where a resend waits for that attempt, it goes on waiting.
 -- A 2xx of a round before this one ends nothing.
--- A delivery whose channel is gone, or was disabled after its round began, ends with that reason instead of a retry; where
--- its receiver has it all the same, from a round before, it is SUCCESS. One that was to be resent when its attempt has
--- ended begins a new round instead of ending, unless its channel was disabled since that was asked for.
--- An attempt of an older revision of its channel (another URL, or before it was enabled) says nothing of the channel as it
--- is: it spends no step, pauses and disables nothing and counts in no run; unless it is a 2xx, it is due again at once.
+-- A delivery whose channel is gone, or was disabled after its round began, ends with that reason instead of a retry;
+-- where its receiver has it all the same, from a round before, it is SUCCESS. One that was to be resent when its
+-- attempt has ended begins a new round instead of ending, unless its channel was disabled since that was asked for.
+-- An attempt of an older revision of its channel (another URL, or before it was enabled) says nothing of the channel as
+-- it is: it spends no step, pauses and disables nothing and counts in no run; unless it is a 2xx, it is due again at
+-- once.
 -- A receiver that asks for it has its channel paused, or disabled by Tollbell.
 -- Each channel's runs are counted on: `downs` since its last answer, `failures` since its last success; in the order in
 -- which the attempts ended, and a lease's attempt once. An answer closes the breaker; a probe that showed nothing, by
@@ -17,22 +19,22 @@
 -- What waited for a delivery that has ended is due now (one of a recovery in its place).
 -- Returns the channels whose runs changed, and on each row whether another delivery may start now, how many deliveries
 -- succeeded, and for what those failed that ended.
--- An edit of a channel waits for what judges it here, or is seen by it: where something failed, or had, the channel's row is
--- locked before its revision is read. Shared, as many record at once; but by a statement that disables one, all of its
--- channels are held for it alone: of two that share a row, neither could change it.
+-- An edit of a channel waits for what judges it here, or is seen by it: where something failed, or had, the channel's
+-- row is locked before its revision is read. Shared, as many record at once; but by a statement that disables one, all
+-- of its channels are held for it alone: of two that share a row, neither could change it.
 -- Lock order: deliveries by id, then channels by id, then paces by channel, then deliveries that waited by id.
 WITH ended AS MATERIALIZED (
     SELECT *
     FROM unnest(@ids::bigint[], @tokens::uuid[], @rounds::int[], @numbers::int[], @revisions::int[],
                 @started::timestamptz[], @urls::text[], @outcomes::text[], @statuses::smallint[], @durations::int[],
-                @details::text[], @bodies::text[], @delivered::boolean[], @delays::interval[], @spends::boolean[], @pauses::interval[],
-                @disables::text[], @answered::boolean[], @failed::boolean[])
-         AS a (id, token, round, number, revision, started_at, url, outcome, status, duration_ms, detail, body, delivered,
-               delay, spends_step, pause, disable, answered, failed)
+                @details::text[], @bodies::text[], @delivered::boolean[], @delays::interval[], @spends::boolean[],
+                @pauses::interval[], @disables::text[], @answered::boolean[], @failed::boolean[])
+         AS a (id, token, round, number, revision, started_at, url, outcome, status, duration_ms, detail, body,
+               delivered, delay, spends_step, pause, disable, answered, failed)
 ),
 locked AS MATERIALIZED (
-    SELECT d.id, d.channel_id, d.event_id, d.state, d.token, d.attempts, d.round, d.round_from, d.resend_asked, d.received,
-           d.due_at IS NOT NULL AS is_open
+    SELECT d.id, d.channel_id, d.event_id, d.state, d.token, d.attempts, d.round, d.round_from, d.resend_asked,
+           d.received, d.due_at IS NOT NULL AS is_open
     FROM delivery d
     WHERE d.id = ANY (@ids::bigint[])
     ORDER BY d.id
@@ -68,9 +70,9 @@ held AS MATERIALIZED (
     FOR NO KEY UPDATE
 ),
 decided AS MATERIALIZED (
-    SELECT a.id, a.token, a.number, a.started_at, a.url, a.outcome, a.status, a.duration_ms, a.detail, a.body, a.delivered,
-           a.answered, a.failed, l.channel_id, l.event_id, l.state AS was, l.token AS held_by, l.attempts, l.resend_asked, l.is_open,
-           l.token IS NOT DISTINCT FROM a.token AS is_holder,
+    SELECT a.id, a.token, a.number, a.started_at, a.url, a.outcome, a.status, a.duration_ms, a.detail, a.body,
+           a.delivered, a.answered, a.failed, l.channel_id, l.event_id, l.state AS was, l.token AS held_by, l.attempts,
+           l.resend_asked, l.is_open, l.token IS NOT DISTINCT FROM a.token AS is_holder,
            a.delivered AND l.round = a.round AND (l.token = a.token OR NOT l.resend_asked) AS is_done,
            a.started_at + a.duration_ms * interval '1 millisecond' AS finished_at,
            n.is_current,
@@ -274,7 +276,8 @@ freed AS (
     RETURNING d.id
 )
 SELECT EXISTS (SELECT 1 FROM freed)
-       OR EXISTS (SELECT 1 FROM moved m WHERE m.state = 'RESENDING' OR (m.due_at IS NOT NULL AND NOT m.is_current)) AS is_freeing,
+       OR EXISTS (SELECT 1 FROM moved m WHERE m.state = 'RESENDING' OR (m.due_at IS NOT NULL AND NOT m.is_current))
+           AS is_freeing,
        (SELECT count(*)::int FROM moved WHERE state = 'SUCCESS' AND was <> 'SUCCESS') AS succeeded,
        (SELECT array_agg(coalesce(reason, 'attempts')) FROM moved WHERE state = 'FAILED') AS failed_for,
        f.channel_id, f.downs, f.opened, f.failures, f.failing_since, f.failing_for, f.events, f.is_probe, f.has_closed

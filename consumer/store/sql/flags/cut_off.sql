@@ -1,6 +1,6 @@
 -- Customers with one of these thresholds of a rule reached now, by feature; none twice. The clock has not ended
--- their period. Most entitlements have no marks: that is looked at first. Of *features*, by id or key, alone, where that is
--- not NULL: of others, which the rule has named once, no record is judged any more.
+-- their period. Most entitlements have no marks: that is looked at first. Of *features*, by id or key, alone, where
+-- that is not NULL: of others, which the rule has named once, no record is judged any more.
 SELECT DISTINCT
        coalesce(e.feature_key, e.about #>> '{feature,key}') AS feature,
        coalesce(nullif(e.about #>> '{customer,key}', ''), nullif(e.about #>> '{subject,key}', ''),

@@ -1,7 +1,7 @@
--- The same, found by the indexes of `delivery`: of those who really got it, or of how it stands. What has ended is found
--- channel by channel and state by state, each in the order of its index: *top* events of each, of which the page is among
--- the first. What is open has no such index, since it changes with every attempt: all of it is looked through, or all of
--- these channels'. What there cannot be is not looked for. A channel of another namespace has none.
+-- The same, found by the indexes of `delivery`: of those who really got it, or of how it stands. What has ended is
+-- found channel by channel and state by state, each in the order of its index: *top* events of each, of which the page
+-- is among the first. What is open has no such index, since it changes with every attempt: all of it is looked through,
+-- or all of these channels'. What there cannot be is not looked for. A channel of another namespace has none.
 WITH lane AS MATERIALIZED (
     SELECT c.id
     FROM channel c

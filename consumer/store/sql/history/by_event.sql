@@ -1,8 +1,8 @@
 -- A page of a namespace's events, or how many there are on it (*only_count*: a page as long as is counted), found by
 -- the indexes of `event`. Run with a plan of its own (force_custom_plan): what is not asked for is then not there, and
 -- one of the two directions neither. They stand here one after the other, as no index is read by `ORDER BY` of a CASE.
--- A value asked for alone comes as such: only then is its index in order. Where several are asked for, one after the other
--- is looked for (*each*, values of the column *each_of*): *top* of each, of which the page is among the first. A
+-- A value asked for alone comes as such: only then is its index in order. Where several are asked for, one after the
+-- other is looked for (*each*, values of the column *each_of*): *top* of each, of which the page is among the first. A
 -- customer's id and key have an index each; who has the same for both is found by both.
 WITH hit AS NOT MATERIALIZED (
     SELECT e.id, e.customer_id, e.customer_key,

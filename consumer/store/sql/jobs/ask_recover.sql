@@ -1,6 +1,6 @@
--- Ask that everything a channel has not got be sent again, of events created in a span of time: an event's id begins with
--- it. Made only where the channel is there and neither deleted nor disabled. Returns one row: the job's id or NULL, and
--- what is wrong.
+-- Ask that everything a channel has not got be sent again, of events created in a span of time: an event's id begins
+-- with it. Made only where the channel is there and neither deleted nor disabled. Returns one row: the job's id or
+-- NULL, and what is wrong.
 -- The deliverers are notified when it commits; people ask seldom.
 WITH channel_now AS MATERIALIZED (
     SELECT c.id, c.rounds_end_before, CASE WHEN c.disabled_by IS NOT NULL THEN 'is disabled' END AS wrong

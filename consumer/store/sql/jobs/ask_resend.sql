@@ -1,6 +1,6 @@
 -- Ask that an event be sent again: to the channels named, or (NULL) to all that its rule has now and all that got it.
--- Made only where the event is known, every channel named is one of those, neither deleted nor disabled, and there is one. Returns one
--- row: the job's id or NULL, whether the event is known, and what is wrong with which channel.
+-- Made only where the event is known, every channel named is one of those, neither deleted nor disabled, and there is
+-- one. Returns one row: the job's id or NULL, whether the event is known, and what is wrong with which channel.
 -- The deliverers are notified when it commits; people ask seldom.
 WITH known AS MATERIALIZED (
     SELECT e.id, e.rule_id
@@ -10,7 +10,9 @@ WITH known AS MATERIALIZED (
 ),
 candidate AS MATERIALIZED (
     SELECT c.id,
-           CASE WHEN c.deleted_at IS NOT NULL THEN 'is deleted' WHEN c.disabled_by IS NOT NULL THEN 'is disabled' END AS wrong
+           CASE WHEN c.deleted_at IS NOT NULL THEN 'is deleted'
+                WHEN c.disabled_by IS NOT NULL THEN 'is disabled'
+           END AS wrong
     FROM channel c
     WHERE c.id IN (
         SELECT rc.channel_id

@@ -1,8 +1,9 @@
--- Ask that each delivery be sent again that has ended in one of *states* and fits the filter, of a channel that is there and
--- enabled: up to *most* of them, and only where they are as many as *expected* (NULL: however many). What is found is what
--- is sent, whatever ends later. While *most_open* of the namespace are not done, nothing is asked: each names its deliveries.
--- Returns one row: the job's id, or NULL where nothing was asked, how many there are, counted up to one more than *most*,
--- and how many are not done. Run with a plan of its own: what is not asked for is then not there.
+-- Ask that each delivery be sent again that has ended in one of *states* and fits the filter, of a channel that is
+-- there and enabled: up to *most* of them, and only where they are as many as *expected* (NULL: however many). What is
+-- found is what is sent, whatever ends later. While *most_open* of the namespace are not done, nothing is asked: each
+-- names its deliveries.
+-- Returns one row: the job's id, or NULL where nothing was asked, how many there are, counted up to one more than
+-- *most*, and how many are not done. Run with a plan of its own: what is not asked for is then not there.
 -- The deliverers are notified when it commits; people ask seldom.
 WITH found AS MATERIALIZED (
     SELECT d.id, d.event_id

@@ -1,5 +1,5 @@
--- The job that is worked off next, without *but*, even if another process works on it now: the first of *kinds* that has
--- one, and of it the next namespace behind the one in *after*.
+-- The job that is worked off next, without *but*, even if another process works on it now: the first of *kinds* that
+-- has one, and of it the next namespace behind the one in *after*.
 SELECT j.id
 FROM unnest(@kinds::text[], @after::text[]) WITH ORDINALITY AS turn (kind, after, n)
 JOIN job j ON j.kind = turn.kind

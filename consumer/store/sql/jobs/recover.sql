@@ -1,13 +1,15 @@
--- Work off a batch of a recovery, without *but*, that no other process works on: these deliveries and the job's progress
--- move together or not at all, so it is never done twice, and a killed worker leaves it where it was. It is the oldest
--- one of the first namespace behind *after* that has one: they take turns.
+-- Work off a batch of a recovery, without *but*, that no other process works on: these deliveries and the job's
+-- progress move together or not at all, so it is never done twice, and a killed worker leaves it where it was. It is
+-- the oldest one of the first namespace behind *after* that has one: they take turns.
 -- What had not succeeded when it was asked for begins a new round: first what had FAILED, in the order of events, due a
--- microsecond after one another; then what waits for its next attempt, or is about to end as its channel was disabled; last
--- what the sweep has ended for that since: whichever of the two comes first, it belongs to the job. The new round begins
--- after the asking, so nothing is found twice.
--- What is in flight is left, and so is what waits for another delivery. One whose other is open waits for it. But what was
--- leased before its channel was disabled, and is to end for that: its round counts as begun now, with its whole schedule.
--- What was in flight when it was asked for, and has failed since, is done too, though it was not counted: the total grows.
+-- microsecond after one another; then what waits for its next attempt, or is about to end as its channel was disabled;
+-- last what the sweep has ended for that since: whichever of the two comes first, it belongs to the job. The new round
+-- begins after the asking, so nothing is found twice.
+-- What is in flight is left, and so is what waits for another delivery. One whose other is open waits for it. But what
+-- was leased before its channel was disabled, and is to end for that: its round counts as begun now, with its whole
+-- schedule.
+-- What was in flight when it was asked for, and has failed since, is done too, though it was not counted: the total
+-- grows.
 -- `expire_after` holds. It stops where the channel was disabled or deleted meanwhile, if only for a moment.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
 WITH work AS MATERIALIZED (
@@ -96,7 +98,11 @@ begun AS MATERIALIZED (
 again AS (
     UPDATE delivery d
     SET state = CASE WHEN d.token IS NULL THEN 'RESENDING' ELSE d.state END,
-        due_at = CASE WHEN d.token IS NOT NULL THEN d.due_at WHEN b.must_wait THEN 'infinity' ELSE g.at + b.n * interval '1 microsecond' END,
+        due_at = CASE
+                     WHEN d.token IS NOT NULL THEN d.due_at
+                     WHEN b.must_wait THEN 'infinity'
+                     ELSE g.at + b.n * interval '1 microsecond'
+                 END,
         ended_at = NULL,
         reason = NULL,
         step = 0,

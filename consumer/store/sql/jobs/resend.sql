@@ -1,10 +1,10 @@
 -- Work off a resend, without *but*, that no other process works on: all of it at once, or nothing. It is the
 -- oldest one of the first namespace behind *after* that has one: they take turns.
--- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight, when
--- the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which waits for
--- the same event as the others. What is disabled or deleted by now is passed over, and what was disabled meanwhile, if only
--- for a moment. Asked for after a disabling of a delivery that is to end for it, its round counts as begun now: else the
--- resend would end with it.
+-- Each of its channels begins a new round of the event's delivery, exempt from `expire_after`: at once; or, in flight,
+-- when the running attempt has ended, which the delivery itself remembers. A channel that has none yet gets one, which
+-- waits for the same event as the others. What is disabled or deleted by now is passed over, and what was disabled
+-- meanwhile, if only for a moment. Asked for after a disabling of a delivery that is to end for it, its round counts as
+-- begun now: else the resend would end with it.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
 WITH work AS MATERIALIZED (
     SELECT j.id, j.event_id, j.channel_ids, j.created_at
@@ -59,7 +59,11 @@ waits AS MATERIALIZED (
 again AS (
     UPDATE delivery d
     SET state = CASE WHEN d.token IS NULL THEN 'RESENDING' ELSE d.state END,
-        due_at = CASE WHEN d.token IS NOT NULL THEN d.due_at WHEN w.must_wait THEN 'infinity' ELSE clock_timestamp() END,
+        due_at = CASE
+                     WHEN d.token IS NOT NULL THEN d.due_at
+                     WHEN w.must_wait THEN 'infinity'
+                     ELSE clock_timestamp()
+                 END,
         ended_at = NULL,
         reason = NULL,
         step = CASE WHEN d.token IS NULL THEN 0 ELSE d.step END,

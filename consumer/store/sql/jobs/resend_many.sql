@@ -1,9 +1,11 @@
 -- Work off a batch of a resend of many, without *but*, that no other process works on: these deliveries, their names in
--- the job and its progress move together or not at all, so none is sent twice, and a killed worker leaves it where it was.
+-- the job and its progress move together or not at all, so none is sent twice, and a killed worker leaves it where it
+-- was.
 -- It is the oldest one of the first namespace behind *after* that has one: they take turns.
--- Each begins a new round, exempt from `expire_after`, due a microsecond after one another in the order of events; one that
--- waits for an event that is open on the same channel, or in this batch, waits for it. They give way to what is new, as a
--- recovery's do: a hundred thousand would be an alarm's wait of a day, at one a second. What is not as it was found is left:
+-- Each begins a new round, exempt from `expire_after`, due a microsecond after one another in the order of events; one
+-- that waits for an event that is open on the same channel, or in this batch, waits for it. They give way to what is
+-- new, as a recovery's do: a hundred thousand would be an alarm's wait of a day, at one a second. What is not as it was
+-- found is left:
 -- sent again by another meanwhile, or gone, or its channel deleted, or disabled meanwhile, if only for a moment.
 -- Lock order: the job (SKIP LOCKED), then deliveries by id.
 WITH work AS MATERIALIZED (

@@ -1,11 +1,12 @@
--- Find entitlements that a rule is about: the highest level first, those of no known one last; from behind (*below_level*,
--- *below_id*) on. None that is over by now: its last level would stay above all others. With *at_least* only those whose
--- level is known now: their period is the current one. Counted instead of named for *only_count*. One of these lists is read,
--- in the order of its own index; of a customer two, by id and by key. Each says all of it itself: of a union that is sorted
--- as a whole no list would be read in its order, but all of it. Run with a plan of its own: what is not asked for is then
--- not there.
+-- Find entitlements that a rule is about: the highest level first, those of no known one last; from behind
+-- (*below_level*, *below_id*) on. None that is over by now: its last level would stay above all others. With *at_least*
+-- only those whose level is known now: their period is the current one. Counted instead of named for *only_count*. One
+-- of these lists is read, in the order of its own index; of a customer two, by id and by key. Each says all of it
+-- itself: of a union that is sorted as a whole no list would be read in its order, but all of it. Run with a plan of
+-- its own: what is not asked for is then not there.
 SELECT count(*)::int AS total,
-       CASE WHEN NOT @only_count::boolean THEN coalesce(array_agg(f.id ORDER BY f.level DESC, f.id DESC), '{}') END AS ids
+       CASE WHEN NOT @only_count::boolean THEN coalesce(array_agg(f.id ORDER BY f.level DESC, f.id DESC), '{}')
+       END AS ids
 FROM (
     SELECT l.id, l.level
     FROM (

@@ -1,5 +1,5 @@
--- These entitlements, in the order of *ids*, as many as have room in *bytes*; the first one always. No level where it is of
--- a period that is over, or of one that no record has shown yet.
+-- These entitlements, in the order of *ids*, as many as have room in *bytes*; the first one always. No level where it
+-- is of a period that is over, or of one that no record has shown yet.
 SELECT s.*
 FROM (
     SELECT e.id, wanted.n, coalesce(e.level, -1) AS sorted_by,

@@ -6,7 +6,8 @@
 -- claim would lease it; those rows come after the documents'.
 -- Membership is asked by hashed subplans (`IN … IS TRUE` is never made a join): the planner cannot know how many rows a
 -- batch has, and its nested loops over them cost 1.9 s for 500 documents, where this costs 60 ms.
--- Lock order: rules by id (shared), entitlements by key, invoices by key, identities by hash. A rule's editor waits for the batch.
+-- Lock order: rules by id (shared), entitlements by key, invoices by key, identities by hash. A rule's editor waits for
+-- the batch.
 WITH doc AS MATERIALIZED (
     SELECT *
     FROM unnest(@kinds::text[], @namespaces::text[], @ids::text[], @versions::bigint[], @as_of::timestamptz[],
@@ -59,7 +60,8 @@ inserted AS (
                              feature_id, feature_key, level, level_at)
     SELECT d.namespace, d.id, 1, d.period_from, d.period_to, d.begins_at, d.ended, d.known_at, d.newest_at,
            CASE WHEN d.has_fired THEN clock_timestamp() END, d.as_of, d.deleted_at, d.active_to, d.about::json,
-           d.marks::json, d.resets::json, d.sights::json, d.reset_until, d.feature_id, d.feature_key, d.level, d.level_at
+           d.marks::json, d.resets::json, d.sights::json, d.reset_until, d.feature_id, d.feature_key, d.level,
+           d.level_at
     FROM doc d
     WHERE d.kind = 'entitlement'
       AND d.version = 0
@@ -88,12 +90,14 @@ updated AS (
         period_to = d.period_to,
         begins_at = d.begins_at,
         shown_at = CASE                                     -- of the start, with whatever end
-                       WHEN (e.period_from, e.begins_at) IS NOT DISTINCT FROM (d.period_from, d.begins_at) THEN e.shown_at
+                       WHEN (e.period_from, e.begins_at) IS NOT DISTINCT FROM (d.period_from, d.begins_at)
+                           THEN e.shown_at
                        ELSE clock_timestamp()
                    END,
         fired_at = CASE
                        WHEN d.has_fired THEN clock_timestamp()
-                       WHEN (e.period_from, e.begins_at) IS NOT DISTINCT FROM (d.period_from, d.begins_at) THEN e.fired_at
+                       WHEN (e.period_from, e.begins_at) IS NOT DISTINCT FROM (d.period_from, d.begins_at)
+                           THEN e.fired_at
                    END,
         ended = d.ended,
         known_at = d.known_at,
@@ -190,11 +194,11 @@ made AS (
 ),
 queued AS (
     -- A channel that a person disabled gets none; one that Tollbell disabled gets its delivery, FAILED, to recover.
-    -- The event before it may be an older one, or of this very statement; no delivery waits for one never made. While that
-    -- is open on the same channel, it is due at no time.
+    -- The event before it may be an older one, or of this very statement; no delivery waits for one never made. While
+    -- that is open on the same channel, it is due at no time.
     -- The first ones of a channel with slots kept for them are leased as they are made, as a claim would lease them.
-    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, format, format_revision, reason,
-                          ended_at)
+    INSERT INTO delivery (event_id, channel_id, namespace, waits_for, state, due_at, token, format, format_revision,
+                          reason, ended_at)
     SELECT q.event_id, q.channel_id, q.namespace, q.waits_for,
            CASE WHEN q.is_disabled THEN 'FAILED' WHEN q.place <= q.slots THEN 'SENDING' ELSE 'PENDING' END,
            CASE
@@ -253,15 +257,17 @@ SELECT d.n::int AS n,
        CASE WHEN d.n = 1 THEN (SELECT array_agg(event_id) FROM queued WHERE state = 'FAILED') END AS failed,
        NULL::bigint AS id, NULL AS event_id, NULL AS channel_id, NULL::uuid AS token, NULL::int AS attempts,
        NULL::int AS step, NULL::int AS interrupted, NULL::int AS round, NULL::boolean AS was_lost,
-       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::timestamptz AS slot_until, NULL::int AS revision, NULL AS url, NULL AS key, NULL AS name,
+       NULL::timestamptz AS was_due_at, NULL AS was_state, NULL::timestamptz AS slot_until, NULL::int AS revision,
+       NULL AS url, NULL AS key, NULL AS name,
        NULL AS format, NULL::bytea AS headers, NULL::bytea AS sealed, NULL::bytea AS signing_secret,
        NULL::bytea[] AS old_secrets, NULL::interval[] AS retry_schedule, NULL::bytea AS rendered, NULL AS holes,
        NULL::int[] AS permanent_statuses, NULL AS request_origin, NULL::boolean AS has_consent
 FROM doc d
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted, q.round, false,
-       q.created_at, 'PENDING', NULL, c.revision, c.url, c.key, c.name, q.format, c.headers, c.sealed, c.signing_secret, c.old_secrets,
-       c.retry_schedule, NULL, NULL, c.permanent_statuses, c.request_origin, c.has_consent
+SELECT NULL, NULL, NULL, NULL, NULL, q.id, q.event_id, q.channel_id, q.token, q.attempts, q.step, q.interrupted,
+       q.round, false, q.created_at, 'PENDING', NULL, c.revision, c.url, c.key, c.name, q.format, c.headers, c.sealed,
+       c.signing_secret, c.old_secrets, c.retry_schedule, NULL, NULL, c.permanent_statuses, c.request_origin,
+       c.has_consent
 FROM queued q
 CROSS JOIN LATERAL (
     SELECT c.revision, c.url, c.key, c.name, c.headers, c.sealed, c.signing_secret, c.retry_schedule,

@@ -1,6 +1,6 @@
--- Write a test event and its deliveries. It touches no memory and takes no identity, so no event of a record is ever held
--- for it. With a channel named: for that one alone, where it is enabled and not deleted, whatever its rules are. Without
--- one: for the channels of the rule, as a record's event would be, where the rule is enabled and not deleted.
+-- Write a test event and its deliveries. It touches no memory and takes no identity, so no event of a record is ever
+-- held for it. With a channel named: for that one alone, where it is enabled and not deleted, whatever its rules are.
+-- Without one: for the channels of the rule, as a record's event would be, where the rule is enabled and not deleted.
 -- Returns the id, or no row where that is no longer so.
 -- Lock order: the rule (shared).
 WITH alive AS MATERIALIZED (

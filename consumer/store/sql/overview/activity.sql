@@ -1,4 +1,5 @@
--- How many events a namespace has between one id of *bounds* and the next: each counted up to *most*, in the index alone.
+-- How many events a namespace has between one id of *bounds* and the next: each counted up to *most*, in the index
+-- alone.
 SELECT b.n, c.total
 FROM unnest(@bounds::text[]) WITH ORDINALITY AS b (from_id, n)
 JOIN unnest(@bounds::text[]) WITH ORDINALITY AS a (to_id, n) ON a.n = b.n + 1

@@ -1,5 +1,5 @@
--- How many channels and rules a namespace has, and how many of these are disabled; deleted ones do not count. Each table is
--- read once.
+-- How many channels and rules a namespace has, and how many of these are disabled; deleted ones do not count. Each
+-- table is read once.
 SELECT c.channels, c.channels_disabled, r.rules, r.rules_disabled
 FROM (
     SELECT count(*)::int AS channels, count(*) FILTER (WHERE o.disabled_by IS NOT NULL)::int AS channels_disabled

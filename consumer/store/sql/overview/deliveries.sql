@@ -1,6 +1,6 @@
--- A namespace's deliveries: those that are open, and those of events since *from_id* that have ended; each counted up to
--- *most*. What is open is found by a loose index scan, a step for each channel that has anything open; what has ended by the
--- namespace's own index, in the index alone. What waits for another delivery is open, and not due.
+-- A namespace's deliveries: those that are open, and those of events since *from_id* that have ended; each counted up
+-- to *most*. What is open is found by a loose index scan, a step for each channel that has anything open; what has
+-- ended by the namespace's own index, in the index alone. What waits for another delivery is open, and not due.
 WITH RECURSIVE busy AS (
     (SELECT channel_id FROM delivery WHERE due_at IS NOT NULL ORDER BY channel_id LIMIT 1)
     UNION ALL

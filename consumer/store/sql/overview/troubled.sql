@@ -1,5 +1,6 @@
--- A namespace's channels that a person should look at: disabled, paused, or failing since their last success; those that
--- Tollbell disabled first, then those that fail longest, those that a person disabled last. With the newest attempt of each that has one.
+-- A namespace's channels that a person should look at: disabled, paused, or failing since their last success; those
+-- that Tollbell disabled first, then those that fail longest, those that a person disabled last. With the newest
+-- attempt of each that has one.
 SELECT c.id, c.name, c.disabled_by, c.disabled_reason, c.paused_until, c.failures, c.failing_since,
        a.event_id, a.started_at, a.outcome, a.status, a.detail
 FROM (

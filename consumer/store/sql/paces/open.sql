@@ -3,7 +3,8 @@
 -- Lock order: paces by channel.
 WITH judged AS MATERIALIZED (
     SELECT *
-    FROM unnest(@channels::text[], @opened::int[], @downs::int[], @pauses::interval[]) AS j (channel_id, opened, downs, pause)
+    FROM unnest(@channels::text[], @opened::int[], @downs::int[], @pauses::interval[])
+        AS j (channel_id, opened, downs, pause)
 ),
 locked AS MATERIALIZED (
     SELECT p.channel_id, j.pause

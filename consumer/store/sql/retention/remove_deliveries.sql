@@ -1,5 +1,6 @@
 -- Remove the next deliveries of a range of events, in order of the events' ids: those that have ended by *over_by*.
--- Lock order: deliveries by id, as everybody's. A resend that has begun one again meanwhile is waited for, and keeps it.
+-- Lock order: deliveries by id, as everybody's. A resend that has begun one again meanwhile is waited for, and keeps
+-- it.
 WITH over AS MATERIALIZED (
     SELECT d.id, d.event_id
     FROM delivery d

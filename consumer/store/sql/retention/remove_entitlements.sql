@@ -1,5 +1,6 @@
 -- Remove the next documents whose period has ended by *over_by*, oldest first; what the clock has still to end stays
--- (memory/ended.sql). Of a period that never ends it is the deletion that counts, or active_to; without either it stays.
+-- (memory/ended.sql). Of a period that never ends it is the deletion that counts, or active_to; without either it
+-- stays.
 -- So does one that was written since: a record that came after the period's end can be read again for longer.
 -- A writer that holds one keeps it. One that comes later finds another version: none.
 -- Lock order: none is waited for (SKIP LOCKED).

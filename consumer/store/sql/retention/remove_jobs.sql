@@ -1,4 +1,5 @@
--- Remove the next resends and recoveries that had ended by *over_by*, oldest first; one that is open stays, however old.
+-- Remove the next resends and recoveries that had ended by *over_by*, oldest first; one that is open stays, however
+-- old.
 -- Lock order: none is waited for (SKIP LOCKED).
 WITH over AS MATERIALIZED (
     SELECT j.id

@@ -1,5 +1,5 @@
--- Remove the next templates that no channel has had since *over_by*, and by which no open delivery is to be made: a round
--- ends with the one that it began with. Lock order: none is waited for (SKIP LOCKED).
+-- Remove the next templates that no channel has had since *over_by*, and by which no open delivery is to be made: a
+-- round ends with the one that it began with. Lock order: none is waited for (SKIP LOCKED).
 WITH over AS MATERIALIZED (
     SELECT t.format
     FROM template t

@@ -1,10 +1,11 @@
--- Go on through the deliveries that wait for another one, *limit* at a time: one whose other is open is due at no time, and
--- one whose other has ended is due. A statement that makes, ends or begins again a delivery does that for those that wait
--- for it; here is found what was written at the same moment, by an older release, or by a resend of the other. A claim
--- leaves what must wait in any case. What another process has set right meanwhile is left as it is.
--- What was written as its first one ended is held, and new: so those that are held are looked at once more in the order in
--- which they came to be, each when both must have been committed (*settled*). The walk through all takes a minute for
--- 300,000. *since* and *since_id*: how far that is; NULL, or ahead, by a clock that went back: what has come in the last minute.
+-- Go on through the deliveries that wait for another one, *limit* at a time: one whose other is open is due at no time,
+-- and one whose other has ended is due. A statement that makes, ends or begins again a delivery does that for those
+-- that wait for it; here is found what was written at the same moment, by an older release, or by a resend of the
+-- other. A claim leaves what must wait in any case. What another process has set right meanwhile is left as it is.
+-- What was written as its first one ended is held, and new: so those that are held are looked at once more in the order
+-- in which they came to be, each when both must have been committed (*settled*). The walk through all takes a minute
+-- for 300,000. *since* and *since_id*: how far that is; NULL, or ahead, by a clock that went back: what has come in the
+-- last minute.
 -- Returns where to go on, of the walk NULL at its end, and whether something is due now.
 -- Lock order: deliveries by id; none is waited for (SKIP LOCKED).
 WITH walked AS MATERIALIZED (

@@ -1,5 +1,6 @@
--- Make due now what waits for its next attempt on a channel that has a new URL, *limit* at a time. Where that is all of it,
--- none is held by another transaction, and the channel has still this revision, it is done. Returns how many are due now.
+-- Make due now what waits for its next attempt on a channel that has a new URL, *limit* at a time. Where that is all of
+-- it, none is held by another transaction, and the channel has still this revision, it is done. Returns how many are
+-- due now.
 -- Lock order: deliveries by id, none is waited for (SKIP LOCKED); then the channel.
 WITH waiting AS MATERIALIZED (
     SELECT d.id

@@ -1,5 +1,5 @@
--- Forget when a channel was disabled, where no round of before is open any more: then the sweep need not look. A recovery,
--- or a resend, that is under way may have been asked for before, and has yet to see that.
+-- Forget when a channel was disabled, where no round of before is open any more: then the sweep need not look. A
+-- recovery, or a resend, that is under way may have been asked for before, and has yet to see that.
 UPDATE channel c
 SET rounds_end_before = NULL
 WHERE c.id = @channel

@@ -1,7 +1,7 @@
 -- End those of these deliveries that no attempt will end: the channel is deleted or disabled, or was disabled after the
 -- round began; it is too late; or the senders died as often as the schedule has steps. What is in flight ends when its
--- attempt is recorded, or when its lease has run out, which shows as `interrupted`; a resend that waits for that end makes
--- it neither expired nor too old. What its receiver has from a round before is SUCCESS, as it was. Locked rows
+-- attempt is recorded, or when its lease has run out, which shows as `interrupted`; a resend that waits for that end
+-- makes it neither expired nor too old. What its receiver has from a round before is SUCCESS, as it was. Locked rows
 -- are left for the next sweep. What waited for one that ends here is due now (one of a recovery in its place).
 -- But what another transaction holds: another sweep that ends it would wait for what this one ends. `hold` finds it.
 -- Lock order: deliveries by id; then those that waited, by id; none is waited for (SKIP LOCKED).
@@ -32,7 +32,8 @@ WITH over AS MATERIALIZED (
 ),
 lost AS (
     INSERT INTO attempt (event_id, delivery_id, number, started_at, outcome, duration_ms, detail, body)
-    SELECT o.event_id, o.id, o.attempts + 1, clock_timestamp(), 'interrupted', 0, 'the lease ran out: its sender died or hung', ''
+    SELECT o.event_id, o.id, o.attempts + 1, clock_timestamp(), 'interrupted', 0,
+           'the lease ran out: its sender died or hung', ''
     FROM over o
     WHERE o.token IS NOT NULL
     ON CONFLICT DO NOTHING
