@@ -232,8 +232,8 @@ MUTANTS = [
         DISPATCH,
         "        await _ended(self._writing, deadline - clock.monotonic())\n",
         "",
-        "what is being written at the stop is not sent until its lease expires",
-        by="integration/consume/test_kept.py",
+        "what is being written at the stop is left to another replica, in spite of the time there is",
+        by=DRAIN,
     ),
     Mutant(
         DISPATCH,

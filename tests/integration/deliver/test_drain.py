@@ -97,6 +97,25 @@ async def test_what_waits_for_a_look_at_its_channel_is_handed_back(stored: Store
     assert await stored.sql(NOT_YET) == [HANDED_BACK] * 3
 
 
+async def test_what_is_written_before_the_deadline_is_sent(stored: Store) -> None:
+    await stored.configure({"hook": {}})
+    dispatch, stop = deliverer(stored).dispatch, asyncio.Event()
+    stop.set()
+    await dispatch.run(stop, clock.monotonic)
+
+    with dispatch.reserve({("default", stored.ids["hook"]): 1}) as kept:
+        drain = asyncio.create_task(dispatch.drain(clock.monotonic() + 20))
+        await asyncio.wait({drain}, timeout=0.2)
+        (written,) = await outbox.write(stored.database, [stored.change(1)], kept.reserved)
+        kept.start(written.leased)
+        sending = [task for task in asyncio.all_tasks() if task.get_name() == "deliver"]
+    for task in (drain, *sending):
+        task.cancel()
+    await asyncio.wait({drain, *sending})
+
+    assert (len(written.leased), len(sending)) == (1, 1)
+
+
 async def test_what_is_written_after_the_deadline_is_handed_back(stored: Store) -> None:
     await stored.configure({"hook": {"format": "flat"}})
     await stored.events(1)
