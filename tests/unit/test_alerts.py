@@ -36,7 +36,6 @@ MAY_BE_SLOW = [
     "levels",
     "offsets",
     "overview",
-    "rendered",
     "replicas",
     "retention",
 ]
