@@ -29,8 +29,8 @@ def _options(panel: Panel) -> dict[str, Any]:
 
 def _thresholds(panel: Panel) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
-    if panel.red is not None and panel.red < 0:
-        steps = [{"color": "red", "value": None}, {"color": "green", "value": -panel.red}]
+    if panel.red_below is not None:
+        steps = [{"color": "red", "value": None}, {"color": "green", "value": panel.red_below}]
     elif panel.red is not None:
         steps.append({"color": "red", "value": panel.red})
     return {"mode": "absolute", "steps": steps}

@@ -23,7 +23,8 @@ class Panel:
 
     Attributes:
         kind: of Grafana: `timeseries`, `stat` or `heatmap`.
-        red: from where on a `stat` is red; None: never. A negative one: below its absolute value.
+        red: from where on a `stat` is red; None: never.
+        red_below: below which it is red instead.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Panel:
     width: int = 8
     height: int = 8
     red: float | None = None
+    red_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,12 @@ def series(title: str, text: str, unit: str, *queries: Query, width: int = 8) ->
     return Panel(title=title, text=text, unit=unit, queries=queries, width=width)
 
 
-def stat(title: str, text: str, unit: str, expr: str, red: float | None = None) -> Panel:
+def stat(
+    title: str, text: str, unit: str, expr: str, *, red: float | None = None, red_below: float | None = None
+) -> Panel:
     """Return a panel of one number."""
-    return Panel(title=title, text=text, unit=unit, queries=[Query(expr)], kind="stat", width=3, height=4, red=red)
+    return Panel(title=title, text=text, unit=unit, queries=[Query(expr)], kind="stat", width=3, height=4, red=red,
+                 red_below=red_below)  # fmt: skip
 
 
 def rate(metric: str, by: str = "", only: str = "") -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
 from msgspec.structs import replace
 
 from consumer.decide.model import Occurrence, Reason
@@ -98,8 +97,3 @@ def with_members(body: bytes, members: Mapping[str, object]) -> bytes:
 
 
 PAYLOADS: Final = _payloads()
-
-
-def data_of(body: bytes) -> Any:
-    """Return the data of a payload, numbers exact."""
-    return msgspec.json.decode(body)["data"]
