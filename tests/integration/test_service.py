@@ -7,7 +7,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from consumer import clock
 from consumer.demo.servers import account
 from consumer.demo.servers import postgres as servers
 from consumer.demo.servers.contracts import Broker
@@ -145,9 +144,7 @@ async def test_the_service_waits_for_postgres_and_resumes_by_itself(
             assert status == 503, body
             await receiver.wait_for(1, timeout=30)
             await replica.logged("consume.resumed")
-            async with asyncio.timeout(15):
-                while (await replica.http("/readyz"))[0] != 200:
-                    await clock.wait(asyncio.Event(), 0.1)
+            await replica.readyz(200)
             assert (await replica.http("/livez"))[0] == 200
             assert await replica.terminate() == 0
     assert len(receiver.requests) == 1

@@ -137,10 +137,16 @@ class Replica:
         )
 
     async def ready(self) -> Self:
-        """Return once it has partitions and answers 200 on /readyz."""
+        """Return once it has started, and has partitions where it consumes."""
         if "consume" in (await self.logged("app.started"))[0]["roles"]:
             await self.logged("partitions.assigned")
         return self
+
+    async def readyz(self, status: int, seconds: float = 30) -> None:
+        """Return once /readyz answers *status*."""
+        async with asyncio.timeout(seconds):
+            while (await self.http("/readyz"))[0] != status:
+                await clock.wait(asyncio.Event(), 0.1)
 
     async def http(self, path: str) -> tuple[int, str]:
         """GET a path of the process' own HTTP server."""

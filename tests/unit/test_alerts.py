@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.errors import Unavailable
 from consumer.serve.role import document
 from consumer.store import queries
 from tests.observability.scraping import faster
@@ -181,14 +180,6 @@ NEITHER: list[tuple[str, dict[str, str], int]] = [
     # An old process that is scraped for the first time, of a Prometheus that is new.
     ("TollbellDeadLetters", {LETTERS: "_x30 9x10", BEGAN: "_x30 0x10"}, 35),
 ]
-
-
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    try:
-        return prometheus.program("promtool")
-    except Unavailable as exc:
-        pytest.skip(f"needs promtool: {exc}")
 
 
 def check(promtool: str, *arguments: str) -> None:

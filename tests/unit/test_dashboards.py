@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.errors import Unavailable
-from tests.support import prometheus
 from tests.support.expressions import faults, known
 from tests.support.panels import GRAFANA, panels, queries
 
@@ -64,14 +62,6 @@ def test_a_query_names_metrics_and_labels_that_are_there(query: dict[str, str]) 
 def test_a_counter_is_asked_for_its_growth_and_a_gauge_is_not(query: dict[str, str]) -> None:
     for grown, name in re.findall(r"(rate\(|increase\()?((?:tollbell|process)_\w+)\{", query["expr"]):
         assert bool(grown) == name.endswith(("_total", "_bucket", "_sum", "_count")), name
-
-
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    try:
-        return prometheus.program("promtool")
-    except Unavailable as exc:
-        pytest.skip(f"needs promtool: {exc}")
 
 
 # What a replica shows of channels: some fail, none does, Postgres does not say.

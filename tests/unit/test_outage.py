@@ -4,16 +4,8 @@ import logging
 
 import pytest
 
-from consumer import clock, log
+from consumer import log
 from consumer.patience import Outage
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test moves."""
-    at = [1_000.0]
-    monkeypatch.setattr(clock, "monotonic", lambda: at[0])
-    return at
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, object]]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from consumer import clock, pauses, set_aside
+from consumer import pauses, set_aside
 from consumer.errors import DataRefused, StoreFailed, StoreUnavailable
 from consumer.metrics import Metrics
 from consumer.set_aside import SetAside
@@ -34,14 +34,6 @@ class Rows:
     @property
     def counted(self) -> float | None:
         return self.metrics.registry.get_sample_value("tollbell_rows_failed_total", {"what": "job"})
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test moves."""
-    at = [1_000.0]
-    monkeypatch.setattr(clock, "monotonic", lambda: at[0])
-    return at
 
 
 @pytest.mark.parametrize("kind", [StoreFailed, DataRefused])

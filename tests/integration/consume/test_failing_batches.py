@@ -15,7 +15,7 @@ from tests.integration.consume.test_bad_records import header, letters
 from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
 from tests.support.progress import WAITING, statement_waits
-from tests.support.service import Deployment, Replica
+from tests.support.service import Deployment
 from tests.support.verification import SECRET
 
 LAST, NEXT = ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"), ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")
@@ -113,7 +113,7 @@ async def test_an_unknown_failure_is_logged_and_narrowed_to_its_record(
 
         assert len(await replica.logged("batch.failed", 3)) == 3
         assert header(letter, "tollbell-reason") == "refused_by_database"
-        await becomes_ready(replica, 200)
+        await replica.readyz(200)
         assert await replica.terminate() == 0
 
 
@@ -127,7 +127,7 @@ async def test_an_unknown_failure_of_all_is_logged_and_loses_nothing(
         await replica.ready()
         await produce(topic, native_record(90), partition=0)
         await replica.logged("batch.failed", 5)
-        await becomes_ready(replica, 503)
+        await replica.readyz(503)
         _, why = await replica.http("/readyz")
         connection = await asyncpg.connect(migrated)
         await connection.execute("DROP TRIGGER refuse ON event")
@@ -137,7 +137,7 @@ async def test_an_unknown_failure_of_all_is_logged_and_loses_nothing(
 
         assert "made to fail" in why
         assert not [line for line in replica.lines if line["event"] == "record.dead_lettered"]
-        await becomes_ready(replica, 200)
+        await replica.readyz(200)
         assert await replica.terminate() == 0
 
 
@@ -154,9 +154,3 @@ async def fails_for(
         CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()
     """)
     await connection.close()
-
-
-async def becomes_ready(replica: Replica, status: int) -> None:
-    async with asyncio.timeout(30):
-        while (await replica.http("/readyz"))[0] != status:
-            await clock.wait(asyncio.Event(), 0.1)

@@ -9,7 +9,6 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
-from consumer import clock
 from consumer.demo.servers import account
 from consumer.demo.servers import kafka as servers
 from consumer.demo.servers.contracts import Broker
@@ -18,7 +17,7 @@ from tests.conftest import MakeDeployment, Produce, producing
 from tests.support.factories import native_record, rules_yaml
 from tests.support.fakes import Receiver
 from tests.support.progress import read_to_the_end
-from tests.support.service import Deployment, Replica, Topics, environment
+from tests.support.service import Deployment, Topics, environment
 from tests.support.verification import SECRET
 
 pytestmark = pytest.mark.real_kafka
@@ -36,14 +35,14 @@ async def test_the_service_waits_for_kafka_and_resumes_by_itself(
         async with await deployment.replica() as replica:
             await replica.ready()
             await asyncio.to_thread(kafka.kill)
-            await until_ready(replica, 503)
+            await replica.readyz(503)
             await asyncio.to_thread(kafka.start)
 
             async with producing(kafka) as produce:
                 await produce("usage", native_record(90))
 
             await receiver.wait_for(1, timeout=60)
-            await until_ready(replica, 200)
+            await replica.readyz(200)
             assert await replica.terminate() == 0
 
 
@@ -55,12 +54,6 @@ async def admin(kafka: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
         yield client
     finally:
         await client.close()
-
-
-async def until_ready(replica: Replica, status: int) -> None:
-    async with asyncio.timeout(30):
-        while (await replica.http("/readyz"))[0] != status:
-            await clock.wait(asyncio.Event(), 0.1)
 
 
 async def test_a_lost_offset_begins_at_the_earliest_record(

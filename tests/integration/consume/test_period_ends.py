@@ -16,7 +16,6 @@ import pytest
 from consumer import clock
 from schemas import times
 from tests.conftest import MakeDeployment, Produce
-from tests.integration.consume.test_kafka import until_ready
 from tests.support.factories import native_record, openmeter_record
 from tests.support.fakes import Receiver
 from tests.support.service import Deployment
@@ -259,8 +258,8 @@ async def test_while_no_period_can_be_ended_readyz_says_so(
 
         await pass_the_end(rows)
 
-        await until_ready(replica, 503)
+        await replica.readyz(503)
         assert '"period-ends": "3 times in a row' in (await replica.http("/readyz"))[1]
         await rows.execute("DROP FUNCTION no_end CASCADE")
         await receiver.wait_for(count, timeout=60)
-        await until_ready(replica, 200)
+        await replica.readyz(200)
