@@ -2,6 +2,7 @@
 
 import json
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +12,7 @@ from consumer.formats.document import EventTree
 from consumer.formats.expressions import BadExpression, read
 from consumer.formats.rendered import Rendered
 from consumer.formats.template import Template, read_template
-from consumer.formats.template_tree import MOST_PROBLEMS
+from consumer.formats.template_tree import MOST_PROBLEMS, TemplateProblem
 from consumer.formats.template_writing import MOST_OUTPUT, CannotRender
 from tests.support.payloads import NAMES, PAYLOADS, with_members
 
@@ -154,12 +155,16 @@ def rendered_or_refused(template: Template, event: bytes, *, is_test: bool) -> R
         return refused
 
 
+def say_why(problems: Sequence[TemplateProblem]) -> None:
+    assert 0 < len(problems) <= MOST_PROBLEMS
+    assert all(str(one).startswith("template") and "\n" not in one.text and one.text for one in problems)
+
+
 @given(TREES, EVENTS, st.booleans())
 def test_a_template_makes_valid_json_or_says_why_not(tree: object, event: bytes, is_test: bool) -> None:
     template = read_template(tree)
     if not isinstance(template, Template):
-        assert 0 < len(template) <= MOST_PROBLEMS
-        assert all(str(one).startswith("template") and "\n" not in one.text and one.text for one in template)
+        say_why(template)
         return
     rendered = rendered_or_refused(template, event, is_test=is_test)
     rendered_or_refused(template, OTHER, is_test=False)
@@ -183,9 +188,12 @@ def test_a_template_makes_valid_json_or_says_why_not(tree: object, event: bytes,
 def test_a_form_is_one_or_says_why_not(tree: dict[str, object], event: bytes) -> None:
     template = read_template(tree, "form")
     if not isinstance(template, Template):
+        say_why(template)
         return
     rendered = rendered_or_refused(template, event, is_test=False)
     if isinstance(rendered, CannotRender):
+        assert str(rendered).startswith("template")
+        assert rendered.problem
         return
 
     assert rendered.body.isascii()

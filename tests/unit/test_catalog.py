@@ -18,24 +18,25 @@ def rule(rule_id: str, features: list[str] | None = None, namespace: str = "defa
 
 
 @pytest.mark.parametrize(
-    ("features", "feature_id", "feature_key", "is_matching"),
+    ("features", "feature_id", "is_matching"),
     [
-        (None, "f-1", "k", True),  # all
-        (None, "", "k", True),
-        (["k"], "f-1", "k", True),  # by key
-        (["f-1"], "f-1", "k", True),  # by id
-        (["x", "f-1"], "f-1", "k", True),
-        (["x"], "f-1", "k", False),
-        (["K"], "f-1", "k", False),
-        (["x"], "", "k", False),  # a record without the feature's id
+        (None, "f-1", True),  # all
+        (None, "", True),
+        (["k"], "f-1", True),  # by key
+        (["k"], "", True),
+        (["f-1"], "f-1", True),  # by id
+        (["x", "f-1"], "f-1", True),
+        (["x"], "f-1", False),
+        (["K"], "f-1", False),
+        (["x"], "", False),  # a record without the feature's id
     ],
 )
 def test_a_rule_matches_its_features_by_id_or_key_or_all(
-    features: list[str] | None, feature_id: str, feature_key: str, is_matching: bool
+    features: list[str] | None, feature_id: str, is_matching: bool
 ) -> None:
     catalog = Catalog(1, [rule("r", features)])
 
-    assert found(catalog, feature_id, feature_key) == (["r"] if is_matching else [])
+    assert found(catalog, feature_id, "k") == (["r"] if is_matching else [])
 
 
 def test_rules_come_in_id_order_each_once() -> None:

@@ -200,7 +200,8 @@ async def test_the_sweep_ends_what_no_attempt_will_end(
     assert await deliveries.due_channels(store) == []
 
 
-async def test_the_sweep_finds_nothing_that_is_set_aside(store: Database, database: str, one_delivery: str) -> None:
+@pytest.mark.usefixtures("one_delivery")
+async def test_the_sweep_finds_nothing_that_is_set_aside(store: Database, database: str) -> None:
     found = []
     for change in (
         "UPDATE delivery SET round_from = now() - interval '73 h' RETURNING 1",
@@ -212,7 +213,6 @@ async def test_the_sweep_finds_nothing_that_is_set_aside(store: Database, databa
         found.append(await sweeps.sweep(store, ENDS, but=[one]))
 
     assert found == [0, 0]
-    assert one_delivery
 
 
 async def test_a_disabled_channels_delivery_in_flight_ends_later(
