@@ -136,7 +136,8 @@ async def test_the_breaker_is_shared_and_probes_one_by_one(
         async with asyncio.timeout(30):
             while said(replicas, "channel.resumed") == 0:
                 await clock.wait(asyncio.Event(), 0.05)
-        assert said(replicas, "channel.resumed") == 1
+        assert [await replica.terminate() for replica in replicas] == [0, 0]
+    assert said(replicas, "channel.resumed") == 1
     steps = await stored.one("SELECT sum(step) FROM delivery")
     assert steps == len(receiver.requests)  # a pause spends nothing
     assert await stored.sql("SELECT downs, opened, failures FROM channel_pace") == [(0, 0, 0)]
@@ -192,10 +193,6 @@ async def test_a_failing_channel_is_disabled_once_and_recovered(
             while said(replicas, "channel.disabled") == 0:
                 await clock.wait(asyncio.Event(), 0.05)
 
-        disabled = [line for replica in replicas for line in replica.lines if line["event"] == "channel.disabled"]
-        assert [(line["level"], line["channel_id"], line["channel_key"], line["by"]) for line in disabled] == [
-            ("error", stored.ids["hook"], "hook", "tollbell")
-        ]
         sent = len(receiver.requests)
         receiver.otherwise(200)
         await stored.configure({"hook": channel | {"disabled": False}})
@@ -203,6 +200,11 @@ async def test_a_failing_channel_is_disabled_once_and_recovered(
 
         await until(stored, ALL_ARRIVED)
         assert {verify(request)["id"] for request in receiver.requests[sent:]} == set(events)
+        assert [await replica.terminate() for replica in replicas] == [0, 0]
+    disabled = [line for replica in replicas for line in replica.lines if line["event"] == "channel.disabled"]
+    assert [(line["level"], line["channel_id"], line["channel_key"], line["by"]) for line in disabled] == [
+        ("error", stored.ids["hook"], "hook", "tollbell")
+    ]
     job = await jobs.get(stored.database, "default", job_id)
     assert job is not None
     assert (job.state, job.total, job.done) == ("DONE", 5, 5)

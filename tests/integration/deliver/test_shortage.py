@@ -41,8 +41,9 @@ async def test_what_we_lack_costs_no_retry_and_pauses_no_channel(
 
         assert short["detail"] == "this replica is short of resources: too many open files"
         assert short["retry_in_s"] == 1.0
-        assert [line["level"] for line in replica.lines if line["event"] == "deliver.short"] == ["error"]
-        assert [line for line in replica.lines if line["event"] in {"channel.paused", "channel.disabled"}] == []
+        assert await replica.terminate() == 0
+    assert [line["level"] for line in replica.lines if line["event"] == "deliver.short"] == ["error"]
+    assert [line for line in replica.lines if line["event"] in {"channel.paused", "channel.disabled"}] == []
     connection = await asyncpg.connect(deployment.environment["TOLLBELL_DATABASE_URL"])
     [row] = await connection.fetch("SELECT state, failures, downs FROM delivery JOIN channel_pace USING (channel_id)")
     await connection.close()
