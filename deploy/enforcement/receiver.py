@@ -24,7 +24,6 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 async def keep_up(enforcer: Enforcer, read: ReadState, *, seconds: float = REFRESH_SECONDS) -> None:
     """Converge now and every *seconds*, until cancelled; sooner where it failed."""
-    never = asyncio.Event()
     while True:
         pause = seconds
         try:
@@ -35,8 +34,7 @@ async def keep_up(enforcer: Enforcer, read: ReadState, *, seconds: float = REFRE
         except Exception:
             logger.exception("a mistake of ours: the state is not read any more: restart the process")
             raise
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(never.wait(), pause)
+        await asyncio.sleep(pause)
 
 
 @contextlib.asynccontextmanager
