@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 import aiohttp
 
+from tests.conftest import Shared
+from tests.support.api import Api, talking
 from tests.support.service import Replica
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
@@ -94,3 +96,14 @@ async def browsing(replica: Replica, *, token: str = "", prefix: str = "") -> As
             seen = await browser.sign_in(token)
             assert seen.status == 200, seen.text
         yield browser
+
+
+@contextlib.asynccontextmanager
+async def in_a_namespace(shared: Shared) -> AsyncIterator[tuple[Api, Browser]]:
+    """Give the API and a browser that is signed in, both in a namespace that no other test has."""
+    namespace, token = next(shared.namespaces)
+    async with (
+        talking(shared.replica, token=token, namespace=namespace) as api,
+        browsing(shared.replica, token=token) as browser,
+    ):
+        yield api, browser

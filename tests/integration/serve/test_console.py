@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.conftest import Produce, Shared
-from tests.support.api import Api, channel, rule, talking
-from tests.support.console import SAME_SITE, browsing
+from tests.support.api import Api, channel, rule
+from tests.support.console import SAME_SITE, browsing, in_a_namespace
 from tests.support.factories import native_record
 from tests.support.fakes import Receiver
 
@@ -45,11 +45,7 @@ async def test_an_event_is_found_opened_and_sent_again(api: Api, produce: Produc
 
 
 async def test_what_is_live_comes_alone_and_only_where_it_has_changed(shared: Shared) -> None:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         first = await browser.get("/events", **LOOK)
         again = await browser.get("/events", **LOOK, **{"If-None-Match": first.headers["ETag"]})
         _, hook = await api("POST", "/channels", channel(name="Hook"))
@@ -66,11 +62,7 @@ async def test_what_is_live_comes_alone_and_only_where_it_has_changed(shared: Sh
 
 
 async def test_only_a_live_fragment_is_shared_between_requests(shared: Shared) -> None:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         _, hook = await api("POST", "/channels", channel())
         path = f"/channels/{hook['id']}/rotate"
         asked = [await browser.post(path, headers=LOOK | SAME_SITE) for _ in range(2)]
@@ -92,11 +84,7 @@ async def test_a_page_of_a_new_namespace_says_what_to_do_next(shared: Shared, pa
 
 
 async def test_details_have_their_buttons(shared: Shared) -> None:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         _, hook = await api("POST", "/channels", channel(name="Hook"))
         _, quota = await api("POST", "/rules", rule(hook["id"]))
 

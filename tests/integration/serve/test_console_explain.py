@@ -2,17 +2,13 @@
 
 from tests.conftest import Shared
 from tests.support.api import channel, rule, talking
-from tests.support.console import browsing
+from tests.support.console import browsing, in_a_namespace
 
 HUSH = {"url": "https://hooks.slack.com/services/T/B/hush", "format": "slack", "customHeaders": {"X-Key": "hush"}}
 
 
 async def test_an_event_links_to_its_record_and_its_webhooks(shared: Shared) -> None:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         _, chat = await api("POST", "/channels", channel(name="Chat", **HUSH))
         _, hook = await api("POST", "/channels", channel(name="Program", format="flat"))
         _, off = await api("POST", "/channels", channel(name="Switched off", disabled=True))
@@ -44,12 +40,8 @@ async def test_another_namespaces_event_is_not_explained(shared: Shared) -> None
 
 
 async def test_of_many_webhooks_some_are_shown_and_the_rest_counted(shared: Shared) -> None:
-    namespace, token = next(shared.namespaces)
     levels = [{"type": "usage_value", "value": n + 1} for n in range(8)]
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         hooks = [(await api("POST", "/channels", channel(name=f"hook {n}")))[1]["id"] for n in range(3)]
         _, event = await api("POST", f"/channels/{hooks[0]}/test")  # of no rule: 80 of 100 are used
         await api("POST", "/rules", rule(*hooks, thresholds=levels))

@@ -5,19 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import Shared
-from tests.support.api import Api, channel, rule, talking
-from tests.support.console import Browser, Seen, browsing
+from tests.support.api import Api, channel, rule
+from tests.support.console import Browser, Seen, in_a_namespace
 
 Place = tuple[Api, Browser]
 
 
 @pytest.fixture
 async def place(shared: Shared) -> AsyncIterator[Place]:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         yield api, browser
 
 

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from consumer.serve.console.pages import PAGES
 from tests.conftest import Produce, Shared
-from tests.support.api import Api, channel, rule, talking
-from tests.support.console import Seen, browsing
+from tests.support.api import Api, channel, rule
+from tests.support.console import Seen, browsing, in_a_namespace
 from tests.support.factories import native_record
 from tests.support.fakes import Receiver
 
@@ -144,11 +144,7 @@ def forms(seed: int) -> Iterator[dict[str, str] | list[tuple[str, str]]]:
 
 
 async def test_no_form_is_a_mistake_of_ours(shared: Shared) -> None:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         _, hook = await api("POST", "/channels", channel())
         _, quota = await api("POST", "/rules", rule(hook["id"]))
         _, event = await api("POST", f"/rules/{quota['id']}/test")
@@ -177,11 +173,7 @@ async def test_no_form_is_a_mistake_of_ours(shared: Shared) -> None:
     ],
 )
 async def test_what_is_no_form_is_refused(shared: Shared, content_type: str, body: bytes | str, status: int) -> None:
-    namespace, token = next(shared.namespaces)
-    async with (
-        talking(shared.replica, token=token, namespace=namespace) as api,
-        browsing(shared.replica, token=token) as browser,
-    ):
+    async with in_a_namespace(shared) as (api, browser):
         _, hook = await api("POST", "/channels", channel())
         headers = {"Content-Type": content_type, "Sec-Fetch-Site": "same-origin"}
         for path, expected in ((f"/channels/{hook['id']}/recover", status), ("/sign-in", 400)):
