@@ -176,10 +176,12 @@ class Replica:
                 await clock.wait(asyncio.Event(), 0.05)
 
     async def terminate(self, seconds: float = 40) -> int:
-        """Send SIGTERM and return the status."""
+        """Send SIGTERM and return the status, once all its lines are there."""
         self.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(seconds):
-            return await self.process.wait()
+            status = await self.process.wait()
+            await asyncio.wait({self._reading})
+            return status
 
     def kill(self) -> None:
         """Send SIGKILL."""
