@@ -38,6 +38,22 @@ async def locked(stored: Store, statement: str, *arguments: object) -> AsyncIter
         await connection.close()
 
 
+@contextlib.asynccontextmanager
+async def waiting_for_bodies(stored: Store, dispatch: Dispatch) -> AsyncIterator[None]:
+    """Have what is due claimed; all of it waits for its body."""
+    async with keeping_waits(stored):
+        await dispatch.once(asyncio.Event())
+        await until(stored, WAITING)
+        yield
+
+
+async def three_due(stored: Store) -> Dispatch:
+    """Make three deliveries whose bodies are made for them, and who is to send them."""
+    await stored.configure({"hook": {"format": "flat"}})
+    await stored.events(3)
+    return deliverer(stored).dispatch
+
+
 async def stopped(dispatch: Dispatch) -> asyncio.Task[None]:
     """Let the drain's deadline come; return the drain once nothing is attempted any more."""
     drain = asyncio.create_task(dispatch.drain(clock.monotonic()), name="drain")
@@ -47,13 +63,9 @@ async def stopped(dispatch: Dispatch) -> asyncio.Task[None]:
 
 
 async def test_what_waits_for_its_body_is_handed_back(stored: Store) -> None:
-    await stored.configure({"hook": {"format": "flat"}})
-    await stored.events(3)
-    dispatch = deliverer(stored).dispatch
+    dispatch = await three_due(stored)
 
-    async with keeping_waits(stored):
-        await dispatch.once(asyncio.Event())
-        await until(stored, WAITING)
+    async with waiting_for_bodies(stored, dispatch):
         drain = await stopped(dispatch)
     await drain
 
@@ -68,9 +80,7 @@ async def test_what_is_being_handed_back_is_so(stored: Store) -> None:
     dispatch = deliverer(stored).dispatch
 
     async with contextlib.AsyncExitStack() as hold:
-        async with keeping_waits(stored):
-            await dispatch.once(asyncio.Event())
-            await until(stored, WAITING)
+        async with waiting_for_bodies(stored, dispatch):
             await hold.enter_async_context(holding(stored, event))
         await until(stored, WAITING + " AND query LIKE '%slot_until%'")
         drain = await stopped(dispatch)
@@ -80,14 +90,10 @@ async def test_what_is_being_handed_back_is_so(stored: Store) -> None:
 
 
 async def test_what_waits_for_a_look_at_its_channel_is_handed_back(stored: Store) -> None:
-    await stored.configure({"hook": {"format": "flat"}})
-    await stored.events(3)
-    dispatch = deliverer(stored).dispatch
+    dispatch = await three_due(stored)
 
     async with contextlib.AsyncExitStack() as hold:
-        async with keeping_waits(stored):
-            await dispatch.once(asyncio.Event())
-            await until(stored, WAITING)
+        async with waiting_for_bodies(stored, dispatch):
             dispatch.looks.set()
             await hold.enter_async_context(locked(stored, CHANNELS))
         await until(stored, WAITING)
@@ -124,9 +130,7 @@ async def test_what_is_written_after_the_deadline_is_handed_back(stored: Store) 
     await dispatch.run(stop, clock.monotonic)
 
     with dispatch.reserve({("default", stored.ids["hook"]): 1}) as kept:
-        async with keeping_waits(stored):
-            await dispatch.once(asyncio.Event())
-            await until(stored, WAITING)
+        async with waiting_for_bodies(stored, dispatch):
             drain = await stopped(dispatch)
         (written,) = await outbox.write(stored.database, [stored.change(2)], kept.reserved)
         kept.start(written.leased)
@@ -196,15 +200,10 @@ async def test_a_batch_is_written_before_a_drain_of_no_time_ends(
 
 
 async def test_leases_that_run_out_are_said(stored: Store, caplog: pytest.LogCaptureFixture) -> None:
-    await stored.configure({"hook": {"format": "flat"}})
-    await stored.events(3)
-    dispatch = deliverer(stored).dispatch
+    dispatch = await three_due(stored)
 
-    async with keeping_waits(stored):
-        await dispatch.once(asyncio.Event())
-        await until(stored, WAITING)
-        async with locked(stored, CHANNELS):
-            await (await stopped(dispatch))
+    async with waiting_for_bodies(stored, dispatch), locked(stored, CHANNELS):
+        await (await stopped(dispatch))
 
     said = [vars(one)["fields"] for one in caplog.records if one.getMessage() == "deliver.not_handed_back"]
     assert [one["deliveries"] for one in said] == [3]
